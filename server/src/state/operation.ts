@@ -1,0 +1,248 @@
+/**
+ * The versioned union of operations, as bytes. Plan writes them with `OperationWriter`; the log keeps them; apply reads
+ * them (state-machine.ts). Every reader of the log, on this node or another, sees these very bytes.
+ *
+ *     put       1 | tag u8 | keyBytes u16 | valueBytes u32 | deadlineMs u48 | key | value
+ *     remove    2 | keyBytes u16 | key                    asked for by a client
+ *     expire    3 | keyBytes u16 | key                    the deadline had passed
+ *     evict     4 | keyBytes u16 | key                    made room under the memory limit
+ *     deadline  5 | keyBytes u16 | deadlineMs u48 | key   0 takes the deadline away
+ *     splice    6 | tag u8 | keyBytes u16 | offset u32 | bytes u32 | baseVersion u48 | key | bytes
+ *     flush     7                                         every key, nothing else
+ *
+ * Little endian, nothing aligned. Everything is absolute: instants, final values, or a delta with the version it must
+ * find. An operation's own offset is its position in the log, so it is not in here; it becomes the key's version.
+ */
+import { type ByteRange, copyBytes } from "../structures/byte-range.ts";
+import type { ValueTag } from "./value.ts";
+
+export const OP_PUT = 1;
+export const OP_REMOVE = 2;
+export const OP_EXPIRE = 3;
+export const OP_EVICT = 4;
+export const OP_DEADLINE = 5;
+export const OP_SPLICE = 6;
+export const OP_FLUSH = 7;
+
+/** The fixed part of each operation, in bytes. */
+export const PUT_HEADER_BYTES = 14;
+export const REMOVE_HEADER_BYTES = 3;
+export const DEADLINE_HEADER_BYTES = 9;
+export const SPLICE_HEADER_BYTES = 18;
+
+export function readUint16(bytes: Uint8Array, at: number): number {
+  return bytes[at] | (bytes[at + 1] << 8);
+}
+
+export function readUint32(bytes: Uint8Array, at: number): number {
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0;
+}
+
+export function readUint48(bytes: Uint8Array, at: number): number {
+  return readUint32(bytes, at) + readUint16(bytes, at + 4) * 0x1_0000_0000;
+}
+
+export function writeUint16(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+}
+
+export function writeUint32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value;
+  bytes[at + 1] = value >>> 8;
+  bytes[at + 2] = value >>> 16;
+  bytes[at + 3] = value >>> 24;
+}
+
+export function writeUint48(bytes: Uint8Array, at: number, value: number): void {
+  writeUint32(bytes, at, value >>> 0);
+  writeUint16(bytes, at + 4, Math.floor(value / 0x1_0000_0000));
+}
+
+const INITIAL_BYTES = 64 * 1024;
+
+/**
+ * Collects the operations of one record. `mark` and `rollback` let a command, or a whole atomic batch, be discarded
+ * before anything happened. The buffer is reused from record to record.
+ */
+export class OperationWriter {
+  bytes = new Uint8Array(INITIAL_BYTES);
+  /** Bytes written. */
+  length = 0;
+  /** Operations written; each takes one offset. */
+  count = 0;
+
+  reset(): void {
+    this.length = 0;
+    this.count = 0;
+    if (this.bytes.length > INITIAL_BYTES * 64) this.bytes = new Uint8Array(INITIAL_BYTES);
+  }
+
+  put(key: ByteRange, tag: ValueTag, value: ByteRange, deadlineMs: number): void {
+    const keyBytes = key.end - key.start;
+    const valueBytes = value.end - value.start;
+    const at = this.#reserve(PUT_HEADER_BYTES + keyBytes + valueBytes);
+    const bytes = this.bytes;
+    bytes[at] = OP_PUT;
+    bytes[at + 1] = tag;
+    writeUint16(bytes, at + 2, keyBytes);
+    writeUint32(bytes, at + 4, valueBytes);
+    writeUint48(bytes, at + 8, deadlineMs);
+    copyBytes(key.bytes, key.start, key.end, bytes, at + PUT_HEADER_BYTES);
+    copyBytes(value.bytes, value.start, value.end, bytes, at + PUT_HEADER_BYTES + keyBytes);
+  }
+
+  remove(key: ByteRange): void {
+    this.#keyOnly(OP_REMOVE, key);
+  }
+
+  expire(key: ByteRange): void {
+    this.#keyOnly(OP_EXPIRE, key);
+  }
+
+  evict(key: ByteRange): void {
+    this.#keyOnly(OP_EVICT, key);
+  }
+
+  #keyOnly(kind: number, key: ByteRange): void {
+    const keyBytes = key.end - key.start;
+    const at = this.#reserve(REMOVE_HEADER_BYTES + keyBytes);
+    this.bytes[at] = kind;
+    writeUint16(this.bytes, at + 1, keyBytes);
+    copyBytes(key.bytes, key.start, key.end, this.bytes, at + REMOVE_HEADER_BYTES);
+  }
+
+  /** @param deadlineMs 0 for none. */
+  deadline(key: ByteRange, deadlineMs: number): void {
+    const keyBytes = key.end - key.start;
+    const at = this.#reserve(DEADLINE_HEADER_BYTES + keyBytes);
+    this.bytes[at] = OP_DEADLINE;
+    writeUint16(this.bytes, at + 1, keyBytes);
+    writeUint48(this.bytes, at + 3, deadlineMs);
+    copyBytes(key.bytes, key.start, key.end, this.bytes, at + DEADLINE_HEADER_BYTES);
+  }
+
+  /**
+   * Overwrites the value's bytes from `offset`, zero-filled up to there where it was shorter.
+   * @param baseVersion the version the key has now; apply stops the process if it finds another.
+   */
+  splice(key: ByteRange, tag: ValueTag, offset: number, part: ByteRange, baseVersion: number): void {
+    const keyBytes = key.end - key.start;
+    const partBytes = part.end - part.start;
+    const at = this.#reserve(SPLICE_HEADER_BYTES + keyBytes + partBytes);
+    const bytes = this.bytes;
+    bytes[at] = OP_SPLICE;
+    bytes[at + 1] = tag;
+    writeUint16(bytes, at + 2, keyBytes);
+    writeUint32(bytes, at + 4, offset);
+    writeUint32(bytes, at + 8, partBytes);
+    writeUint48(bytes, at + 12, baseVersion);
+    copyBytes(key.bytes, key.start, key.end, bytes, at + SPLICE_HEADER_BYTES);
+    copyBytes(part.bytes, part.start, part.end, bytes, at + SPLICE_HEADER_BYTES + keyBytes);
+  }
+
+  flush(): void {
+    const at = this.#reserve(1);
+    this.bytes[at] = OP_FLUSH;
+  }
+
+  /** A point to come back to; valid until the next `reset` or an earlier `rollback`. */
+  mark(): OperationMark {
+    return { length: this.length, count: this.count };
+  }
+
+  rollback(mark: OperationMark): void {
+    this.length = mark.length;
+    this.count = mark.count;
+  }
+
+  /** Claims room for the next operation and returns where it begins. */
+  #reserve(extra: number): number {
+    const at = this.length;
+    const needed = at + extra;
+    if (needed > this.bytes.length) {
+      // The old buffer is left as it is: values staged earlier in this record still point into it.
+      const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+      grown.set(this.bytes.subarray(0, at));
+      this.bytes = grown;
+    }
+    this.length = needed;
+    this.count++;
+    return at;
+  }
+}
+
+export interface OperationMark {
+  readonly length: number;
+  readonly count: number;
+}
+
+/**
+ * One operation, read back. Reused by `OperationReader`: its ranges point into the record and live as long as that does.
+ */
+export class Operation {
+  kind = 0;
+  tag: ValueTag = 0;
+  readonly key: ByteRange;
+  /** The value of a put, the part of a splice. */
+  readonly value: ByteRange;
+  deadlineMs = 0;
+  offset = 0;
+  baseVersion = 0;
+
+  constructor(key: ByteRange, value: ByteRange) {
+    this.key = key;
+    this.value = value;
+  }
+
+  /**
+   * Reads the operation at `at` and returns where the next begins. Throws on an unknown kind or one that runs past `end`:
+   * the record's checksum was right, so whoever wrote it was not.
+   */
+  read(bytes: Uint8Array, at: number, end: number): number {
+    const kind = bytes[at];
+    this.kind = kind;
+    let next: number;
+    switch (kind) {
+      case OP_PUT: {
+        // Plan wrote one of the four tags here.
+        this.tag = bytes[at + 1] as ValueTag;
+        this.deadlineMs = readUint48(bytes, at + 8);
+        next = this.#ranges(bytes, at + PUT_HEADER_BYTES, readUint16(bytes, at + 2), readUint32(bytes, at + 4));
+        break;
+      }
+      case OP_REMOVE:
+      case OP_EXPIRE:
+      case OP_EVICT:
+        next = this.#ranges(bytes, at + REMOVE_HEADER_BYTES, readUint16(bytes, at + 1), 0);
+        break;
+      case OP_DEADLINE:
+        this.deadlineMs = readUint48(bytes, at + 3);
+        next = this.#ranges(bytes, at + DEADLINE_HEADER_BYTES, readUint16(bytes, at + 1), 0);
+        break;
+      case OP_SPLICE:
+        this.tag = bytes[at + 1] as ValueTag;
+        this.offset = readUint32(bytes, at + 4);
+        this.baseVersion = readUint48(bytes, at + 12);
+        next = this.#ranges(bytes, at + SPLICE_HEADER_BYTES, readUint16(bytes, at + 2), readUint32(bytes, at + 8));
+        break;
+      case OP_FLUSH:
+        next = at + 1;
+        break;
+      default:
+        throw new Error(`unknown operation kind ${kind} at byte ${at} of a record`);
+    }
+    if (next > end) throw new Error(`operation of kind ${kind} at byte ${at} runs ${next - end} bytes past its record`);
+    return next;
+  }
+
+  #ranges(bytes: Uint8Array, at: number, keyBytes: number, valueBytes: number): number {
+    this.key.bytes = bytes;
+    this.key.start = at;
+    this.key.end = at + keyBytes;
+    this.value.bytes = bytes;
+    this.value.start = at + keyBytes;
+    this.value.end = at + keyBytes + valueBytes;
+    return this.value.end;
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * The deterministic machine: `apply` is the only thing that changes state. It reads no clock, no random source, no
+ * socket and no disk, so the same records give the same state on the master, on a replica and in recovery.
+ *
+ * Apply obeys and cannot fail on what plan wrote. Where it finds something else (a key to remove that is not there, another
+ * base version) there is a bug, and it throws: the caller stops the process.
+ */
+import { ByteRange } from "../structures/byte-range.ts";
+import type { KeyStore } from "./key-store.ts";
+import { OP_DEADLINE, OP_EVICT, OP_EXPIRE, OP_FLUSH, OP_PUT, OP_REMOVE, OP_SPLICE, Operation } from "./operation.ts";
+
+const NOTHING = new Uint8Array(0);
+
+export class StateMachine {
+  readonly keys: KeyStore;
+  /** Removals by deadline and by the memory limit since this process started. */
+  expiredCount = 0;
+  evictedCount = 0;
+  readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
+  #appliedOffset = 0;
+
+  constructor(keys: KeyStore) {
+    this.keys = keys;
+  }
+
+  /** The offset of the last operation applied; 0 before the first. */
+  get appliedOffset(): number {
+    return this.#appliedOffset;
+  }
+
+  /**
+   * Applies one record.
+   * @param firstOffset the offset of its first operation; must follow the last one applied.
+   */
+  apply(record: Uint8Array, length: number, firstOffset: number): void {
+    if (firstOffset !== this.#appliedOffset + 1) {
+      throw new Error(`record at offset ${firstOffset} does not follow ${this.#appliedOffset}`);
+    }
+    const operation = this.#operation;
+    let offset = firstOffset;
+    for (let at = 0; at < length; ) {
+      at = operation.read(record, at, length);
+      this.#applyOne(operation, offset);
+      offset++;
+    }
+    this.#appliedOffset = offset - 1;
+  }
+
+  #applyOne(operation: Operation, offset: number): void {
+    const { keys } = this;
+    switch (operation.kind) {
+      case OP_PUT: {
+        const { value } = operation;
+        keys.put(operation.key, operation.tag, value.bytes, value.start, value.end, operation.deadlineMs, offset);
+        return;
+      }
+      case OP_REMOVE:
+        this.#remove(operation, offset);
+        return;
+      case OP_EXPIRE:
+        this.#remove(operation, offset);
+        this.expiredCount++;
+        return;
+      case OP_EVICT:
+        this.#remove(operation, offset);
+        this.evictedCount++;
+        return;
+      case OP_DEADLINE:
+        if (!keys.setDeadline(operation.key, operation.deadlineMs, offset)) throw missing(operation, offset);
+        return;
+      case OP_SPLICE: {
+        const { key, value, tag } = operation;
+        const found = keys.versionOf(keys.find(key));
+        if (found !== operation.baseVersion) {
+          throw new Error(
+            `splice at offset ${offset} expects version ${operation.baseVersion} of ${key}, found ${found}`,
+          );
+        }
+        keys.splice(key, tag, operation.offset, value.bytes, value.start, value.end, offset);
+        return;
+      }
+      case OP_FLUSH:
+        keys.flush();
+        return;
+    }
+  }
+
+  #remove(operation: Operation, offset: number): void {
+    if (!this.keys.remove(operation.key)) throw missing(operation, offset);
+  }
+}
+
+function missing(operation: Operation, offset: number): Error {
+  return new Error(`operation ${operation.kind} at offset ${offset} names a key that does not exist: ${operation.key}`);
+}
