@@ -1,0 +1,78 @@
+/** Commands on the process itself: admin.info, admin.config, admin.clients, admin.commands. */
+import { readCommand } from "../command.ts";
+import { AnyObject, Flag, Integer, Items, Optional, Struct, Text } from "../schema.ts";
+
+export const adminInfo = readCommand({
+  name: "admin.info",
+  access: "admin",
+  summary: "Answers what this server is and how it does: server, memory, log, clients, keyspace.",
+  atomic: false,
+  arguments: Struct({}),
+  reply: AnyObject({ description: "One object a section." }),
+  read: (_args, { node }) => node.info(),
+});
+
+export const adminConfig = readCommand({
+  name: "admin.config",
+  access: "admin",
+  summary: "Answers with the effective configuration, secrets redacted.",
+  atomic: false,
+  arguments: Struct({}),
+  reply: AnyObject({ description: "By section and key, as in the file." }),
+  read: (_args, { node }) => node.configuration(),
+});
+
+export const adminClients = readCommand({
+  name: "admin.clients",
+  access: "admin",
+  summary: "Answers with the connections, oldest first.",
+  atomic: false,
+  arguments: Struct({ limit: Optional(Integer({ minimum: 1, maximum: 10_000, default: 1_000 })) }),
+  reply: Struct({
+    clients: Items(
+      Struct({
+        id: Integer(),
+        protocol: Text(),
+        address: Text(),
+        connected_at: Integer(),
+        commands: Integer({ description: "Commands received." }),
+        unread_bytes: Integer({ description: "Replies that the client has not read." }),
+      }),
+    ),
+    count: Integer({ description: "All connections, listed or not." }),
+  }),
+  read(args, { node }) {
+    const clients = node.clients();
+    return { clients: clients.slice(0, args.limit ?? 1_000), count: clients.length };
+  },
+});
+
+export const adminCommands = readCommand({
+  name: "admin.commands",
+  access: "admin",
+  summary: "Answers with every command: its name, access, summary and the JSON Schema of its payload.",
+  atomic: false,
+  arguments: Struct({}),
+  reply: Struct({
+    commands: Items(
+      Struct({
+        name: Text(),
+        access: Text(),
+        atomic: Flag(),
+        summary: Text(),
+        arguments: AnyObject({ description: "A JSON Schema." }),
+      }),
+    ),
+    count: Integer(),
+  }),
+  read(_args, { node }) {
+    const commands = node.commands.map(({ name, access, atomic, summary, argumentSchema }) => ({
+      name,
+      access,
+      atomic,
+      summary,
+      arguments: { ...argumentSchema },
+    }));
+    return { commands, count: commands.length };
+  },
+});

@@ -1,0 +1,126 @@
+/**
+ * A command is data: its name, what it takes, what it answers, who may call it, and one function. Declared once, found in
+ * the registry, and served by every protocol.
+ *
+ * A read answers from what it sees. A write plans: it validates, stages operations and answers with what will be true
+ * once they are applied. Neither knows a socket or a codec; both return plain values, or a CommandError.
+ */
+import type { Caller } from "../dispatch/caller.ts";
+import type { KeyView } from "../state/key-view.ts";
+import type { ArgumentShape } from "./argument-shape.ts";
+import { compileShape } from "./argument-shape.ts";
+import type { CommandError } from "./errors.ts";
+import type { KeyCounters } from "./kv/key-counters.ts";
+import type { Node } from "./node.ts";
+import type { Planner } from "./planner.ts";
+import type { AnySchema, Schema } from "./schema.ts";
+
+/** What a read command may look at. One per executor, reused. */
+export interface ReadContext {
+  readonly keys: KeyView;
+  readonly counters: KeyCounters;
+  readonly limits: Limits;
+  /** The process as an operator sees it: configuration, clients, slow log. */
+  readonly node: Node;
+  readonly caller: Caller;
+  readonly nowMs: number;
+  /** Draws from [0, 1). */
+  readonly random: () => number;
+}
+
+/** What a write command may use besides its planner. */
+export interface WriteContext {
+  readonly counters: KeyCounters;
+  readonly limits: Limits;
+}
+
+/** The limits that plans hold arguments against, from the configuration. */
+export interface Limits {
+  readonly valueBytesMax: number;
+  readonly keysReplyMax: number;
+}
+
+export type Access = "read" | "write" | "admin";
+
+interface Declaration<Name extends string, Arguments, Reply> {
+  readonly name: Name;
+  /** One sentence for people; it appears in the OpenAPI document and the command table. */
+  readonly summary: string;
+  readonly arguments: Schema<Arguments>;
+  readonly reply: Schema<Reply>;
+  /** May stand in an atomic batch. False for flush, admin and blocking commands. Default true. */
+  readonly atomic?: boolean;
+}
+
+export interface ReadDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
+  readonly access: "read" | "admin";
+  readonly read: (args: Arguments, context: ReadContext) => Reply | CommandError;
+}
+
+export interface WriteDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
+  readonly access: "write" | "admin";
+  readonly plan: (args: Arguments, planner: Planner, context: WriteContext) => Reply | CommandError;
+}
+
+/** A declared command with its types erased, as the registry and the executor hold it. */
+export interface Command {
+  readonly name: string;
+  /** The part of the name before the dot: the metric's component. */
+  readonly component: string;
+  /** The part after it: the metric's operation. */
+  readonly operation: string;
+  readonly summary: string;
+  readonly access: Access;
+  readonly atomic: boolean;
+  readonly argumentSchema: AnySchema;
+  readonly replySchema: AnySchema;
+  readonly shape: ArgumentShape;
+  /** Exactly one of the two is there. */
+  readonly read: ((args: Record<string, unknown>, context: ReadContext) => unknown) | undefined;
+  readonly plan: ((args: Record<string, unknown>, planner: Planner, context: WriteContext) => unknown) | undefined;
+  /** The argument that a pipelined burst looks up ahead, if the command has a single key. */
+  readonly hasKey: boolean;
+}
+
+export function readCommand<const Name extends string, Arguments, Reply>(
+  declaration: ReadDeclaration<Name, Arguments, Reply>,
+): Command {
+  // The codec made `args` by this very schema, so the erased function is only called with what it declares.
+  return erase(declaration, declaration.read as Command["read"], undefined);
+}
+
+export function writeCommand<const Name extends string, Arguments, Reply>(
+  declaration: WriteDeclaration<Name, Arguments, Reply>,
+): Command {
+  // As above.
+  return erase(declaration, undefined, declaration.plan as Command["plan"]);
+}
+
+function erase(
+  declaration: Declaration<string, unknown, unknown> & { readonly access: Access },
+  read: Command["read"],
+  plan: Command["plan"],
+): Command {
+  const dot = declaration.name.indexOf(".");
+  const argumentSchema = ignoringClientId(declaration.arguments);
+  const shape = compileShape(argumentSchema);
+  return {
+    name: declaration.name,
+    component: declaration.name.slice(0, dot),
+    operation: declaration.name.slice(dot + 1),
+    summary: declaration.summary,
+    access: declaration.access,
+    atomic: declaration.atomic ?? true,
+    argumentSchema,
+    replySchema: declaration.reply,
+    shape,
+    read,
+    plan,
+    hasKey: shape.fields.some((field) => field.name === "key" && field.kind === "key"),
+  };
+}
+
+/** Clients of the original send `client_id` with every command; it has a meaning only in a transaction. */
+function ignoringClientId(schema: AnySchema): AnySchema {
+  return { ...schema, "x-ignored": [...(schema["x-ignored"] ?? []), "client_id"] };
+}

@@ -1,0 +1,147 @@
+/**
+ * The one path of a command: plan or read, append, apply. Codecs and protocols end where this begins, and every write of
+ * the process passes through `commit`.
+ */
+import type { Caller } from "../dispatch/caller.ts";
+import type { OperationLog } from "../oplog/operation-log.ts";
+import { NONE } from "../state/key-store.ts";
+import type { KeyView } from "../state/key-view.ts";
+import type { StateMachine } from "../state/state-machine.ts";
+import { ByteRange } from "../structures/byte-range.ts";
+import type { Command, Limits, ReadContext, WriteContext } from "./command.ts";
+import { CommandError } from "./errors.ts";
+import { KeyCounters } from "./kv/key-counters.ts";
+import type { Node } from "./node.ts";
+import { Planner } from "./planner.ts";
+
+/** Apply threw: state may be half changed, so nothing may run after it. The process must end. */
+export class ApplyFailure extends Error {}
+
+export interface ExecutorOptions {
+  readonly state: StateMachine;
+  readonly log: OperationLog;
+  readonly keys: KeyView;
+  readonly limits: Limits;
+  readonly node: Node;
+  /** Draws from [0, 1): eviction samples and random keys. What it decides goes into operations. */
+  readonly random: () => number;
+}
+
+export class Executor {
+  readonly counters = new KeyCounters();
+  readonly planner: Planner;
+  readonly #state: StateMachine;
+  readonly #log: OperationLog;
+  readonly #readContext: MutableReadContext;
+  readonly #writeContext: WriteContext;
+  readonly #dueKey = new ByteRange(new Uint8Array(0), 0, 0);
+
+  constructor(options: ExecutorOptions) {
+    this.#state = options.state;
+    this.#log = options.log;
+    this.planner = new Planner(options.state.keys, options.keys, options.random);
+    this.#readContext = {
+      keys: options.keys,
+      counters: this.counters,
+      limits: options.limits,
+      node: options.node,
+      caller: NOBODY,
+      nowMs: 0,
+      random: options.random,
+    };
+    this.#writeContext = { counters: this.counters, limits: options.limits };
+  }
+
+  /** Sets the instant for what comes next; once per message, so that all of it sees one time. */
+  at(nowMs: number): void {
+    this.#readContext.nowMs = nowMs;
+    this.#readContext.keys.nowMs = nowMs;
+  }
+
+  /**
+   * Runs one command. The result may point into the store: encode it before the next call.
+   * Throws `ApplyFailure`, and whatever a bug in a command throws (then nothing of the command has happened).
+   */
+  run(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+    if (command.read !== undefined) {
+      this.#readContext.caller = caller;
+      return command.read(args, this.#readContext);
+    }
+    this.begin();
+    let result: unknown;
+    try {
+      result = this.stage(command, args, caller);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+    if (result instanceof CommandError) this.discard();
+    else this.commit();
+    return result;
+  }
+
+  /** Starts a record. An atomic batch calls `begin`, `stage` for each command, then `commit` or nothing. */
+  begin(): void {
+    this.planner.begin(this.#log.nextOffset);
+  }
+
+  /** Plans one command into the record, or reads through it. On a CommandError the caller drops the record. */
+  stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+    if (command.plan === undefined) {
+      if (command.read === undefined) throw new Error(`command ${command.name} has neither plan nor read`);
+      this.#readContext.caller = caller;
+      this.planner.showStaged();
+      return command.read(args, this.#readContext);
+    }
+    const { planner } = this;
+    const result = command.plan(args, planner, this.#writeContext);
+    return planner.failure ?? result;
+  }
+
+  /** Appends the staged record to the log and applies it. */
+  commit(): void {
+    const { writer, keys } = this.planner;
+    keys.endStaging();
+    if (writer.count === 0) return;
+    const firstOffset = this.#log.append(writer);
+    try {
+      this.#state.apply(writer.bytes, writer.length, firstOffset);
+    } catch (cause) {
+      throw new ApplyFailure(`the record at offset ${firstOffset} could not be applied`, { cause });
+    }
+  }
+
+  /**
+   * Expires up to `limit` keys whose deadline has passed, as operations, one record each.
+   * @returns how many; fewer than `limit` means that nothing more is overdue.
+   */
+  expireDue(nowMs: number, limit: number): number {
+    const { keys } = this.#state;
+    const { planner } = this;
+    for (let count = 0; count < limit; count++) {
+      const ref = keys.nextDueRef(nowMs);
+      if (ref === NONE) return count;
+      this.begin();
+      keys.readKey(ref, this.#dueKey);
+      planner.writer.expire(this.#dueKey);
+      this.commit();
+    }
+    return limit;
+  }
+
+  /** Drops the staged record: nothing has happened. */
+  discard(): void {
+    this.begin();
+  }
+}
+
+type MutableReadContext = { -readonly [Name in keyof ReadContext]: ReadContext[Name] };
+
+const NOBODY: Caller = {
+  id: 0,
+  protocol: "http",
+  address: "",
+  connectedAtMs: 0,
+  commandCount: 0,
+  unreadBytes: () => 0,
+};

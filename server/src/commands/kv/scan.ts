@@ -1,0 +1,142 @@
+/** Commands that list keys: kv.scan, kv.keys, kv.dbsize. */
+import type { Value } from "../../state/value.ts";
+import { ByteRange, rangeOf } from "../../structures/byte-range.ts";
+import { literalPrefixLength, matchesGlob } from "../../structures/glob.ts";
+import { readCommand } from "../command.ts";
+import { type CommandError, fail } from "../errors.ts";
+import { Bytes, Flag, Integer, Items, Key, List, Nullable, Optional, StoredValue, Struct, Text } from "../schema.ts";
+
+/** A longer pattern against a long key could hold the loop: matching costs up to pattern x key. */
+export const PATTERN_BYTES_MAX = 255;
+const SCAN_LIMIT_MAX = 10_000;
+/** How many keys one scan may look at for each that it may return, so that a rare pattern cannot hold the loop. */
+const VISITS_PER_KEY = 10;
+const VISITS_MIN = 1_000;
+/** base64url of the longest key, and the letter before it. */
+const CURSOR_BYTES_MAX = 1 + Math.ceil((65_535 * 4) / 3) + 4;
+
+export const kvScan = readCommand({
+  name: "kv.scan",
+  access: "read",
+  summary: "Answers with keys in order, page by page; a key that stays put is seen exactly once.",
+  arguments: Struct({
+    prefix: Optional(Bytes({ description: "Only keys that begin with this." })),
+    pattern: Optional(Bytes({ maxBytes: PATTERN_BYTES_MAX, description: "Only keys that match this glob." })),
+    cursor: Optional(
+      Text({ maxBytes: CURSOR_BYTES_MAX, description: "The cursor of the page before; absent for the first page." }),
+    ),
+    limit: Optional(
+      Integer({
+        minimum: 1,
+        maximum: SCAN_LIMIT_MAX,
+        default: 100,
+        aliases: ["count"],
+        description: "At most so many keys; a page may have fewer, even none, and still not be the last.",
+      }),
+    ),
+    values: Optional(Flag({ description: "Answer with the values too." })),
+  }),
+  reply: Struct({
+    keys: List(Key(), { minItems: 0 }),
+    values: Optional(Items(StoredValue(), { description: "One for each key." })),
+    cursor: Nullable(Text(), { description: "Null at the end." }),
+    has_more: Flag(),
+    count: Integer(),
+  }),
+  read(args, { keys }) {
+    const after = args.cursor === undefined ? undefined : decodeCursor(args.cursor);
+    if (after !== undefined && !(after instanceof ByteRange)) return after;
+    const limit = args.limit ?? 100;
+    const { pattern } = args;
+    const found: ByteRange[] = [];
+    const values: Value[] | undefined = args.values === true ? [] : undefined;
+    let visitsLeft = Math.max(VISITS_MIN, limit * VISITS_PER_KEY);
+    let last: ByteRange | undefined;
+    let hasMore = false;
+    const prefix = narrowest(args.prefix, pattern);
+    if (prefix === undefined) return { keys: [], values, cursor: null, has_more: false, count: 0 };
+    keys.scan(after, prefix, (key, entry) => {
+      if (found.length === limit || visitsLeft-- === 0) {
+        hasMore = true;
+        return false;
+      }
+      last ??= new ByteRange(key.bytes, 0, 0);
+      last.bytes = key.bytes;
+      last.start = key.start;
+      last.end = key.end;
+      if (pattern !== undefined && !matchesGlob(pattern, key)) return true;
+      found.push(new ByteRange(key.bytes, key.start, key.end));
+      values?.push(entry.value.view());
+      return true;
+    });
+    const cursor = hasMore && last !== undefined ? encodeCursor(last) : null;
+    return { keys: found, values, cursor, has_more: cursor !== null, count: found.length };
+  },
+});
+
+/** The longer of the prefix and the pattern's literal beginning; `undefined` where they exclude each other. */
+function narrowest(prefix: ByteRange | undefined, pattern: ByteRange | undefined): ByteRange | undefined {
+  const none = prefix ?? rangeOf("");
+  if (pattern === undefined) return none;
+  const literal = new ByteRange(pattern.bytes, pattern.start, pattern.start + literalPrefixLength(pattern));
+  const [short, long] = literal.length > none.length ? [none, literal] : [literal, none];
+  for (let i = 0; i < short.length; i++) {
+    if (short.bytes[short.start + i] !== long.bytes[long.start + i]) return undefined;
+  }
+  return long;
+}
+
+/** The last key seen, in letters that no client or URL changes; the first one says how it is written. */
+function encodeCursor(key: ByteRange): string {
+  return `k${Buffer.from(key.bytes.buffer, key.bytes.byteOffset + key.start, key.length).toString("base64url")}`;
+}
+
+function decodeCursor(cursor: string): ByteRange | CommandError {
+  const bytes = Buffer.from(cursor.slice(1), "base64url");
+  if (cursor[0] !== "k" || bytes.length === 0 || bytes.toString("base64url") !== cursor.slice(1)) {
+    return fail("INVALID_PAYLOAD", "cursor is not one that kv.scan gave", { path: "cursor" });
+  }
+  return new ByteRange(bytes, 0, bytes.length);
+}
+
+/** How many keys kv.keys may look at for each that it may return. */
+const KEYS_VISITS_PER_REPLY = 5;
+
+export const kvKeys = readCommand({
+  name: "kv.keys",
+  access: "read",
+  summary: "Answers with every key that matches a glob, in order; refused where that is too many: use kv.scan.",
+  arguments: Struct({
+    pattern: Bytes({ maxBytes: PATTERN_BYTES_MAX, description: "A glob: * ? [a-z] and \\ as in Redis." }),
+  }),
+  reply: Struct({ keys: List(Key(), { minItems: 0 }) }),
+  read(args, { keys, limits }) {
+    const { pattern } = args;
+    const prefix = new ByteRange(pattern.bytes, pattern.start, pattern.start + literalPrefixLength(pattern));
+    const found: ByteRange[] = [];
+    let visitsLeft = limits.keysReplyMax * KEYS_VISITS_PER_REPLY;
+    let refused = false;
+    keys.scan(undefined, prefix, (key) => {
+      if (visitsLeft-- === 0) refused = true;
+      else if (matchesGlob(pattern, key)) {
+        if (found.length === limits.keysReplyMax) refused = true;
+        else found.push(new ByteRange(key.bytes, key.start, key.end));
+      }
+      return !refused;
+    });
+    if (!refused) return { keys: found };
+    return fail("INVALID_PAYLOAD", "too many keys for one reply: use kv.scan, which answers page by page", {
+      path: "pattern",
+      keys_max: limits.keysReplyMax,
+    });
+  },
+});
+
+export const kvDbsize = readCommand({
+  name: "kv.dbsize",
+  access: "read",
+  summary: "Answers how many keys there are.",
+  arguments: Struct({}),
+  reply: Struct({ size: Integer() }),
+  read: (_args, { keys }) => ({ size: keys.size }),
+});

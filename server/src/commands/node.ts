@@ -1,0 +1,34 @@
+/** The process behind the commands, as the admin commands show it. The composition root implements it. */
+import type { Command } from "./command.ts";
+import type { SlowLog } from "./slow-log.ts";
+
+export interface Node {
+  readonly slowLog: SlowLog;
+  /** Every command, in the order of the registry. */
+  readonly commands: readonly Command[];
+  /** One object per section of `admin.info`. */
+  info(): Record<string, Record<string, unknown>>;
+  /** The effective configuration, secrets redacted, by its keys in the file. */
+  configuration(): Record<string, unknown>;
+  clients(): readonly ClientInfo[];
+  /** Part by part, in bytes; `total` is the sum. */
+  memory(): MemoryUse;
+  /** Keys removed by their deadline and by the memory limit, on this node. */
+  removals(): { readonly expired: number; readonly evicted: number };
+}
+
+export interface MemoryUse {
+  readonly total: number;
+  /** Keys, values and their index. */
+  readonly keys: number;
+  readonly [component: string]: number;
+}
+
+export interface ClientInfo {
+  readonly id: number;
+  readonly protocol: string;
+  readonly address: string;
+  readonly connected_at: number;
+  readonly commands: number;
+  readonly unread_bytes: number;
+}
