@@ -1,0 +1,160 @@
+/**
+ * The envelope that both decoders fill, its field names, and what may stand beside what. A decoder finds a field's name
+ * with `envelopeFieldOf`, asks `admit` whether it may stand here, and sets it; names and rules are the same in every format.
+ */
+import { type CommandError, fail } from "../commands/errors.ts";
+import { ByteRange } from "../structures/byte-range.ts";
+import type { Envelope } from "./codec.ts";
+
+export const FIELD_UNKNOWN = -1;
+export const FIELD_COMMAND = 0;
+export const FIELD_PAYLOAD = 1;
+export const FIELD_REQUEST_ID = 2;
+export const FIELD_COMMANDS = 3;
+export const FIELD_ATOMIC = 4;
+export const FIELD_CLIENT_ID = 5;
+export const FIELD_IDEMPOTENT = 6;
+export const FIELD_TYPE = 7;
+export const FIELD_VERSION = 8;
+
+/** Indexed by the constants above. The first two are those of nearly every message. */
+const NAMES = [
+  "command",
+  "payload",
+  "request_id",
+  "commands",
+  "atomic",
+  "client_id",
+  "idempotent",
+  "type",
+  "version",
+] as const;
+
+const NAME_BYTES = NAMES.map((name) => new TextEncoder().encode(name));
+
+/** What a command inside a batch may carry. */
+const ITEM_FIELDS = (1 << FIELD_COMMAND) | (1 << FIELD_PAYLOAD) | (1 << FIELD_TYPE) | (1 << FIELD_VERSION);
+
+/** The longest request id that is echoed, as it is encoded. */
+export const REQUEST_ID_BYTES_MAX = 255;
+
+/** Which field the name in `start..end` is, or `FIELD_UNKNOWN`. */
+export function envelopeFieldOf(bytes: Uint8Array, start: number, end: number): number {
+  const length = end - start;
+  for (let field = 0; field < NAME_BYTES.length; field++) {
+    const name = NAME_BYTES[field];
+    if (name.length !== length || name[0] !== bytes[start]) continue;
+    let i = 1;
+    while (i < length && name[i] === bytes[start + i]) i++;
+    if (i === length) return field;
+  }
+  return FIELD_UNKNOWN;
+}
+
+/** Reused for every message: the ranges are its own, `undefined` hides them. */
+export class RequestEnvelope implements Envelope {
+  command: ByteRange | undefined = undefined;
+  requestId: ByteRange | undefined = undefined;
+  payload: ByteRange | undefined = undefined;
+  items: RequestEnvelope[] | undefined = undefined;
+  itemCount = 0;
+  atomic = false;
+  clientId: ByteRange | undefined = undefined;
+  idempotent = false;
+
+  /** The fields met so far, one bit each. */
+  #seen = 0;
+  readonly #command = new ByteRange(NO_BYTES, 0, 0);
+  readonly #requestId = new ByteRange(NO_BYTES, 0, 0);
+  readonly #payload = new ByteRange(NO_BYTES, 0, 0);
+  readonly #clientId = new ByteRange(NO_BYTES, 0, 0);
+  readonly #items: RequestEnvelope[] = [];
+
+  reset(): void {
+    this.command = undefined;
+    this.requestId = undefined;
+    this.payload = undefined;
+    this.items = undefined;
+    this.itemCount = 0;
+    this.atomic = false;
+    this.clientId = undefined;
+    this.idempotent = false;
+    this.#seen = 0;
+  }
+
+  /** May `field` stand here? An answer other than `undefined` is the reason why not. */
+  admit(field: number, isItem: boolean): CommandError | undefined {
+    const bit = 1 << field;
+    if ((this.#seen & bit) !== 0) {
+      return fail("INVALID_REQUEST", `the field ${NAMES[field]} is there twice`, { path: NAMES[field] });
+    }
+    this.#seen |= bit;
+    if (isItem && (ITEM_FIELDS & bit) === 0) {
+      return fail("INVALID_REQUEST", `${NAMES[field]} belongs to the batch, not to one of its commands`, {
+        path: NAMES[field],
+      });
+    }
+    return undefined;
+  }
+
+  /** To be asked once all fields are read. */
+  contradiction(): CommandError | undefined {
+    if (this.items === undefined || (this.command === undefined && this.payload === undefined)) return undefined;
+    const path = this.command === undefined ? "payload" : "command";
+    return fail("INVALID_REQUEST", `${path} and commands exclude each other: a request is one command or a batch`, {
+      path,
+    });
+  }
+
+  setCommand(bytes: Uint8Array, start: number, end: number): void {
+    this.command = place(this.#command, bytes, start, end);
+  }
+
+  setRequestId(bytes: Uint8Array, start: number, end: number): void {
+    this.requestId = place(this.#requestId, bytes, start, end);
+  }
+
+  setPayload(bytes: Uint8Array, start: number, end: number): void {
+    this.payload = place(this.#payload, bytes, start, end);
+  }
+
+  setClientId(bytes: Uint8Array, start: number, end: number): void {
+    this.clientId = place(this.#clientId, bytes, start, end);
+  }
+
+  beginItems(): void {
+    this.items = this.#items;
+  }
+
+  /** The next command of the batch, empty. The caller has checked the count against its limit. */
+  addItem(): RequestEnvelope {
+    if (this.itemCount === this.#items.length) this.#items.push(new RequestEnvelope());
+    const item = this.#items[this.itemCount++];
+    item.reset();
+    return item;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+function place(range: ByteRange, bytes: Uint8Array, start: number, end: number): ByteRange {
+  range.bytes = bytes;
+  range.start = start;
+  range.end = end;
+  return range;
+}
+
+export function unknownField(name: string): CommandError {
+  return fail("INVALID_REQUEST", `a request has no field ${JSON.stringify(name)}`, { path: name });
+}
+
+export function wrongFieldType(field: number, expected: string): CommandError {
+  return fail("INVALID_REQUEST", `${NAMES[field]} must be ${expected}`, { path: NAMES[field] });
+}
+
+export function tooManyCommands(commandsMax: number): CommandError {
+  return fail("INVALID_REQUEST", `a batch may have at most ${commandsMax} commands`, {
+    path: "commands",
+    limit: commandsMax,
+  });
+}
