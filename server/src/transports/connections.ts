@@ -1,0 +1,51 @@
+/**
+ * Who is connected and what their sockets have moved: `admin.clients` lists it, the metrics page reads the counters.
+ * Written by the transports, plain fields because they are written on every message.
+ */
+import type { Caller } from "../dispatch/caller.ts";
+
+export class Connections {
+  readonly #callers = new Map<number, Caller>();
+  #lastId = 0;
+
+  /** Open HTTP sockets, a keep-alive one between two requests included; they are counted, not listed. */
+  httpActive = 0;
+  websocketActive = 0;
+  httpRequests = 0;
+  websocketMessages = 0;
+  /** Bodies and messages, without HTTP headers, frame headers and TLS. */
+  bytesIn = 0;
+  bytesOut = 0;
+  /** WebSockets cut off because they left more than `outboxBytesMax` unread. */
+  slowClientsCutOff = 0;
+  /** HTTP replies not taken whole: the peer left, stopped reading, or sent the next request before reading this reply. */
+  repliesAbandoned = 0;
+  /** Cut off because a body, or a WebSocket's first message, did not arrive in time. */
+  silentClientsCutOff = 0;
+  /** Turned away because `max_connections` were open. */
+  connectionsRefused = 0;
+
+  /** The id of a new `Caller`. */
+  nextId(): number {
+    this.#lastId += 1;
+    return this.#lastId;
+  }
+
+  /** Lists a connection that lives longer than one request. */
+  register(caller: Caller): void {
+    this.#callers.set(caller.id, caller);
+  }
+
+  unregister(caller: Caller): void {
+    this.#callers.delete(caller.id);
+  }
+
+  /** The registered connections, oldest first. */
+  callers(): IterableIterator<Caller> {
+    return this.#callers.values();
+  }
+
+  get active(): number {
+    return this.httpActive + this.websocketActive;
+  }
+}

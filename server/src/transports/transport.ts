@@ -1,0 +1,115 @@
+/**
+ * What the server needs from a transport, and what a transport needs from the server. A transport turns sockets into
+ * messages and replies into sockets; it knows no command and no wire format beyond its name. One implementation today,
+ * uws/; a second one on node:http and ws has to satisfy the same tests.
+ *
+ *     socket -> transport -> Dispatch.handle -> transport -> socket
+ *
+ * One transport serves HTTP and WebSocket on one port, because that is what clients see.
+ */
+import type { Caller } from "../dispatch/caller.ts";
+import type { Connections } from "./connections.ts";
+
+export type WireFormat = "json" | "msgpack";
+
+/** The refusals a transport makes itself, before or instead of a command (wire contract, section 3). */
+export type RefusalCode =
+  | "INVALID_REQUEST"
+  | "UNSUPPORTED_MEDIA_TYPE"
+  | "FORBIDDEN"
+  | "PAYLOAD_TOO_LARGE"
+  | "INTERNAL_ERROR"
+  | "SERVICE_UNAVAILABLE";
+
+/** Why a WebSocket is closed by the server; sent as a push before the close (wire contract, section 5). */
+export type ClosingCode = "SLOW_CONSUMER" | "SHUTTING_DOWN";
+
+/** An encoded answer. `bytes[0..length)` is shared memory, valid until the next call to `Dispatch`: copy to keep it. */
+export interface Reply {
+  readonly status: number;
+  readonly bytes: Uint8Array;
+  readonly length: number;
+  readonly contentType: string;
+}
+
+/** The way into the server. Never throws: a bug behind it is an INTERNAL_ERROR reply that it has logged itself. */
+export interface Dispatch {
+  /** Answers one message, now. `message` may be socket memory that is gone when this returns. */
+  handle(message: Uint8Array, format: WireFormat, replyFormat: WireFormat, caller: Caller): Reply;
+  /** Encodes a failure that the transport found. */
+  refuse(code: RefusalCode, message: string, format: WireFormat, details?: { readonly [name: string]: unknown }): Reply;
+  /** Encodes `{"type": "closing", "code": ..., "error": ...}`. */
+  closing(code: ClosingCode, message: string, format: WireFormat): Reply;
+}
+
+/** A document served by GET and HEAD beside the commands: health, metrics, the OpenAPI description. */
+export interface PageRoute {
+  /** The whole path, such as `/health`. */
+  readonly path: string;
+  respond(request: PageRequest): Page | Promise<Page>;
+}
+
+export interface PageRequest {
+  /** The query string as it came, without the `?`; empty if there was none. */
+  readonly query: string;
+}
+
+export interface Page {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string | Uint8Array;
+}
+
+export interface TransportOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  /** A body, after gunzip, or a WebSocket message. More is PAYLOAD_TOO_LARGE or close code 1009. */
+  readonly requestBytesMax: number;
+  /** Replies and pushes one connection may leave unread before it is cut off; no less than the largest reply. */
+  readonly outboxBytesMax: number;
+  /** HTTP and WebSocket connections together. */
+  readonly connectionsMax: number;
+  /** From the start of a body to its end, and from the WebSocket handshake to the first complete message. */
+  readonly connectionTimeoutMs: number;
+  /**
+   * How long a WebSocket peer may be silent; 0 = no limit beyond the pings. A peer is pinged after 30 s of silence, or
+   * sooner if this is less than 46 s, so that one which is alive is never cut off. Idle HTTP connections are closed by
+   * uWS after about 10 s, which cannot be set.
+   */
+  readonly idleTimeoutSecs: number;
+  readonly compression: boolean;
+  readonly compressionThresholdBytes: number;
+  /** Origins of browsers that may call beside the server's own, such as `https://app.example.com`; `*` allows any. */
+  readonly allowedOrigins: readonly string[];
+  /** Names a `Host` header may have beside localhost, the loopback addresses and `host`; without port. */
+  readonly allowedHosts: readonly string[];
+}
+
+/** What the composition root hands to a transport. */
+export interface TransportParts {
+  readonly options: TransportOptions;
+  readonly dispatch: Dispatch;
+  readonly pages: readonly PageRoute[];
+  readonly connections: Connections;
+  readonly clock: { nowMs(): number; monotonicMs(): number };
+  /** Logs a bug found by the transport, such as a page that threw, and returns the id that goes into `details.id`. */
+  reportBug(error: unknown, where: string): string;
+}
+
+export interface Transport {
+  /** Starts to accept. Resolves with the port it got; rejects with `ListenError`. */
+  listen(): Promise<{ readonly port: number }>;
+  /** Cuts off what is overdue. The composition root's ticker calls it, about once a second. */
+  tick(): void;
+  /**
+   * Stops accepting, finishes the requests in flight, closes WebSockets with SHUTTING_DOWN and code 1001. Resolves when
+   * all connections are gone; those left after `graceMs` are cut.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** The address cannot be had. `message` is one sentence for the person who started the server. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}

@@ -1,0 +1,165 @@
+/**
+ * `POST /api/v1/command`: headers are judged, the body is collected, the dispatcher answers.
+ *
+ * The common request, whose body comes whole with its headers, is handled in the memory it was read into: no copy, no
+ * wait, one write. A body in several pieces is joined, a gzipped one is expanded off the main thread.
+ */
+import type { Caller } from "../../dispatch/caller.ts";
+import { acceptsGzip, bodyEncoding, bodyFormat, replyFormat } from "../content-negotiation.ts";
+import { addressText } from "../peer-address.ts";
+import { RequestBody } from "../request-body.ts";
+import type { WireFormat } from "../transport.ts";
+import { HttpExchange } from "./http-exchange.ts";
+import type { HttpTraffic, Waiting } from "./http-traffic.ts";
+import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
+
+/** Answers one request of the command endpoint. uWS's `request` is gone when this returns. */
+export function handleCommand(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): void {
+  const verdict = traffic.originRules.judge(request.getHeader(HEADER.host), request.getHeader(HEADER.origin));
+  const requestFormat = bodyFormat(request.getHeader(HEADER.contentType));
+  const format = replyFormat(request.getHeader(HEADER.accept), requestFormat ?? "json");
+  const encoding = bodyEncoding(request.getHeader(HEADER.contentEncoding));
+  const announcedBytes = Number(request.getHeader(HEADER.contentLength));
+  const command = new CommandExchange(traffic, response, {
+    allowOrigin: verdict.allowOrigin,
+    acceptsGzip: acceptsGzip(request.getHeader(HEADER.acceptEncoding)),
+  });
+  if (verdict.refusal !== "") {
+    command.refuse("FORBIDDEN", verdict.refusal, format);
+  } else if (requestFormat === undefined) {
+    command.refuse("UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json or application/msgpack.", format);
+  } else if (encoding === undefined) {
+    const headers = [["Accept-Encoding", "gzip"]] as const;
+    command.refuse("UNSUPPORTED_MEDIA_TYPE", "The only Content-Encoding is gzip.", format, { headers });
+  } else if (announcedBytes > traffic.options.requestBytesMax) {
+    // Not closed: a close with unread input resets the connection before the client reads why. uWS drops the body.
+    command.refuseTooLarge(format);
+  } else {
+    command.read(requestFormat, format, encoding === "gzip", announcedBytes);
+  }
+}
+
+/** The caller of one HTTP request; lives as long as the dispatcher works on it. */
+class HttpCaller implements Caller {
+  readonly id: number;
+  readonly protocol = "http";
+  commandCount = 0;
+  readonly #traffic: HttpTraffic;
+  #response: HttpResponse | undefined;
+
+  constructor(traffic: HttpTraffic, response: HttpResponse) {
+    this.id = traffic.connections.nextId();
+    this.#traffic = traffic;
+    this.#response = response;
+  }
+
+  /** The request is its own connection, as far as commands can see. */
+  get connectedAtMs(): number {
+    return this.#traffic.clock.nowMs();
+  }
+
+  /** Asked for only by what is slow or rare, so it is not read for each request. Empty when the request is over. */
+  get address(): string {
+    return this.#response === undefined ? "" : addressText(this.#response.getRemoteAddress());
+  }
+
+  unreadBytes(): number {
+    return 0;
+  }
+
+  release(): void {
+    this.#response = undefined;
+  }
+}
+
+class CommandExchange extends HttpExchange implements Waiting {
+  #requestFormat: WireFormat = "json";
+  #replyFormat: WireFormat = "json";
+  #isGzipped = false;
+  #announcedBytes = 0;
+  /** Made for the bodies that have to be kept. */
+  #body: RequestBody | undefined;
+
+  read(requestFormat: WireFormat, replyFormat: WireFormat, isGzipped: boolean, announcedBytes: number): void {
+    this.#requestFormat = requestFormat;
+    this.#replyFormat = replyFormat;
+    this.#isGzipped = isGzipped;
+    this.#announcedBytes = announcedBytes;
+    this.response?.onData((chunk, isLast) => this.#receive(new Uint8Array(chunk), isLast));
+  }
+
+  refuseTooLarge(format: WireFormat): void {
+    const bytesMax = this.traffic.options.requestBytesMax;
+    const details = { max_request_bytes: bytesMax };
+    this.refuse("PAYLOAD_TOO_LARGE", `A request may have at most ${bytesMax} bytes.`, format, { details });
+  }
+
+  /** The body did not arrive in time. */
+  cutOff(): void {
+    this.traffic.connections.silentClientsCutOff += 1;
+    const message = `The request did not arrive within ${this.traffic.options.connectionTimeoutMs} ms.`;
+    this.corked(() => this.refuse("INVALID_REQUEST", message, this.#replyFormat, { status: 408, close: true }));
+  }
+
+  protected override onFinished(): void {
+    if (this.#body === undefined) return;
+    this.traffic.slowBodies.remove(this);
+    this.#body.release();
+  }
+
+  /** @param chunk socket memory, gone when this returns. */
+  #receive(chunk: Uint8Array, isLast: boolean): void {
+    if (!this.isOpen) return;
+    this.traffic.connections.bytesIn += chunk.length;
+    if (isLast && this.#body === undefined && !this.#isGzipped) {
+      // Its length was announced and judged: the end of a body without one comes as an empty chunk of its own.
+      this.#dispatch(chunk);
+      return;
+    }
+    const body = this.#keep(chunk, isLast);
+    if (body === undefined || !isLast) return;
+    this.traffic.slowBodies.remove(this);
+    if (this.#isGzipped) this.#expand(body);
+    else this.#dispatch(body.view());
+  }
+
+  /** Adds a chunk to the body; refuses the request and returns undefined where there is no room. */
+  #keep(chunk: Uint8Array, isLast: boolean): RequestBody | undefined {
+    const { bodyBudget, clock, options, slowBodies } = this.traffic;
+    let body = this.#body;
+    if (body === undefined) {
+      body = new RequestBody(bodyBudget, options.requestBytesMax, this.#announcedBytes);
+      this.#body = body;
+      if (!isLast) slowBodies.add(this, clock.monotonicMs());
+    }
+    const result = body.append(chunk);
+    if (result === "ok") return body;
+    if (result === "too-large") this.refuseTooLarge(this.#replyFormat);
+    else this.refuse("SERVICE_UNAVAILABLE", "Too many large requests are arriving at once.", this.#replyFormat);
+    return undefined;
+  }
+
+  #expand(body: RequestBody): void {
+    void this.traffic.gunzipper.expand(body.view()).then((expanded) => {
+      this.corked(() => {
+        if (expanded === "too-large") this.refuseTooLarge(this.#replyFormat);
+        else if (expanded === "invalid") {
+          this.refuse(
+            "INVALID_REQUEST",
+            "The body is not valid gzip, as Content-Encoding says it is.",
+            this.#replyFormat,
+          );
+        } else this.#dispatch(expanded);
+      });
+    });
+  }
+
+  #dispatch(message: Uint8Array): void {
+    const response = this.response;
+    if (response === undefined) return;
+    const caller = new HttpCaller(this.traffic, response);
+    const reply = this.dispatch.handle(message, this.#requestFormat, this.#replyFormat, caller);
+    caller.release();
+    this.answer(reply);
+  }
+}

@@ -1,0 +1,68 @@
+/** What all HTTP exchanges of one transport share: the way into the server, its limits, and how many are under way. */
+import type { Connections } from "../connections.ts";
+import { Gunzipper } from "../gzip.ts";
+import { OriginRules } from "../origin.ts";
+import { Overdue } from "../overdue.ts";
+import { BodyBudget } from "../request-body.ts";
+import type { Dispatch, TransportOptions, TransportParts } from "../transport.ts";
+
+/** Something that waits for a peer and is cut off when that takes too long. */
+export interface Waiting {
+  cutOff(): void;
+}
+
+/** Unfinished bodies of all connections may hold this many of the largest ones together. */
+const LARGEST_BODIES_MAX = 8;
+const BODIES_BYTES_MIN = 64 * 1024 * 1024;
+
+export class HttpTraffic {
+  readonly options: TransportOptions;
+  readonly dispatch: Dispatch;
+  readonly connections: Connections;
+  readonly clock: TransportParts["clock"];
+  readonly reportBug: TransportParts["reportBug"];
+  readonly originRules: OriginRules;
+  readonly bodyBudget: BodyBudget;
+  readonly gunzipper: Gunzipper;
+  /** Requests whose body did not come whole in one piece. */
+  readonly slowBodies: Overdue<Waiting>;
+  /** Replies tell their clients to close the connection. */
+  isStopping = false;
+  #inFlight = 0;
+  #onIdle: (() => void) | undefined;
+
+  constructor(parts: TransportParts) {
+    const { options } = parts;
+    this.options = options;
+    this.dispatch = parts.dispatch;
+    this.connections = parts.connections;
+    this.clock = parts.clock;
+    this.reportBug = parts.reportBug;
+    this.originRules = new OriginRules(options);
+    this.bodyBudget = new BodyBudget(Math.max(BODIES_BYTES_MIN, options.requestBytesMax * LARGEST_BODIES_MAX));
+    this.gunzipper = new Gunzipper(options.requestBytesMax);
+    this.slowBodies = new Overdue(options.connectionTimeoutMs);
+  }
+
+  shouldCompress(bytes: number): boolean {
+    return this.options.compression && bytes >= this.options.compressionThresholdBytes;
+  }
+
+  begin(): void {
+    this.#inFlight += 1;
+    this.connections.httpRequests += 1;
+  }
+
+  finish(): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight === 0) this.#onIdle?.();
+  }
+
+  /** Resolves when every request that has begun is answered or gone. */
+  whenIdle(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onIdle = resolve;
+    });
+  }
+}

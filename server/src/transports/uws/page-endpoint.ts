@@ -1,0 +1,115 @@
+/** The documents beside the command endpoint, and the answers to requests that are for none of them. */
+import { acceptsGzip, replyFormat } from "../content-negotiation.ts";
+import type { Page, PageRoute, RefusalCode, Reply } from "../transport.ts";
+import { type Header, HttpExchange } from "./http-exchange.ts";
+import type { HttpTraffic } from "./http-traffic.ts";
+import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
+
+/** GET or HEAD of a page. */
+export function handlePage(traffic: HttpTraffic, route: PageRoute, response: HttpResponse, request: HttpRequest): void {
+  const isHead = request.getMethod() === "head";
+  const query = request.getQuery();
+  const exchange = open(traffic, response, request);
+  if (exchange === undefined) return;
+  const send = (page: Page) => {
+    const reply = encode(page);
+    if (isHead) exchange.answerHead(reply);
+    else exchange.answer(reply);
+  };
+  const fail = (error: unknown) => {
+    const details = { id: traffic.reportBug(error, `the page ${route.path}`) };
+    exchange.refuse("INTERNAL_ERROR", "This page could not be made.", "json", { details });
+  };
+  let page: Page | Promise<Page>;
+  try {
+    page = route.respond({ query });
+  } catch (error) {
+    fail(error);
+    return;
+  }
+  if (page instanceof Promise) {
+    page.then(
+      (made) => exchange.corked(() => send(made)),
+      (error: unknown) => exchange.corked(() => fail(error)),
+    );
+  } else {
+    send(page);
+  }
+}
+
+/** OPTIONS: what an allowed origin may do here. Has a body, though none is needed: see http-exchange.ts. */
+export function handlePreflight(
+  traffic: HttpTraffic,
+  methods: string,
+  response: HttpResponse,
+  request: HttpRequest,
+): void {
+  const asksPrivateNetwork = request.getHeader("access-control-request-private-network") === "true";
+  const exchange = open(traffic, response, request);
+  if (exchange === undefined) return;
+  const headers: Header[] = [
+    ["Allow", methods],
+    ["Access-Control-Allow-Methods", methods],
+    ["Access-Control-Allow-Headers", "Accept, Authorization, Content-Encoding, Content-Type, Last-Event-ID, X-API-Key"],
+    ["Access-Control-Max-Age", "600"],
+  ];
+  // Chrome asks this before a public page may call a server on a private network or this machine.
+  if (asksPrivateNetwork) headers.push(["Access-Control-Allow-Private-Network", "true"]);
+  exchange.answerText(`${methods}\n`, headers);
+}
+
+/** The path is there, the method is not. */
+export function refuseMethod(
+  traffic: HttpTraffic,
+  methods: string,
+  response: HttpResponse,
+  request: HttpRequest,
+): void {
+  const format = replyFormat(request.getHeader(HEADER.accept), "json");
+  const message = `${request.getCaseSensitiveMethod()} is not possible here; allowed: ${methods}.`;
+  const form = { status: 405, headers: [["Allow", methods]] as const };
+  open(traffic, response, request)?.refuse("INVALID_REQUEST", message, format, form);
+}
+
+/** A plain request to the WebSocket endpoint, or a handshake of another version. */
+export function refuseUpgrade(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): void {
+  const headers = [
+    ["Upgrade", "websocket"],
+    ["Sec-WebSocket-Version", "13"],
+  ] as const;
+  const form = { status: 426, headers };
+  open(traffic, response, request)?.refuse("INVALID_REQUEST", "Here is a WebSocket (version 13).", "json", form);
+}
+
+/** A handshake that is not accepted. */
+export function refuseHandshake(
+  traffic: HttpTraffic,
+  code: RefusalCode,
+  message: string,
+  response: HttpResponse,
+): void {
+  new HttpExchange(traffic, response, { allowOrigin: "", acceptsGzip: false }).refuse(code, message, "json");
+}
+
+export function refusePath(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): void {
+  const format = replyFormat(request.getHeader(HEADER.accept), "json");
+  const message = "There is nothing at this path; commands go to POST /api/v1/command.";
+  open(traffic, response, request)?.refuse("INVALID_REQUEST", message, format, { status: 404 });
+}
+
+/** Starts an exchange, or refuses a foreign Host or Origin and returns undefined. */
+function open(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): HttpExchange | undefined {
+  const verdict = traffic.originRules.judge(request.getHeader(HEADER.host), request.getHeader(HEADER.origin));
+  const exchange = new HttpExchange(traffic, response, {
+    allowOrigin: verdict.allowOrigin,
+    acceptsGzip: acceptsGzip(request.getHeader(HEADER.acceptEncoding)),
+  });
+  if (verdict.refusal === "") return exchange;
+  exchange.refuse("FORBIDDEN", verdict.refusal, "json");
+  return undefined;
+}
+
+function encode(page: Page): Reply {
+  const bytes = typeof page.body === "string" ? Buffer.from(page.body) : page.body;
+  return { status: page.status, bytes, length: bytes.length, contentType: page.contentType };
+}

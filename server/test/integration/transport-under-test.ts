@@ -1,0 +1,198 @@
+/**
+ * A listening transport with a fake dispatcher behind it, and raw ways to talk to it. The dispatcher answers
+ * `<reply format>:<message>`, or for `size:N` a reply of N bytes, always from one shared buffer that it overwrites first,
+ * so that a transport which keeps a reply without copying it is found out.
+ */
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { connect, type Socket } from "node:net";
+import type { Caller } from "../../src/dispatch/caller.ts";
+import { ManualClock } from "../../src/runtime/clock.ts";
+import { Connections } from "../../src/transports/connections.ts";
+import type { Dispatch, PageRoute, Reply, TransportOptions, WireFormat } from "../../src/transports/transport.ts";
+import { UwsTransport } from "../../src/transports/uws/uws-transport.ts";
+
+const STATUSES = {
+  INVALID_REQUEST: 400,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  FORBIDDEN: 403,
+  PAYLOAD_TOO_LARGE: 413,
+  INTERNAL_ERROR: 500,
+  SERVICE_UNAVAILABLE: 503,
+};
+
+export class FakeDispatch implements Dispatch {
+  readonly handled: { message: string; format: WireFormat; caller: Caller; address: string }[] = [];
+  handledCount = 0;
+  /** Off for floods. */
+  keepsMessages = true;
+  #shared = new Uint8Array(64 * 1024);
+
+  handle(message: Uint8Array, format: WireFormat, replyFormat: WireFormat, caller: Caller): Reply {
+    const text = Buffer.from(message).toString();
+    this.handledCount += 1;
+    if (this.keepsMessages) this.handled.push({ message: text, format, caller, address: caller.address });
+    if (text.startsWith("size:")) return this.#reply(200, Buffer.alloc(Number(text.slice(5)), "x"), replyFormat);
+    return this.#reply(200, Buffer.from(`${replyFormat}:${text}`), replyFormat);
+  }
+
+  refuse(code: keyof typeof STATUSES, error: string, format: WireFormat, details?: object): Reply {
+    return this.#reply(STATUSES[code], Buffer.from(JSON.stringify({ success: false, error, code, details })), format);
+  }
+
+  closing(code: string, error: string, format: WireFormat): Reply {
+    return this.#reply(503, Buffer.from(JSON.stringify({ type: "closing", code, error })), format);
+  }
+
+  #reply(status: number, body: Uint8Array, format: WireFormat): Reply {
+    this.#shared.fill(0x21);
+    if (body.length > this.#shared.length) this.#shared = new Uint8Array(body.length);
+    this.#shared.set(body);
+    return { status, bytes: this.#shared, length: body.length, contentType: `application/${format}` };
+  }
+}
+
+export const OPTIONS: TransportOptions = {
+  host: "127.0.0.1",
+  port: 0,
+  requestBytesMax: 64 * 1024,
+  outboxBytesMax: 256 * 1024,
+  connectionsMax: 1000,
+  connectionTimeoutMs: 5000,
+  idleTimeoutSecs: 300,
+  compression: true,
+  compressionThresholdBytes: 1024,
+  allowedOrigins: ["https://app.example.com"],
+  allowedHosts: ["synap.example.com"],
+};
+
+export class TransportUnderTest {
+  readonly dispatch = new FakeDispatch();
+  readonly connections = new Connections();
+  readonly clock = new ManualClock();
+  readonly bugs: unknown[] = [];
+  readonly transport: UwsTransport;
+  port = 0;
+
+  constructor(changes: Partial<TransportOptions> = {}, pages: readonly PageRoute[] = []) {
+    this.transport = new UwsTransport({
+      options: { ...OPTIONS, ...changes },
+      dispatch: this.dispatch,
+      pages,
+      connections: this.connections,
+      clock: this.clock,
+      reportBug: (error) => `bug-${this.bugs.push(error)}`,
+    });
+  }
+
+  async listen(): Promise<this> {
+    this.port = (await this.transport.listen()).port;
+    return this;
+  }
+
+  /** Time passes and the ticker comes by. */
+  pass(ms: number): void {
+    this.clock.advance(ms);
+    this.transport.tick();
+  }
+
+  stop(): Promise<void> {
+    return this.transport.stop(0);
+  }
+
+  request(
+    method: string,
+    path: string,
+    headers: Record<string, string>,
+    body: Uint8Array | string = "",
+  ): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const request = httpRequest({ port: this.port, host: "127.0.0.1", method, path, headers, agent: false });
+      request.on("error", reject);
+      request.on("response", (response) => {
+        const chunks: Buffer[] = [];
+        response.on("data", (chunk: Buffer) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const bytes = Buffer.concat(chunks);
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, bytes, text: bytes.toString() });
+        });
+      });
+      request.end(body);
+    });
+  }
+
+  post(body: Uint8Array | string, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.request("POST", "/api/v1/command", { "Content-Type": "application/json", ...headers }, body);
+  }
+
+  raw(): RawClient {
+    return new RawClient(this.port);
+  }
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly bytes: Buffer;
+  readonly text: string;
+}
+
+/** A client that sends any bytes it likes, and reads only if it likes. */
+export class RawClient {
+  readonly socket: Socket;
+  received = "";
+  isClosed = false;
+  #changed: () => void = () => {};
+
+  constructor(port: number) {
+    this.socket = connect(port, "127.0.0.1");
+    this.socket.on("data", (chunk: Buffer) => {
+      this.received += chunk.toString("latin1");
+      this.#changed();
+    });
+    // A reset is one of the ways in which a server closes.
+    this.socket.on("error", () => {});
+    this.socket.on("close", () => {
+      this.isClosed = true;
+      this.#changed();
+    });
+  }
+
+  send(text: string | Uint8Array): this {
+    this.socket.write(text);
+    return this;
+  }
+
+  /** Resolves when `condition` holds for what has been received. */
+  async until(condition: (client: RawClient) => boolean): Promise<this> {
+    while (!condition(this)) {
+      if (this.isClosed) throw new Error(`closed after: ${JSON.stringify(this.received.slice(0, 500))}`);
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+    return this;
+  }
+
+  answered(text: string): Promise<this> {
+    return this.until((client) => client.received.includes(text));
+  }
+
+  async closed(): Promise<this> {
+    while (!this.isClosed) {
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+    return this;
+  }
+
+  destroy(): void {
+    this.socket.destroy();
+  }
+}
+
+/** Polls a condition on the other side of a socket, for which there is no event. */
+export async function eventually(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
