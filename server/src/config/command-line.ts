@@ -1,0 +1,159 @@
+/** The arguments of `synap-server`: what it is asked to do, and the settings that flags give. */
+import { parseArgs } from "node:util";
+import { StartError } from "../runtime/start-error.ts";
+import { type Assignment, findKey, ignoredKeyWarning, isIgnoredKey, type Layer, suggestion } from "./assignment.ts";
+import { KEYS } from "./schema.ts";
+
+export type Action = "serve" | "help" | "version" | "print-config";
+
+export interface CommandLine extends Layer {
+  readonly action: Action;
+  readonly configFile: string | undefined;
+}
+
+interface Flag {
+  readonly short?: string;
+  /** What stands for its value in the help; without one it is a switch. */
+  readonly value?: string;
+  /** The key it sets. */
+  readonly path?: string;
+  readonly summary: string;
+}
+
+const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
+  "Where it listens": {
+    host: { value: "ADDRESS", path: "server.host", summary: "address to listen on" },
+    port: { value: "N", path: "server.port", summary: "port of HTTP and WebSocket; 0 takes a free one" },
+    insecure: { path: "access.insecure", summary: "allow an address that other machines can reach" },
+  },
+  Limits: {
+    "max-memory": { value: "SIZE", path: "kv_store.max_memory_bytes", summary: "such as 512mb or 2gb; 0 for no limit" },
+  },
+  Logs: {
+    "log-level": {
+      value: "LEVEL",
+      path: "logging.level",
+      summary: "trace, debug, info, warn, error, fatal or silent",
+    },
+  },
+  Configuration: {
+    config: { value: "FILE", summary: "read this file instead of synap.yml in the working directory" },
+    set: { value: "KEY=VALUE", summary: "set any key, such as kv_store.eviction_policy=lru; may be repeated" },
+    "print-config": { summary: "print the effective configuration as YAML and exit" },
+  },
+  Information: {
+    help: { short: "h", summary: "print this and exit" },
+    version: { short: "v", summary: "print the version and exit" },
+  },
+};
+
+const FLAGS: Readonly<Record<string, Flag>> = Object.assign({}, ...Object.values(FLAG_GROUPS));
+
+/**
+ * @param args without the program's name
+ * @throws StartError for an unknown flag, a missing value or an unknown key of `--set`
+ */
+export function readCommandLine(args: readonly string[]): CommandLine {
+  const assignments: Assignment[] = [];
+  const warnings: string[] = [];
+  const asked = new Set<string>();
+  let configFile: string | undefined;
+
+  for (const { name, value } of flagsOf(args)) {
+    const path = FLAGS[name].path;
+    if (path !== undefined) assignments.push(assignment(path, value ?? true, `--${name}`));
+    else if (name === "config") configFile = value;
+    else if (name === "set") addSet(value ?? "", assignments, warnings);
+    else asked.add(name);
+  }
+  const action = (["help", "version", "print-config"] as const).find((name) => asked.has(name)) ?? "serve";
+  return { action, configFile, assignments, warnings };
+}
+
+interface GivenFlag {
+  readonly name: string;
+  readonly value: string | undefined;
+}
+
+function flagsOf(args: readonly string[]): GivenFlag[] {
+  const options = Object.fromEntries(
+    Object.entries(FLAGS).map(([name, { short, value }]) => [
+      name,
+      { type: value === undefined ? ("boolean" as const) : ("string" as const), ...(short ? { short } : {}) },
+    ]),
+  );
+  // Not strict, for messages of our own; the tokens keep the order, in which a later flag wins.
+  const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true });
+  const flags: GivenFlag[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") {
+      throw new StartError(`There is no command "${token.value}"; see synap-server --help.`);
+    }
+    if (token.kind !== "option") continue;
+    const flag = Object.hasOwn(FLAGS, token.name) ? FLAGS[token.name] : undefined;
+    if (flag === undefined) {
+      const known = Object.keys(FLAGS).map((name) => `--${name}`);
+      throw new StartError(
+        `There is no flag ${token.rawName}; ${suggestion(token.rawName, known)}, and --set KEY=VALUE sets any key.`,
+      );
+    }
+    if (flag.value !== undefined && !isFlagValue(token.value, token.inlineValue)) {
+      throw new StartError(`--${token.name} needs a value: --${token.name} ${flag.value}.`);
+    }
+    if (flag.value === undefined && token.value !== undefined) {
+      throw new StartError(`--${token.name} takes no value.`);
+    }
+    flags.push({ name: token.name, value: token.value });
+  }
+  return flags;
+}
+
+/** `--port --insecure` is a forgotten value; `--port=--x` was meant, and `--set a.b=-1` has no dash in front. */
+function isFlagValue(value: string | undefined, inline: boolean | undefined): boolean {
+  return value !== undefined && value !== "" && (inline === true || !value.startsWith("--"));
+}
+
+function addSet(text: string, assignments: Assignment[], warnings: string[]): void {
+  const equals = text.indexOf("=");
+  if (equals < 1) throw new StartError(`--set needs a key and a value: --set ${text || "KEY"}=VALUE.`);
+  const path = text.slice(0, equals);
+  if (isIgnoredKey(path)) warnings.push(ignoredKeyWarning("--set", path));
+  else assignments.push(assignment(path, text.slice(equals + 1), "--set"));
+}
+
+function assignment(path: string, raw: unknown, origin: string): Assignment {
+  const key = findKey(path);
+  if (key !== undefined) return { key, raw, origin };
+  const known = KEYS.map((other) => other.path);
+  throw new StartError(`${origin}: there is no key ${path}; ${suggestion(path, known)}.`);
+}
+
+export function helpText(version: string): string {
+  const lines = [
+    `synap ${version}: a key-value store behind one command endpoint, over HTTP and WebSocket`,
+    "",
+    "Usage: synap-server [flags]",
+  ];
+  for (const [group, flags] of Object.entries(FLAG_GROUPS)) {
+    lines.push("", `${group}:`);
+    for (const [name, flag] of Object.entries(flags)) lines.push(helpLine(name, flag));
+  }
+  lines.push(
+    "",
+    "A flag wins over the environment (SYNAP_SERVER_PORT=8080), that over synap.yml, and that over the default.",
+    "The keys are described in docs/configuration.md; --print-config shows them all with their values.",
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function helpLine(name: string, { short, value, path, summary }: Flag): string {
+  const left = `  ${short ? `-${short}, ` : "    "}--${name}${value ? ` ${value}` : ""}`;
+  const key = findKey(path ?? "");
+  const standard = key === undefined || value === undefined ? "" : ` (${shownDefault(key.setting)})`;
+  return `${left.padEnd(28)}${summary}${standard}`;
+}
+
+function shownDefault(setting: { default: unknown; show(value: never): unknown }): string {
+  // A setting shows what is its own default.
+  return String(setting.show(setting.default as never));
+}

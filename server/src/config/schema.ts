@@ -1,0 +1,226 @@
+/**
+ * Every configuration key (wire contract, section 7), by section. To add a section, add it here: the file, the
+ * environment, `--set`, `--print-config` and the configuration page all follow from this table.
+ *
+ * A key is snake_case in the file and camelCase in `Config`, always by the same rule: `kv_store.max_memory_bytes` in the
+ * file, `SYNAP_KV_STORE_MAX_MEMORY_BYTES` in the environment, `config.kvStore.maxMemoryBytes` in the code.
+ */
+import { bytes, choice, flag, list, type Setting, text, whole } from "./setting.ts";
+
+const KB = 2 ** 10;
+const MB = 2 ** 20;
+const GB = 2 ** 30;
+const TB = 2 ** 40;
+
+const HOST_NAME = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/;
+const ORIGIN = /^(?:\*|https?:\/\/[^/\s*,]+)$/;
+
+export const SETTINGS = {
+  server: {
+    host: text(HOST_NAME, {
+      default: "127.0.0.1",
+      allowed: "a host name or an IP address",
+      description:
+        "Address to listen on. Another than the loopback needs `access.insecure`, since nobody has to log in yet.",
+    }),
+    port: whole(undefined, {
+      default: 15500,
+      min: 0,
+      max: 65535,
+      description: "Port of HTTP and WebSocket. 0 takes a free one, which the ready line names.",
+    }),
+    max_connections: whole("connections", {
+      default: 100_000,
+      min: 1,
+      max: 10_000_000,
+      description: "Open connections at a time; one more is refused. Lowered to the file limit with a warning.",
+    }),
+    connection_timeout_secs: whole("s", {
+      default: 60,
+      min: 1,
+      max: 3600,
+      description: "A connection must complete its first request, and every request its body, within this time.",
+    }),
+    idle_timeout_secs: whole("s", {
+      default: 300,
+      min: 8,
+      max: 960,
+      description: "A peer that has been silent for this long, pings included, is disconnected.",
+    }),
+    shutdown_grace_secs: whole("s", {
+      default: 5,
+      min: 0,
+      max: 600,
+      description: "After SIGTERM or SIGINT, requests in flight get this long to finish.",
+    }),
+  },
+  protocol: {
+    max_request_bytes: bytes({
+      default: 16 * MB,
+      min: KB,
+      max: GB,
+      description: "Largest HTTP body, also after gzip, and largest WebSocket message.",
+    }),
+    max_reply_bytes: bytes({
+      default: 16 * MB,
+      min: 64 * KB,
+      max: GB,
+      description: "Largest reply; a command whose reply would be larger fails.",
+    }),
+    max_batch_commands: whole("commands", {
+      default: 1000,
+      min: 1,
+      max: 1_000_000,
+      description: "Commands in one batch.",
+    }),
+    compression: flag({
+      default: true,
+      description: "Whether HTTP replies are gzipped for clients that accept it.",
+    }),
+    compression_threshold_bytes: bytes({
+      default: KB,
+      min: 0,
+      max: GB,
+      aliases: ["compression_threshold"],
+      description: "Replies smaller than this are not gzipped.",
+    }),
+    outbox_bytes_max: bytes({
+      default: 32 * MB,
+      min: 64 * KB,
+      max: 4 * GB,
+      description: "What one connection may leave unread; past it the client is told why and cut off.",
+    }),
+  },
+  kv_store: {
+    max_memory_bytes: bytes({
+      default: 2 * GB,
+      min: MB,
+      max: 16 * TB,
+      zero: "no limit",
+      description: "Memory of keys and values with their overhead. Past it `eviction_policy` decides.",
+    }),
+    eviction_policy: choice(["none", "lru", "lfu", "ttl"], {
+      default: "none",
+      description:
+        "What goes when memory is full: nothing (writes fail), the least recently or least frequently used key, or the key that expires soonest.",
+    }),
+    ttl_tick_ms: whole("ms", {
+      default: 100,
+      min: 1,
+      max: 60_000,
+      description:
+        "How often expired keys are removed. It only frees memory: a key is never seen after its expiry, whatever the tick.",
+    }),
+    max_value_bytes: bytes({
+      default: 8 * MB,
+      min: KB,
+      max: 32 * MB,
+      description: "Largest value of one key.",
+    }),
+    max_keys_reply: whole("keys", {
+      default: 10_000,
+      min: 1,
+      max: 10_000_000,
+      description: "`kv.keys` is refused when more keys match; `kv.scan` has no such limit.",
+    }),
+  },
+  replication: {
+    backlog_bytes: bytes({
+      default: 32 * MB,
+      min: 64 * KB,
+      max: GB,
+      description: "The last operations kept in memory for those who read the log.",
+    }),
+  },
+  access: {
+    allowed_origins: list(ORIGIN, {
+      default: [],
+      allowed: "origins such as https://app.example.com, or * for any",
+      description: "Web pages of other origins that may use the server from a browser. Its own origin always may.",
+    }),
+    allowed_hosts: list(HOST_NAME, {
+      default: [],
+      allowed: "host names or addresses, without port",
+      description:
+        "Names of this server, beside `server.host` and the loopback names, that a request's `Host` may carry.",
+    }),
+    insecure: flag({
+      default: false,
+      description: "Listen on an address that others can reach although nobody has to log in. Flag: `--insecure`.",
+    }),
+  },
+  slowlog: {
+    threshold_ms: whole("ms", {
+      default: 10,
+      min: -1,
+      max: 3_600_000,
+      description: "Commands that took at least this long are kept for `admin.slowlog.get`; -1 keeps none.",
+    }),
+    max_entries: whole("entries", {
+      default: 128,
+      min: 1,
+      max: 100_000,
+      description: "How many of them are kept; the oldest go first.",
+    }),
+  },
+  logging: {
+    level: choice(["trace", "debug", "info", "warn", "error", "fatal", "silent"], {
+      default: "info",
+      description: "The least serious lines that are logged.",
+    }),
+    format: choice(["auto", "json", "pretty"], {
+      default: "auto",
+      description: "`auto` is pretty on a terminal and one JSON object per line elsewhere.",
+    }),
+  },
+  metrics: {
+    enabled: flag({
+      default: true,
+      description: "Whether `GET /metrics` is served.",
+    }),
+  },
+} as const satisfies SettingTable;
+
+export type SettingTable = Readonly<Record<string, Readonly<Record<string, AnySetting>>>>;
+
+/** A setting of whatever type: it may be read through, and shown only what it has read itself. */
+export type AnySetting = Omit<Setting<unknown>, "show"> & { show(value: never): unknown };
+
+type Camel<S extends string> = S extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : S;
+type ValueOf<S> = S extends { read(raw: unknown): infer T } ? Exclude<T, undefined> : never;
+type Sections = typeof SETTINGS;
+
+/** The effective configuration, frozen through and through. */
+export type Config = {
+  readonly [S in keyof Sections & string as Camel<S>]: {
+    readonly [K in keyof Sections[S] & string as Camel<K>]: ValueOf<Sections[S][K]>;
+  };
+};
+
+export function camelCase(key: string): string {
+  return key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+export interface Key {
+  /** As in messages and `--set`: `server.port`. */
+  readonly path: string;
+  readonly section: string;
+  readonly name: string;
+  readonly environmentName: string;
+  readonly setting: AnySetting;
+}
+
+/** All keys in the order of the table. */
+export const KEYS: readonly Key[] = Object.entries(SETTINGS as SettingTable).flatMap(([section, settings]) =>
+  Object.entries(settings).map(([name, setting]) => ({
+    path: `${section}.${name}`,
+    section,
+    name,
+    environmentName: environmentName(section, name),
+    setting,
+  })),
+);
+
+export function environmentName(section: string, name: string): string {
+  return `SYNAP_${section}_${name}`.toUpperCase();
+}

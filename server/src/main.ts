@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+/** The program `synap-server`: arguments, environment, signals and the exit code. The server itself is in server.ts. */
+import { type CommandLine, helpText, readCommandLine } from "./config/command-line.ts";
+import { loadConfig } from "./config/load.ts";
+import { configAsYaml } from "./config/print.ts";
+import { version } from "./config/version.ts";
+import { systemClock } from "./runtime/clock.ts";
+import { Lifecycle } from "./runtime/lifecycle.ts";
+import { afterLastWrite, createLogger } from "./runtime/logger.ts";
+import { checkNodeVersion, explainLoadError } from "./runtime/node-version.ts";
+import { StartError } from "./runtime/start-error.ts";
+
+async function main(args: readonly string[]): Promise<void> {
+  const commandLine = readCommandLine(args);
+  switch (commandLine.action) {
+    case "help":
+      process.stdout.write(helpText(version));
+      return;
+    case "version":
+      process.stdout.write(`${version}\n`);
+      return;
+    case "print-config": {
+      const { config, warnings } = await loadConfig(commandLine, process.env);
+      for (const warning of warnings) process.stderr.write(`${warning}\n`);
+      process.stdout.write(await configAsYaml(config));
+      return;
+    }
+    case "serve":
+      await serve(commandLine);
+  }
+}
+
+async function serve(commandLine: CommandLine): Promise<void> {
+  checkNodeVersion(process);
+  const { config, warnings } = await loadConfig(commandLine, process.env);
+  const log = await createLogger(config.logging);
+  for (const warning of warnings) log.warn(warning);
+  const lifecycle = new Lifecycle({
+    log,
+    clock: systemClock,
+    // After a bug nothing may run any more, not even while a line is written; `fatal` has written its own at once.
+    exit: (code) => (code === 0 ? afterLastWrite(log, () => process.exit(0)) : process.exit(code)),
+    graceMs: config.server.shutdownGraceSecs * 1000,
+    signals: process,
+  });
+  // Imported only now: it loads uWebSockets.js, which must come after the check of the Node version.
+  const { startServer } = await import("./server.ts").catch((error: unknown) => {
+    throw explainLoadError(error);
+  });
+  const server = await startServer(config, log);
+  const webSocketUrl = `${server.url.replace(/^http/, "ws")}/api/v1/ws`;
+  log.info(`synap ${version} ready: ${server.url} (${webSocketUrl}), pid ${process.pid}`);
+  lifecycle.started(server);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  // A reason to be told in one sentence, or a bug, which is told with its stack.
+  const shown =
+    error instanceof StartError
+      ? `synap-server: ${error.message}`
+      : error instanceof Error
+        ? error.stack
+        : String(error);
+  process.stderr.write(`${shown}\n`);
+  process.exitCode = 1;
+  process.exit();
+}

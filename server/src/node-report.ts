@@ -1,0 +1,110 @@
+/** What the admin commands show of this process: the `Node` of commands/node.ts, read from the parts it is made of. */
+import { arch, platform } from "node:os";
+import type { Command } from "./commands/command.ts";
+import type { ClientInfo, MemoryUse, Node } from "./commands/node.ts";
+import { SlowLog } from "./commands/slow-log.ts";
+import { describeConfig } from "./config/print.ts";
+import type { Config } from "./config/schema.ts";
+import { version } from "./config/version.ts";
+import type { OperationLog } from "./oplog/operation-log.ts";
+import type { Clock } from "./runtime/clock.ts";
+import type { StateMachine } from "./state/state-machine.ts";
+import type { Connections } from "./transports/connections.ts";
+
+export interface NodeReportParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly commands: readonly Command[];
+  readonly state: StateMachine;
+  readonly log: OperationLog;
+  readonly connections: Connections;
+}
+
+export class NodeReport implements Node {
+  readonly slowLog: SlowLog;
+  readonly commands: readonly Command[];
+  readonly #parts: NodeReportParts;
+  readonly #startedAtMs: number;
+
+  constructor(parts: NodeReportParts) {
+    this.#parts = parts;
+    this.commands = parts.commands;
+    this.slowLog = new SlowLog(parts.config.slowlog.thresholdMs, parts.config.slowlog.maxEntries);
+    this.#startedAtMs = parts.clock.nowMs();
+  }
+
+  info(): Record<string, Record<string, unknown>> {
+    const { clock, state, log, connections, config } = this.#parts;
+    const { keys } = state;
+    const process_ = process.memoryUsage();
+    return {
+      server: {
+        version,
+        node_version: process.version,
+        platform: `${platform()}-${arch()}`,
+        pid: process.pid,
+        started_at: this.#startedAtMs,
+        uptime_secs: Math.floor((clock.nowMs() - this.#startedAtMs) / 1000),
+      },
+      memory: {
+        used_bytes: keys.usedBytes,
+        held_bytes: keys.heldBytes,
+        limit_bytes: config.kvStore.maxMemoryBytes,
+        eviction_policy: config.kvStore.evictionPolicy,
+        backlog_bytes: log.backlogBytes,
+        rss_bytes: process_.rss,
+        heap_used_bytes: process_.heapUsed,
+      },
+      persistence: { enabled: false },
+      replication: {
+        role: "master",
+        epoch: log.epoch,
+        offset: state.appliedOffset,
+        backlog_first_offset: log.oldestOffset ?? log.nextOffset,
+      },
+      clients: {
+        http: connections.httpActive,
+        websocket: connections.websocketActive,
+        refused: connections.connectionsRefused,
+        slow_cut_off: connections.slowClientsCutOff,
+        silent_cut_off: connections.silentClientsCutOff,
+      },
+      keyspace: {
+        keys: keys.size,
+        expiring: keys.deadlineCount,
+        expired: state.expiredCount,
+        evicted: state.evictedCount,
+      },
+    };
+  }
+
+  configuration(): Record<string, unknown> {
+    return describeConfig(this.#parts.config);
+  }
+
+  clients(): readonly ClientInfo[] {
+    const clients: ClientInfo[] = [];
+    for (const caller of this.#parts.connections.callers()) {
+      clients.push({
+        id: caller.id,
+        protocol: caller.protocol,
+        address: caller.address,
+        connected_at: caller.connectedAtMs,
+        commands: caller.commandCount,
+        unread_bytes: caller.unreadBytes(),
+      });
+    }
+    return clients;
+  }
+
+  memory(): MemoryUse {
+    const { state, log } = this.#parts;
+    const keys = state.keys.usedBytes;
+    return { total: keys + log.backlogBytes, keys, backlog: log.backlogBytes };
+  }
+
+  removals(): { expired: number; evicted: number } {
+    const { expiredCount, evictedCount } = this.#parts.state;
+    return { expired: expiredCount, evicted: evictedCount };
+  }
+}

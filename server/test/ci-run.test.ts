@@ -1,0 +1,82 @@
+/** `.ci/run` counts truly: its last line and exit code for every way in which the README's command can end. */
+import { spawnSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, expect, it } from "vitest";
+
+let checkout: string;
+
+beforeEach(() => {
+  checkout = mkdtempSync(join(tmpdir(), "synap-ci-"));
+  cpSync(fileURLToPath(new URL("../../.ci/run", import.meta.url)), join(checkout, ".ci", "run"));
+});
+
+afterEach(() => rmSync(checkout, { recursive: true }));
+
+interface FakeRun {
+  readonly installStatus?: number;
+  readonly testStatus?: number;
+  readonly report?: object;
+}
+
+/** Runs the script in a checkout whose `npm` does nothing but leave a report and end with a status. */
+function ciRun({ installStatus = 0, testStatus = 0, report }: FakeRun): { last: string; status: number | null } {
+  const bin = join(checkout, "bin");
+  const reports = join(checkout, "node_modules", ".cache", "synap");
+  mkdirSync(bin);
+  mkdirSync(reports, { recursive: true });
+  // One from an earlier run, which must not be counted.
+  writeFileSync(join(reports, "test-report.json"), JSON.stringify(reportOf(["passed", "passed"])));
+  writeFileSync(join(checkout, "next.json"), JSON.stringify(report ?? {}));
+  const leaveReport = report === undefined ? "" : `cp next.json "${join(reports, "test-report.json")}"`;
+  writeFileSync(
+    join(bin, "npm"),
+    `#!/bin/sh
+case "$1" in
+  ci) exit ${installStatus} ;;
+  test) ${leaveReport}
+    exit ${testStatus} ;;
+  *) echo 0.0.0 ;;
+esac
+`,
+  );
+  chmodSync(join(bin, "npm"), 0o755);
+  const path = [bin, dirname(process.execPath), process.env.PATH].join(delimiter);
+  const { stdout, status } = spawnSync(join(checkout, ".ci", "run"), {
+    env: { ...process.env, PATH: path },
+    encoding: "utf8",
+  });
+  return { last: stdout.trimEnd().split("\n").at(-1) ?? "", status };
+}
+
+function reportOf(tests: readonly string[], fileStatus?: string): object {
+  const failed = tests.filter((status) => status === "failed").length;
+  return {
+    success: failed === 0 && fileStatus !== "failed",
+    numPassedTests: tests.filter((status) => status === "passed").length,
+    numFailedTests: failed,
+    testResults: [
+      {
+        name: "a.test.ts",
+        message: "",
+        status: fileStatus ?? (failed > 0 ? "failed" : "passed"),
+        assertionResults: tests.map((status) => ({ status })),
+      },
+    ],
+  };
+}
+
+it.each<[string, FakeRun, string, number]>([
+  ["all passed", { report: reportOf(["passed", "passed"]) }, "2 passed, 0 failed", 0],
+  ["a skipped test is neither", { report: reportOf(["passed", "pending"]) }, "1 passed, 0 failed", 0],
+  ["one failed", { report: reportOf(["passed", "failed"]), testStatus: 1 }, "1 passed, 1 failed", 1],
+  ["one failed behind a status of 0", { report: reportOf(["failed"]) }, "0 passed, 1 failed", 1],
+  ["a file that cannot be loaded", { report: reportOf([], "failed"), testStatus: 1 }, "0 passed, 1 failed", 1],
+  ["types or lint fail before the tests", { testStatus: 2 }, "0 passed, 1 failed", 1],
+  ["an error beside passing tests", { report: reportOf(["passed"]), testStatus: 1 }, "1 passed, 1 failed", 1],
+  ["no test", { report: reportOf([]) }, "0 passed, 1 failed", 1],
+  ["no report", {}, "0 passed, 1 failed", 1],
+  ["the installation fails", { installStatus: 1 }, "0 passed, 1 failed", 1],
+])("%s", (_, run, last, status) => expect(ciRun(run)).toEqual({ last, status }));

@@ -1,0 +1,102 @@
+/** What a conformance case is made of. A case is data: it says what is sent and what must come back, never how. */
+import { expect } from "vitest";
+import type { ErrorCode } from "../../src/commands/errors.ts";
+import type { Combination } from "./clients.ts";
+import type { WireFormat } from "./format.ts";
+
+export interface Case {
+  readonly name: string;
+  readonly steps: readonly Step[];
+  /** Why a combination cannot run the case. */
+  readonly skip?: Partial<Record<Combination, string>>;
+}
+
+/** Fields of the envelope besides command and payload. */
+type EnvelopeFields = Readonly<Record<string, unknown>>;
+/** In a payload or an expectation a `Uint8Array` stands for raw bytes, in whichever way the format says that. */
+type Payload = Readonly<Record<string, unknown>>;
+
+export type Step = CommandStep | BatchStep | RawStep;
+
+export interface CommandStep {
+  readonly command: string;
+  readonly payload: Payload | ((earlier: readonly Reply[]) => Payload);
+  readonly envelope?: EnvelopeFields;
+  readonly expected: Expected;
+  /** The step is repeated until it gives what is expected: for what takes time to come. */
+  readonly eventually?: boolean;
+}
+
+export interface BatchStep {
+  readonly batch: readonly (readonly [command: string, payload?: Payload])[];
+  readonly envelope?: EnvelopeFields;
+  readonly expected: Expected;
+}
+
+/** A message as bytes, for what no well-behaved client can send. The absent format skips the step. */
+export interface RawStep {
+  readonly json?: string | Buffer;
+  readonly msgpack?: Buffer;
+  readonly expected: Expected;
+}
+
+export type Reply = Readonly<Record<string, unknown>>;
+
+/** A reply to compare with, where it depends on the format or on earlier replies a function of them. */
+export type Expected = Reply | ((format: WireFormat, earlier: readonly Reply[]) => Reply);
+
+/** One command. `expected` is the payload of a successful reply, or what `failure` makes. */
+export function run(command: string, payload: CommandStep["payload"], expected: unknown): CommandStep {
+  return { command, payload, expected: whole(expected) };
+}
+
+/** A batch whose results are, each in its place, a payload or what `failure` makes. */
+export function batch(
+  commands: BatchStep["batch"],
+  results: readonly unknown[],
+  envelope: EnvelopeFields = {},
+): BatchStep {
+  return {
+    batch: commands,
+    envelope,
+    expected: { type: "batch_response", success: true, results: results.map(whole) },
+  };
+}
+
+/** A batch that is refused whole. */
+export function refusedBatch(commands: BatchStep["batch"], expected: Reply, envelope: EnvelopeFields = {}): BatchStep {
+  return { batch: commands, envelope, expected };
+}
+
+export function atomic(commands: BatchStep["batch"], results: readonly unknown[]): BatchStep {
+  return batch(commands, results, { atomic: true });
+}
+
+export function raw(messages: Pick<RawStep, "json" | "msgpack">, expected: Reply): RawStep {
+  return { ...messages, expected };
+}
+
+/** A failure with this code, whatever its sentence; `details` names those that must be there. */
+export function failure(code: ErrorCode, details?: Readonly<Record<string, unknown>>): Reply {
+  const fields = {
+    success: false,
+    code,
+    ...(details === undefined ? {} : { details: expect.objectContaining(details) }),
+  };
+  // A matcher stands for what it matches.
+  return expect.objectContaining(fields) as unknown as Reply;
+}
+
+function whole(expected: unknown): Reply {
+  if (isFailure(expected)) return expected;
+  return { success: true, payload: expected };
+}
+
+function isFailure(expected: unknown): expected is Reply {
+  if (typeof expected !== "object" || expected === null || !("sample" in expected)) return false;
+  const { sample } = expected;
+  return typeof sample === "object" && sample !== null && "success" in sample && "code" in sample;
+}
+
+/** Any whole number. */
+export const someInteger = expect.any(Number) as number;

@@ -1,0 +1,124 @@
+/** The admin commands, and kv.stats. */
+import { expect } from "vitest";
+import { allCommands } from "../../../src/commands/all.ts";
+import { type Case, failure, run, someInteger } from "../case.ts";
+
+const someObject = expect.any(Object) as object;
+/** A matcher stands for what it matches. */
+const having = (fields: Record<string, unknown>) => expect.objectContaining(fields) as unknown;
+
+export const admin: readonly Case[] = [
+  {
+    name: "kv.stats counts what was done",
+    steps: [
+      run(
+        "kv.mset",
+        {
+          pairs: [
+            { key: "a", value: 1 },
+            { key: "b", value: 2 },
+          ],
+        },
+        { success: true, count: 2 },
+      ),
+      run("kv.stats", {}, having({ total_keys: 2, total_memory_bytes: someInteger, hit_rate: expect.any(Number) })),
+      run("kv.get", { key: "a" }, 1),
+      run("kv.get", { key: "none" }, null),
+      run("kv.del", { key: "a" }, { deleted: true }),
+      {
+        command: "kv.stats",
+        payload: {},
+        expected: (_, earlier) => {
+          // Its shape was checked against the schema of the reply.
+          const { operations: before } = earlier[1].payload as { operations: Record<string, number> };
+          const operations = {
+            gets: before.gets + 2,
+            sets: before.sets,
+            dels: before.dels + 1,
+            hits: before.hits + 1,
+            misses: before.misses + 1,
+          };
+          return { success: true, payload: having({ total_keys: 1, operations }) };
+        },
+      },
+    ],
+  },
+  {
+    name: "admin.info tells of the server in sections",
+    steps: [
+      run("kv.set", { key: "a", value: 1, ttl: 100 }, { success: true, key: "a", version: someInteger }),
+      run(
+        "admin.info",
+        {},
+        having({
+          server: having({ version: expect.stringMatching(/^\d+\.\d+\.\d+/), uptime_secs: someInteger }),
+          memory: having({ used_bytes: someInteger, limit_bytes: someInteger }),
+          persistence: someObject,
+          replication: having({ role: "master", epoch: 1, offset: someInteger }),
+          clients: someObject,
+          keyspace: having({ keys: 1, expiring: 1 }),
+        }),
+      ),
+    ],
+  },
+  {
+    name: "admin.config shows the effective configuration",
+    steps: [
+      run("admin.config", {}, having({ server: having({ port: 0 }), kv_store: having({ max_keys_reply: 20 }) })),
+      run("admin.config", { section: "server" }, failure("INVALID_PAYLOAD", { path: "section" })),
+    ],
+  },
+  {
+    name: "admin.clients lists the connections",
+    steps: [
+      run("admin.clients", {}, { clients: expect.any(Array), count: someInteger }),
+      run("admin.clients", { limit: 1 }, { clients: expect.any(Array), count: someInteger }),
+      run("admin.clients", { limit: 0 }, failure("INVALID_PAYLOAD", { path: "limit" })),
+    ],
+  },
+  {
+    name: "admin.slowlog.get answers with the newest first, and admin.slowlog.reset forgets them",
+    steps: [
+      run("admin.slowlog.reset", {}, { removed: someInteger }),
+      run("kv.dbsize", {}, { size: 0 }),
+      run("kv.get", { key: "a" }, null),
+      run(
+        "admin.slowlog.get",
+        { limit: 2 },
+        {
+          entries: ["kv.get", "kv.dbsize"].map((command) => ({
+            id: someInteger,
+            timestamp: someInteger,
+            duration_ms: expect.any(Number),
+            command,
+            client_id: someInteger,
+            client_address: expect.any(String),
+          })),
+          // With the reset itself, which is entered when it has run.
+          length: 3,
+        },
+      ),
+      run("admin.slowlog.get", {}, having({ length: 4 })),
+      run("admin.slowlog.get", { limit: 0 }, failure("INVALID_PAYLOAD", { path: "limit" })),
+    ],
+  },
+  {
+    name: "admin.commands lists the registry, each with the schema of its payload",
+    steps: [
+      run(
+        "admin.commands",
+        {},
+        {
+          commands: allCommands.map(({ name, access, atomic, summary }) => ({
+            name,
+            access,
+            atomic,
+            summary,
+            arguments: having({ type: "object" }),
+          })),
+          count: allCommands.length,
+        },
+      ),
+    ],
+  },
+];

@@ -1,0 +1,204 @@
+/** Every case over every combination of protocol and format, against a running server (wire contract, sections 2 to 4). */
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { allCommands } from "../../src/commands/all.ts";
+import { ERROR_STATUS, type ErrorCode } from "../../src/commands/errors.ts";
+import { configFromFlags } from "../../src/config/load.ts";
+import { silentLogger } from "../../src/runtime/logger.ts";
+import { type RunningServer, startServer } from "../../src/server.ts";
+import type { Case, Expected, Reply, Step } from "./case.ts";
+import { admin } from "./cases/admin.ts";
+import { atomicBatches, batches } from "./cases/batches.ts";
+import { keys } from "./cases/keys.ts";
+import { requests } from "./cases/requests.ts";
+import { scans } from "./cases/scan.ts";
+import { counters, strings } from "./cases/strings.ts";
+import { VALUE_TABLE, values } from "./cases/values.ts";
+import { type Client, type ClientReply, COMBINATIONS, type Combination, connect } from "./clients.ts";
+import type { WireFormat } from "./format.ts";
+import { checkReply } from "./reply-schema.ts";
+
+const CASES: readonly Case[] = [
+  ...requests,
+  ...values,
+  ...keys,
+  ...strings,
+  ...counters,
+  ...scans,
+  ...batches,
+  ...atomicBatches,
+  ...admin,
+];
+
+/** Limits so low that a case can stand at them and one past them. */
+const config = configFromFlags(
+  ...["--port", "0", "--log-level", "silent"],
+  ...[
+    "protocol.max_batch_commands=50",
+    "protocol.max_request_bytes=512kb",
+    "kv_store.max_value_bytes=64kb",
+    "kv_store.max_keys_reply=20",
+    "kv_store.ttl_tick_ms=5",
+    "slowlog.threshold_ms=0",
+    "slowlog.max_entries=10",
+  ].flatMap((setting) => ["--set", setting]),
+);
+
+let server: RunningServer;
+const clients = new Map<Combination, Client>();
+
+beforeAll(async () => {
+  server = await startServer(config, silentLogger);
+  for (const combination of COMBINATIONS) clients.set(combination, await connect(combination, server.url));
+});
+
+afterAll(async () => {
+  await Promise.all([...clients.values()].map((client) => client.close()));
+  await server.stop();
+});
+
+function clientOf(combination: Combination): Client {
+  const client = clients.get(combination);
+  if (client === undefined) throw new Error(`no client for ${combination}`);
+  return client;
+}
+
+describe.each(COMBINATIONS)("%s", (combination) => {
+  for (const { name, steps, skip } of CASES) {
+    const reason = skip?.[combination];
+    // skipped: for the reason that the case gives.
+    if (reason !== undefined) it.skip(`${name} (${reason})`, () => {});
+    else it(name, () => runCase(clientOf(combination), steps));
+  }
+});
+
+describe("a value written in one format", () => {
+  it.each(VALUE_TABLE)("comes back in every other: %s", async (_, value) => {
+    for (const writer of clients.values()) {
+      await exchange(writer, writer.format.encode({ command: "kv.set", payload: { key: "v", value } }));
+      for (const { format, send } of [...clients.values()].map((client) => ({
+        format: client.format,
+        send: client.send.bind(client),
+      }))) {
+        const { body } = await send(format.encode({ command: "kv.get", payload: { key: "v" } }));
+        expect(body).toEqual({ success: true, payload: inFormat(value, format) });
+      }
+    }
+  });
+});
+
+describe("the list of cases", () => {
+  it("has every command of the registry", () => {
+    const sent = new Set(CASES.flatMap(({ steps }) => steps.flatMap(commandsOf)));
+    expect(allCommands.map(({ name }) => name).filter((name) => !sent.has(name))).toEqual([]);
+  });
+
+  it("has no two cases of one name", () => {
+    const names = CASES.map(({ name }) => name);
+    expect(names.filter((name, index) => names.indexOf(name) < index)).toEqual([]);
+  });
+});
+
+function commandsOf(step: Step): readonly string[] {
+  if ("command" in step) return [step.command];
+  return "batch" in step ? step.batch.map(([command]) => command) : [];
+}
+
+async function runCase(client: Client, steps: readonly Step[]): Promise<void> {
+  await removeAllKeys(client);
+  const earlier: Reply[] = [];
+  for (const step of steps) earlier.push(await runStep(client, step, earlier));
+}
+
+/** Each case begins with an empty store. Not by a flush: that gives the memory back, and the next write reserves it anew. */
+async function removeAllKeys(client: Client): Promise<void> {
+  const scan = await exchange(client, client.format.encode({ command: "kv.scan", payload: { limit: 1_000 } }));
+  const { keys } = scan.payload as { readonly keys: readonly string[] }; // What kv.scan declares to answer.
+  if (keys.length > 0) await exchange(client, client.format.encode({ command: "kv.mdel", payload: { keys } }));
+}
+
+/** A step that is not for this format answers with nothing, and keeps its place among the replies. */
+async function runStep(client: Client, step: Step, earlier: readonly Reply[]): Promise<Reply> {
+  if ("command" in step && step.eventually === true) {
+    return vi.waitFor(() => runStep(client, { ...step, eventually: false }, earlier), { timeout: 5_000, interval: 2 });
+  }
+  const message = messageOf(client.format, step, earlier);
+  if (message === undefined) return {};
+  const reply = await exchange(client, message);
+  expect(reply).toEqual(withRequestId(step, reply, expectedOf(client.format, step.expected, earlier)));
+  checkSchemas(step, reply);
+  return reply;
+}
+
+function messageOf(format: WireFormat, step: Step, earlier: readonly Reply[]): Buffer | undefined {
+  if ("command" in step) {
+    const { command, payload, envelope } = step;
+    return format.encode({ command, payload: typeof payload === "function" ? payload(earlier) : payload, ...envelope });
+  }
+  if ("batch" in step) {
+    const commands = step.batch.map(([command, payload]) =>
+      payload === undefined ? { command } : { command, payload },
+    );
+    return format.encode({ type: "batch", commands, ...step.envelope });
+  }
+  const message = step[format.name];
+  return typeof message === "string" ? Buffer.from(message) : message;
+}
+
+/** Sends a message and checks what every reply must be, whatever it says. */
+async function exchange(client: Client, message: Buffer): Promise<Reply> {
+  const { status, body } = await client.send(message);
+  if (typeof body !== "object" || body === null) throw new Error(`a reply that is no object: ${body}`);
+  // What an object from the wire is.
+  const reply = body as Reply;
+  if (status !== undefined) expect(status).toBe(statusOf(reply));
+  const results = "results" in reply ? (reply.results as readonly Reply[]) : [reply];
+  for (const each of [reply, ...results]) checkOutcome(each);
+  return reply;
+}
+
+function statusOf(reply: Reply): ClientReply["status"] {
+  // A code that does not exist has no status, and fails the comparison.
+  return reply.success === true ? 200 : ERROR_STATUS[reply.code as ErrorCode];
+}
+
+function checkOutcome(reply: Reply): void {
+  const fields = Object.keys(reply);
+  if (reply.success === true) {
+    expect("payload" in reply || "results" in reply).toBe(true);
+    expect(["success", "request_id", "payload", "type", "results"]).toEqual(expect.arrayContaining(fields));
+  } else {
+    expect(ERROR_STATUS).toHaveProperty(String(reply.code));
+    expect(reply.error).toMatch(/\S/);
+    expect(["type", "success", "request_id", "error", "code", "details"]).toEqual(expect.arrayContaining(fields));
+  }
+}
+
+function expectedOf(format: WireFormat, expected: Expected, earlier: readonly Reply[]): unknown {
+  return inFormat(typeof expected === "function" ? expected(format, earlier) : expected, format);
+}
+
+/** A failure must echo the request id too, though the list does not say so each time. */
+function withRequestId(step: Step, reply: Reply, expected: unknown): unknown {
+  const requestId = "envelope" in step ? step.envelope?.request_id : undefined;
+  if (reply.code !== undefined && reply.code !== "INVALID_REQUEST") expect(reply.request_id).toEqual(requestId);
+  return expected;
+}
+
+/** Bytes as this format shows them. Matchers are left as they are. */
+function inFormat(expected: unknown, format: WireFormat): unknown {
+  if (expected instanceof Uint8Array) return format.bytes(expected);
+  if (Array.isArray(expected)) return expected.map((each) => inFormat(each, format));
+  if (typeof expected !== "object" || expected === null || Object.getPrototypeOf(expected) !== Object.prototype) {
+    return expected;
+  }
+  // Unlike assignment, this keeps a field named `__proto__`.
+  return Object.fromEntries(Object.entries(expected).map(([name, each]) => [name, inFormat(each, format)]));
+}
+
+function checkSchemas(step: Step, reply: Reply): void {
+  if ("command" in step && reply.success === true) checkReply(step.command, reply.payload);
+  if (!("batch" in step) || !Array.isArray(reply.results)) return;
+  for (const [index, result] of (reply.results as readonly Reply[]).entries()) {
+    if (result.success === true) checkReply(step.batch[index][0], result.payload);
+  }
+}

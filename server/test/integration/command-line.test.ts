@@ -1,0 +1,195 @@
+/** The built program as a person starts it: real processes, their output, signals and exit codes. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { version } from "../../src/config/version.ts";
+
+const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+
+let directory: string;
+let children: ChildProcess[];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "synap-command-line-"));
+  children = [];
+});
+
+afterEach(() => {
+  for (const child of children) child.kill("SIGKILL");
+  rmSync(directory, { recursive: true });
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+class Process {
+  readonly child: ChildProcess;
+  readonly ended: Promise<Ended>;
+  #stdout = "";
+  #stderr = "";
+  #changed: () => void = () => {};
+
+  constructor(args: readonly string[], environment: Record<string, string>) {
+    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_"));
+    this.child = spawn(process.execPath, [program, ...args], {
+      cwd: directory,
+      env: { ...Object.fromEntries(kept), ...environment },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    children.push(this.child);
+    this.child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stdout += text;
+      this.#changed();
+    });
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.#stderr += text;
+    });
+    this.ended = once(this.child, "close").then(([code]: unknown[]) => {
+      this.#changed();
+      return { code: typeof code === "number" ? code : null, stdout: this.#stdout, stderr: this.#stderr };
+    });
+  }
+
+  /** The first line of the log whose message matches. */
+  async logged(message: RegExp): Promise<string> {
+    for (;;) {
+      const line = this.#stdout.split("\n").find((each) => message.test(each));
+      if (line !== undefined) return line;
+      if (this.child.exitCode !== null) throw new Error(`it ended without logging ${message}: ${this.#stderr}`);
+      await new Promise<void>((resolve) => {
+        this.#changed = resolve;
+      });
+    }
+  }
+}
+
+function start(args: readonly string[], environment: Record<string, string> = {}): Process {
+  return new Process(args, environment);
+}
+
+function run(args: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
+  return start(args, environment).ended;
+}
+
+describe("information", () => {
+  it("--help explains every flag", async () => {
+    const { code, stdout, stderr } = await run(["--help"]);
+    expect([code, stderr]).toEqual([0, ""]);
+    for (const flag of ["config", "host", "port", "max-memory", "log-level", "insecure", "set", "print-config"]) {
+      expect(stdout).toContain(`--${flag}`);
+    }
+    expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
+  });
+
+  it("--version prints the version alone", async () => {
+    expect(await run(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+  });
+
+  it("--print-config prints what file, environment and flags give", async () => {
+    writeFileSync(join(directory, "synap.yml"), "server:\n  port: 1001\n  host: 127.0.0.2\n  http2_enabled: true\n");
+    const { code, stdout, stderr } = await run(["--print-config", "--max-memory", "512mb"], {
+      SYNAP_SERVER_PORT: "1002",
+    });
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^server:\n {2}host: 127\.0\.0\.2\n {2}port: 1002\n/);
+    expect(stdout).toContain("max_memory_bytes: 512mb");
+    expect(stderr).toContain("server.http2_enabled has no effect");
+  });
+});
+
+describe("a start that cannot be", () => {
+  const oneSentence = /^synap-server: [^\n]+\.\n$/;
+
+  it.each([
+    ["an unknown flag", ["--prot", "1"], {}, "--port"],
+    ["a file that is not there", ["--config", "absent.yml"], {}, "absent.yml does not exist"],
+    ["a mistyped variable", [], { SYNAP_SERVER_PROT: "1" }, "SYNAP_SERVER_PORT"],
+    ["an open address", ["--host", "0.0.0.0"], {}, "--insecure"],
+  ])("ends with one sentence and code 1: %s", async (_, args, environment, part) => {
+    const { code, stdout, stderr } = await run(args, environment);
+    expect([code, stdout]).toEqual([1, ""]);
+    expect(stderr).toMatch(oneSentence);
+    expect(stderr).toContain(part);
+  });
+
+  it("names file and line of a bad key", async () => {
+    writeFileSync(join(directory, "synap.yml"), "server:\n  port: 1\n  prot: 2\n");
+    const { code, stderr } = await run([]);
+    expect([code, stderr]).toEqual([
+      1,
+      "synap-server: synap.yml, line 3: there is no key server.prot; the nearest is server.port.\n",
+    ]);
+  });
+
+  it("names a port in use", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const address = taken.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const { code, stderr } = await run(["--port", String(port)]);
+    taken.close();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(oneSentence);
+    expect(stderr).toContain(`127.0.0.1:${port}: the port is in use`);
+  });
+});
+
+describe("a server", () => {
+  it.each(["SIGTERM", "SIGINT"] as const)("says when it is ready, serves, and ends with 0 on %s", async (signal) => {
+    const server = start(["--port", "0"]);
+    const ready: unknown = JSON.parse(await server.logged(/ ready: /));
+    expect(ready).toMatchObject({
+      pid: server.child.pid,
+      msg: expect.stringMatching(
+        /^synap \S+ ready: http:\/\/127\.0\.0\.1:\d+ \(ws:\/\/127\.0\.0\.1:\d+\/api\/v1\/ws\), pid \d+$/,
+      ),
+    });
+    const [url] = /http:\/\/[^ ]+/.exec(JSON.stringify(ready)) ?? [""];
+    const health = await fetch(`${url}/health`);
+    expect(await health.json()).toEqual({ status: "healthy", service: "synap", version });
+    server.child.kill(signal);
+    const { code, stdout, stderr } = await server.ended;
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain(`${signal}: stopping`);
+    expect(stdout.trimEnd().split("\n").at(-1)).toContain('"msg":"stopped"');
+  });
+
+  it("logs one JSON object per line to a pipe, lines for people on request, and keeps to the level", async () => {
+    const pretty = start(["--port", "0", "--set", "logging.format=pretty"]);
+    expect(await pretty.logged(/ ready: /)).toMatch(/^\[\d\d:\d\d:\d\d\.\d{3}\] INFO: synap /);
+    pretty.child.kill("SIGTERM");
+    expect((await pretty.ended).code).toBe(0);
+
+    const quiet = start([
+      "--port",
+      "0",
+      "--log-level",
+      "warn",
+      "--set",
+      "server.http2_enabled=true",
+      "--set",
+      "server.max_connections=100",
+    ]);
+    const line: unknown = JSON.parse(await quiet.logged(/http2/));
+    expect(line).toMatchObject({ level: 40, msg: expect.stringContaining("has no effect") });
+    quiet.child.kill("SIGTERM");
+    expect((await quiet.ended).stdout.trimEnd().split("\n")).toHaveLength(1);
+  });
+
+  it("stays up on SIGHUP", async () => {
+    const server = start(["--port", "0"]);
+    await server.logged(/ ready: /);
+    server.child.kill("SIGHUP");
+    await server.logged(/SIGHUP/);
+    server.child.kill("SIGTERM");
+    expect((await server.ended).code).toBe(0);
+  });
+});
