@@ -1,0 +1,41 @@
+/** What the metrics page reads from the rest of the server. Plain functions that answer at once. */
+
+export interface MetricsSources {
+  /** Bytes part by part as the server accounts for them (`Node.memory` fits); `total` is the sum of the others. */
+  readonly memory: () => { readonly total: number; readonly [component: string]: number };
+  /** `kv_store.max_memory_bytes`; 0 = no limit. */
+  readonly memoryLimitBytes: () => number;
+  /** An object of `Connections` fits. */
+  readonly connections: () => ConnectionReadings;
+  readonly keys: () => KeyReadings;
+  readonly log: () => LogReadings;
+}
+
+/** `...Active` are as of now, the rest count since the start. */
+export interface ConnectionReadings {
+  readonly httpActive: number;
+  readonly websocketActive: number;
+  readonly httpRequests: number;
+  readonly websocketMessages: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly slowClientsCutOff: number;
+  readonly silentClientsCutOff: number;
+  readonly connectionsRefused: number;
+}
+
+/** `count` is as of now, the rest count since the start, on this node. */
+export interface KeyReadings {
+  readonly count: number;
+  readonly expired: number;
+  readonly evicted: number;
+  readonly hits: number;
+  readonly misses: number;
+}
+
+export interface LogReadings {
+  /** Bytes that the backlog holds in memory for readers of the log. */
+  readonly backlogBytes: number;
+  /** The offset that the next operation gets: one more than the operations there have been. */
+  readonly nextOffset: number;
+}

@@ -1,0 +1,256 @@
+/** The Prometheus page (wire contract, section 6). The HELP lines say what each metric means. */
+import Registry from "prom-client/lib/registry.js";
+import type { CommandInstruments } from "./command-instruments.ts";
+import { labelled, type Metric, single, withoutSeries } from "./families.ts";
+import { HistogramText } from "./histogram-text.ts";
+import type { MetricsSources } from "./metrics-sources.ts";
+import { GC_KINDS, RuntimeInstruments } from "./runtime-instruments.ts";
+
+export interface MetricsParts {
+  readonly instruments: CommandInstruments;
+  readonly sources: MetricsSources;
+  readonly clock: { nowMs(): number; monotonicMs(): number };
+  /** Of this server, for `synap_build_info`. */
+  readonly version: string;
+}
+
+export class Metrics {
+  readonly contentType: string;
+  readonly #registry = new Registry();
+  readonly #runtime: RuntimeInstruments;
+  readonly #histograms: readonly HistogramText[];
+
+  /** Begins to measure the event loop, GC and CPU; `stop` ends that. */
+  constructor({ instruments, sources, clock, version }: MetricsParts) {
+    this.contentType = this.#registry.contentType;
+    this.#runtime = new RuntimeInstruments(clock);
+    this.#histograms = [operationDurations(instruments), gcPauses(this.#runtime)];
+    const startedAtSeconds = clock.nowMs() / 1000;
+    for (const metric of [
+      ...commandMetrics(instruments),
+      ...memoryMetrics(sources),
+      ...connectionMetrics(sources),
+      ...keyMetrics(sources),
+      ...logMetrics(sources),
+      ...laterMetrics(),
+      ...runtimeMetrics(this.#runtime),
+      ...processMetrics(startedAtSeconds, version),
+    ]) {
+      this.#registry.registerMetric(metric);
+    }
+  }
+
+  /** The whole page, as of now. */
+  async render(): Promise<string> {
+    const others = await this.#registry.metrics();
+    return [...this.#histograms.map((histogram) => histogram.render()), others].join("\n");
+  }
+
+  stop(): void {
+    this.#runtime.stop();
+  }
+}
+
+/** Every command has its series from the start, at zero, so that `rate()` sees the first call and no label is invented. */
+function operationDurations({ commands, durations }: CommandInstruments): HistogramText {
+  return new HistogramText(
+    "synap_operation_duration_seconds",
+    "Time to decode the arguments of a command, run it and encode its reply.",
+    durations,
+    commands.map(({ component, operation }) => ({ component, operation })),
+  );
+}
+
+function commandMetrics(instruments: CommandInstruments): Metric[] {
+  const outcomes = instruments.commands.map(({ component, operation }) => ({
+    ok: { component, operation, status: "ok" },
+    error: { component, operation, status: "error" },
+  }));
+  return [
+    labelled("counter", "synap_operations_total", "Commands run, by how they ended.", () =>
+      outcomes.flatMap(({ ok, error }, index) => [
+        { sharedLabels: ok, value: instruments.successes(index) },
+        { sharedLabels: error, value: instruments.failures(index) },
+      ]),
+    ),
+  ];
+}
+
+function memoryMetrics({ memory, memoryLimitBytes }: MetricsSources): Metric[] {
+  return [
+    single(
+      "gauge",
+      "synap_memory_bytes",
+      "Bytes of data and buffers that the server accounts for.",
+      () => memory().total,
+    ),
+    labelled("gauge", "synap_memory_component_bytes", "The same, part by part.", () =>
+      Object.entries(memory())
+        .filter(([component]) => component !== "total")
+        .map(([component, value]) => ({ labels: { component }, value })),
+    ),
+    single("gauge", "synap_memory_limit_bytes", "The configured limit of memory; 0 is none.", memoryLimitBytes),
+  ];
+}
+
+function connectionMetrics({ connections }: MetricsSources): Metric[] {
+  const http = { protocol: "http" };
+  const websocket = { protocol: "websocket" };
+  return [
+    labelled("gauge", "synap_connections_active", "Open connections.", () => {
+      const { httpActive, websocketActive } = connections();
+      return [
+        { sharedLabels: http, value: httpActive },
+        { sharedLabels: websocket, value: websocketActive },
+      ];
+    }),
+    labelled("counter", "synap_requests_total", "HTTP requests and WebSocket messages received.", () => {
+      const { httpRequests, websocketMessages } = connections();
+      return [
+        { sharedLabels: http, value: httpRequests },
+        { sharedLabels: websocket, value: websocketMessages },
+      ];
+    }),
+    single(
+      "counter",
+      "synap_received_bytes_total",
+      "Bytes of request bodies and messages, without protocol headers.",
+      () => connections().bytesIn,
+    ),
+    single(
+      "counter",
+      "synap_sent_bytes_total",
+      "Bytes of replies and pushes, without protocol headers.",
+      () => connections().bytesOut,
+    ),
+    single(
+      "counter",
+      "synap_connections_refused_total",
+      "Connections turned away at the connection limit.",
+      () => connections().connectionsRefused,
+    ),
+    single(
+      "counter",
+      "synap_slow_consumers_cut_off_total",
+      "Connections closed because the client did not read.",
+      () => connections().slowClientsCutOff,
+    ),
+    single(
+      "counter",
+      "synap_silent_clients_cut_off_total",
+      "Connections closed because a request did not arrive in time.",
+      () => connections().silentClientsCutOff,
+    ),
+  ];
+}
+
+function keyMetrics({ keys }: MetricsSources): Metric[] {
+  return [
+    single("gauge", "synap_keys", "Keys stored.", () => keys().count),
+    single("counter", "synap_key_hits_total", "Reads of a key that was there.", () => keys().hits),
+    single("counter", "synap_key_misses_total", "Reads of a key that was not there.", () => keys().misses),
+    single("counter", "synap_expirations_total", "Keys removed at their expiry.", () => keys().expired),
+    single("counter", "synap_evictions_total", "Keys removed by the memory limit.", () => keys().evicted),
+  ];
+}
+
+function logMetrics({ log }: MetricsSources): Metric[] {
+  return [
+    single(
+      "gauge",
+      "synap_replication_log_size",
+      "Bytes of the operation log kept in memory for its readers.",
+      () => log().backlogBytes,
+    ),
+    single(
+      "counter",
+      "synap_log_operations_total",
+      "Operations appended to the log; the offset of the last one.",
+      () => log().nextOffset - 1,
+    ),
+  ];
+}
+
+/** The specification's names whose features are not here yet. */
+function laterMetrics(): Metric[] {
+  return [
+    withoutSeries("gauge", "synap_queue_depth", "Messages of a queue that are ready or delayed."),
+    withoutSeries("gauge", "synap_queue_consumers", "Consumers subscribed to a queue."),
+    withoutSeries("gauge", "synap_replication_lag_ms", "How far a replica is behind, in milliseconds."),
+  ];
+}
+
+function runtimeMetrics(runtime: RuntimeInstruments): Metric[] {
+  return [
+    single(
+      "gauge",
+      "synap_cpu_usage_percent",
+      "CPU time of the process, all threads, in percent of one core, over the last half minute or more.",
+      () => runtime.cpuPercent(),
+    ),
+    labelled(
+      "summary",
+      "synap_event_loop_delay_seconds",
+      "How late the event loop came to a timer, over the last half minute or more; quantile 1 is the worst.",
+      () => {
+        const { p50, p99, p999, max } = runtime.eventLoopDelay();
+        return [
+          { labels: { quantile: "0.5" }, value: p50 },
+          { labels: { quantile: "0.99" }, value: p99 },
+          { labels: { quantile: "0.999" }, value: p999 },
+          { labels: { quantile: "1" }, value: max },
+        ];
+      },
+    ),
+    single(
+      "counter",
+      "synap_event_loop_active_seconds_total",
+      "Time that the event loop was busy.",
+      () => runtime.eventLoopUtilization().active / 1000,
+    ),
+  ];
+}
+
+function gcPauses(runtime: RuntimeInstruments): HistogramText {
+  const labels = GC_KINDS.map((kind) => ({ kind }));
+  return new HistogramText("synap_gc_pause_seconds", "Pauses of the garbage collector.", runtime.gcPauses, labels);
+}
+
+/** The names that every Prometheus client library gives them, so that ready-made dashboards and alerts work. */
+function processMetrics(startedAtSeconds: number, version: string): Metric[] {
+  const build = [{ labels: { version, node: process.versions.node }, value: 1 }];
+  return [
+    labelled("gauge", "synap_build_info", "1, with the versions of the server and of Node.js.", () => build),
+    single(
+      "gauge",
+      "process_start_time_seconds",
+      "Start of the server, in seconds since the epoch.",
+      () => startedAtSeconds,
+    ),
+    single("counter", "process_cpu_seconds_total", "CPU time of the process, user and system.", () => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1e6;
+    }),
+    single("gauge", "process_resident_memory_bytes", "Resident memory of the process.", () =>
+      process.memoryUsage.rss(),
+    ),
+    single(
+      "gauge",
+      "nodejs_heap_size_total_bytes",
+      "Size of the JavaScript heap.",
+      () => process.memoryUsage().heapTotal,
+    ),
+    single(
+      "gauge",
+      "nodejs_heap_size_used_bytes",
+      "Part of the JavaScript heap in use.",
+      () => process.memoryUsage().heapUsed,
+    ),
+    single(
+      "gauge",
+      "nodejs_external_memory_bytes",
+      "Memory outside the JavaScript heap that its objects own, array buffers included.",
+      () => process.memoryUsage().external,
+    ),
+  ];
+}
