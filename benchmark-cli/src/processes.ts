@@ -1,0 +1,109 @@
+/**
+ * The processes a benchmark starts: servers, peers, load generators. Each one is killed when the benchmark ends, however
+ * it ends. What they use is read from /proc, so these benchmarks run on Linux.
+ */
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+
+/** Linux counts CPU time of a process in hundredths of a second (USER_HZ). */
+const CPU_TICKS_PER_SEC = 100;
+const READY_MS_MAX = 10_000;
+
+const running = new Set<ChildProcess>();
+
+process.once("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.once(signal, () => process.exit(130));
+}
+
+export function start(command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+  return track(spawn(command, args, { stdio: ["ignore", "ignore", "inherit"], ...options }));
+}
+
+/** Takes over a child started elsewhere: it dies with the benchmark. */
+export function track<Child extends ChildProcess>(child: Child): Child {
+  running.add(child);
+  child.once("exit", () => running.delete(child));
+  return child;
+}
+
+export async function stop(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once("exit", resolve));
+  child.kill("SIGTERM");
+  const killer = setTimeout(() => child.kill("SIGKILL"), 5_000);
+  await gone;
+  clearTimeout(killer);
+}
+
+/** @throws if one of Debian's programs is missing, with the way to install it. */
+export function requirePrograms(names: readonly string[]): void {
+  const missing = names.filter((name) => spawnSync("which", [name]).status !== 0);
+  if (missing.length > 0) {
+    const packages = missing.map((name) => (name === "redis-cli" ? "redis-tools" : name));
+    throw new Error(`missing here: ${missing.join(", ")}. On Debian or Ubuntu: apt-get install ${packages.join(" ")}`);
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+  const address = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+/** Waits until somebody listens. */
+export async function listening(port: number, child: ChildProcess): Promise<void> {
+  const deadlineMs = performance.now() + READY_MS_MAX;
+  while (!(await accepts(port))) {
+    if (child.exitCode !== null) throw new Error(`${child.spawnargs.join(" ")} ended with code ${child.exitCode}`);
+    if (performance.now() > deadlineMs) throw new Error(`${child.spawnargs.join(" ")} does not listen on ${port}`);
+    await sleep(10);
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** CPU time of all threads of a process, user and system. */
+export function cpuSeconds(child: ChildProcess): number {
+  // Fields 14 and 15 of proc(5); the name in field 2 may hold blanks, hence the cut after its parenthesis.
+  const fields = proc(child, "stat").split(") ")[1].split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / CPU_TICKS_PER_SEC;
+}
+
+export function rssBytes(child: ChildProcess): number {
+  return kibibytes(child, "VmRSS") * 1024;
+}
+
+/** The part of the RSS that belongs to this process alone: heap, stacks, slabs; not the mapped files. */
+export function anonymousBytes(child: ChildProcess): number {
+  return kibibytes(child, "RssAnon") * 1024;
+}
+
+function kibibytes(child: ChildProcess, field: string): number {
+  const line = proc(child, "status").match(new RegExp(`^${field}:\\s+(\\d+) kB`, "m"));
+  if (line === null) throw new Error(`/proc/${child.pid}/status has no ${field}`);
+  return Number(line[1]);
+}
+
+function proc(child: ChildProcess, file: string): string {
+  return readFileSync(`/proc/${child.pid}/${file}`, "utf8");
+}

@@ -1,0 +1,77 @@
+/** Redis without persistence, and webdis in front of it: the peers of the HTTP benchmark. */
+import type { ChildProcess } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { freePort, listening, start } from "./processes.ts";
+import { drawValue, keyOf } from "./workload.ts";
+
+export interface Peer {
+  readonly child: ChildProcess;
+  readonly port: number;
+}
+
+export async function startRedis(): Promise<Peer> {
+  const port = await freePort();
+  const cwd = mkdtempSync(join(tmpdir(), "synap-benchmark-"));
+  const args = ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", cwd];
+  const child = start("redis-server", args, { stdio: "ignore" });
+  child.once("exit", () => rmSync(cwd, { recursive: true, force: true }));
+  await listening(port, child);
+  return { child, port };
+}
+
+/** With Debian's settings, two threads among them, but for ports and logs. */
+export async function startWebdis(redisPort: number): Promise<Peer> {
+  const port = await freePort();
+  const cwd = mkdtempSync(join(tmpdir(), "synap-benchmark-"));
+  const file = join(cwd, "webdis.json");
+  const settings = {
+    redis_host: "127.0.0.1",
+    redis_port: redisPort,
+    http_host: "127.0.0.1",
+    http_port: port,
+    threads: 2,
+    daemonize: false,
+    verbosity: 0,
+    logfile: "/dev/null",
+  };
+  writeFileSync(file, JSON.stringify(settings));
+  const child = start("webdis", [file], { cwd, stdio: "ignore" });
+  child.once("exit", () => rmSync(cwd, { recursive: true, force: true }));
+  await listening(port, child);
+  return { child, port };
+}
+
+/** Stores the keys of `fill` in a Redis. */
+export async function fillRedis(port: number, keys: number, valueBytes: number): Promise<void> {
+  const socket = connect(port, "127.0.0.1");
+  await new Promise((resolve) => socket.once("connect", resolve));
+  let answered = 0;
+  const done = new Promise<void>((resolve) => {
+    socket.on("data", (chunk) => {
+      for (const byte of chunk) if (byte === 0x2b) answered++;
+      if (answered === keys) resolve();
+    });
+  });
+  for (let first = 0; first < keys; first += 1000) {
+    let batch = "";
+    for (let i = first; i < Math.min(keys, first + 1000); i++) {
+      const key = keyOf(i);
+      batch += `*3\r\n$3\r\nSET\r\n$${key.length}\r\n${key}\r\n$${valueBytes}\r\n${drawValue(valueBytes)}\r\n`;
+    }
+    if (!socket.write(batch)) await new Promise((resolve) => socket.once("drain", resolve));
+  }
+  await done;
+  socket.destroy();
+}
+
+/** Redis' own account of its memory. */
+export async function redisUsedMemory(port: number): Promise<number> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write("INFO memory\r\n");
+  const text = await new Promise<string>((resolve) => socket.once("data", (chunk) => resolve(chunk.toString())));
+  socket.destroy();
+  return Number(text.match(/^used_memory:(\d+)/m)?.[1]);
+}
