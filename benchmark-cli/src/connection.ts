@@ -37,10 +37,10 @@ export function frameOf(protocol: Protocol, body: Buffer, port: number): Buffer 
   return protocol === "websocket" ? binaryFrame(body) : post(body, port);
 }
 
-/** Where the body of a reply at the start of `bytes` begins and ends; undefined while its head is incomplete. */
+/** Finds `bodyStart` and `bodyEnd` of the reply that begins at `from`; false while its head is incomplete. */
 type ReplyExtent = (bytes: Buffer, from: number) => boolean;
 
-/** Result of the last successful `ReplyExtent`, kept outside so that no object is made per reply. */
+/** What the last successful `ReplyExtent` found; kept outside so that no object is made per reply. */
 let bodyStart = 0;
 let bodyEnd = 0;
 
@@ -52,6 +52,7 @@ class RawConnection implements Connection {
   /** Bytes of the current reply's body that are still to come, when nobody looks at them. */
   #skip = 0;
   #rest: Buffer | undefined;
+  #closing = false;
 
   constructor(socket: Socket, extent: ReplyExtent) {
     this.#socket = socket;
@@ -64,8 +65,6 @@ class RawConnection implements Connection {
       if (!this.#closing) throw new Error("the server closed a connection");
     });
   }
-
-  #closing = false;
 
   send(request: Buffer): void {
     this.#socket.write(request);

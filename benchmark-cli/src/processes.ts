@@ -3,17 +3,21 @@
  * it ends. What they use is read from /proc, so these benchmarks run on Linux.
  */
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 
 /** Linux counts CPU time of a process in hundredths of a second (USER_HZ). */
 const CPU_TICKS_PER_SEC = 100;
 const READY_MS_MAX = 10_000;
 
 const running = new Set<ChildProcess>();
+const directories: string[] = [];
 
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
+  for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   process.once(signal, () => process.exit(130));
@@ -28,6 +32,13 @@ export function track<Child extends ChildProcess>(child: Child): Child {
   running.add(child);
   child.once("exit", () => running.delete(child));
   return child;
+}
+
+/** An empty directory for a process to run in, gone when the benchmark ends. */
+export function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), "synap-benchmark-"));
+  directories.push(directory);
+  return directory;
 }
 
 export async function stop(child: ChildProcess): Promise<void> {
@@ -91,11 +102,6 @@ export function cpuSeconds(child: ChildProcess): number {
 
 export function rssBytes(child: ChildProcess): number {
   return kibibytes(child, "VmRSS") * 1024;
-}
-
-/** The part of the RSS that belongs to this process alone: heap, stacks, slabs; not the mapped files. */
-export function anonymousBytes(child: ChildProcess): number {
-  return kibibytes(child, "RssAnon") * 1024;
 }
 
 function kibibytes(child: ChildProcess, field: string): number {

@@ -1,10 +1,9 @@
 /** Redis without persistence, and webdis in front of it: the peers of the HTTP benchmark. */
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { freePort, listening, start } from "./processes.ts";
+import { freePort, listening, start, temporaryDirectory } from "./processes.ts";
 import { drawValue, keyOf } from "./workload.ts";
 
 export interface Peer {
@@ -14,10 +13,9 @@ export interface Peer {
 
 export async function startRedis(): Promise<Peer> {
   const port = await freePort();
-  const cwd = mkdtempSync(join(tmpdir(), "synap-benchmark-"));
+  const cwd = temporaryDirectory();
   const args = ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", cwd];
   const child = start("redis-server", args, { stdio: "ignore" });
-  child.once("exit", () => rmSync(cwd, { recursive: true, force: true }));
   await listening(port, child);
   return { child, port };
 }
@@ -25,7 +23,7 @@ export async function startRedis(): Promise<Peer> {
 /** With Debian's settings, two threads among them, but for ports and logs. */
 export async function startWebdis(redisPort: number): Promise<Peer> {
   const port = await freePort();
-  const cwd = mkdtempSync(join(tmpdir(), "synap-benchmark-"));
+  const cwd = temporaryDirectory();
   const file = join(cwd, "webdis.json");
   const settings = {
     redis_host: "127.0.0.1",
@@ -39,7 +37,6 @@ export async function startWebdis(redisPort: number): Promise<Peer> {
   };
   writeFileSync(file, JSON.stringify(settings));
   const child = start("webdis", [file], { cwd, stdio: "ignore" });
-  child.once("exit", () => rmSync(cwd, { recursive: true, force: true }));
   await listening(port, child);
   return { child, port };
 }

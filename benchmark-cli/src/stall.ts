@@ -22,6 +22,8 @@ const EXPIRE_TOGETHER = 500_000;
 /** Storing the keys that expire together has to be done within this time. */
 const FILL_MS = 10_000;
 const SETTLE_MS = 2_000;
+/** A bare loop that is held up for longer says that the machine is busy with something else. */
+const QUIET_MS_MAX = 10;
 
 const options = readOptions({ keys: 5_000_000, seconds: 10, rounds: 1 });
 const report = new Report(`Event loop with ${options.keys.toLocaleString("en-US")} keys`);
@@ -81,7 +83,11 @@ for (let round = 0; round < options.rounds; round++) {
 }
 
 const over = (bound: "p999Ms" | "maxMs") => median(runs.map((run) => run.synap[bound] - run.bare[bound]));
-const stallBounds = { better: "less", least: 20, goal: 10 } as const;
+// Less the delays of a bare loop, a busy machine would flatter us: where it stalls itself, nothing is judged.
+const isQuiet = runs.every((run) => run.bare.maxMs < QUIET_MS_MAX);
+const stallBounds = isQuiet
+  ? ({ better: "less", least: 20, goal: 10 } as const)
+  : { note: "not judged: the bare loop stalled too, so the machine was busy" };
 report.add({ what: "delay p99.9 beyond a bare loop", value: over("p999Ms"), unit: "ms", ...stallBounds });
 report.add({ what: "longest delay beyond a bare loop", value: over("maxMs"), unit: "ms", ...stallBounds });
 report.add({ what: "delay p99.9, bare loop", value: median(runs.map((run) => run.bare.p999Ms)), unit: "ms" });

@@ -1,10 +1,8 @@
 /** The server under test, as a process of its own. */
 import type { ChildProcess } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { start, stop } from "./processes.ts";
+import { start, stop, temporaryDirectory } from "./processes.ts";
 
 const BUILT_SERVER = fileURLToPath(new URL("../../server/dist/main.js", import.meta.url));
 const READY_MS_MAX = 10_000;
@@ -30,7 +28,7 @@ export async function startSynap(
 ): Promise<Synap> {
   if (!existsSync(program)) throw new Error(`the server is not built: npm run build`);
   // A directory of its own, so that no synap.yml of the working directory is read.
-  const cwd = mkdtempSync(join(tmpdir(), "synap-benchmark-"));
+  const cwd = temporaryDirectory();
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_")));
   const startedMs = performance.now();
   const child = start(process.execPath, [...nodeArgs, program, "--port", "0", ...args], {
@@ -38,7 +36,6 @@ export async function startSynap(
     env,
     stdio: ["ignore", "pipe", "inherit", ...(ipc ? (["ipc"] as const) : [])],
   });
-  child.once("exit", () => rmSync(cwd, { recursive: true, force: true }));
   const port = await portOfReadyLine(child);
   const readyMs = performance.now() - startedMs;
   return {

@@ -323,7 +323,7 @@ describe("arguments", () => {
       fc.constantFrom("", "one", "two", "three", "k", true, false, 1.5, -0.5, 1e21),
       fc.integer({ min: -5, max: 5 }),
     );
-    const any = fc.oneof(
+    const anything = fc.oneof(
       { weight: 6, arbitrary: leaves },
       fc.array(leaves, { maxLength: 3 }),
       fc.dictionary(fc.constantFrom("count", "list", "x"), fc.oneof(leaves, fc.array(fc.boolean())), { maxKeys: 2 }),
@@ -342,7 +342,7 @@ describe("arguments", () => {
     );
     const overrides = fc.dictionary(
       fc.constantFrom("key", "count", "on", "mode", "note", "keys", "inner", "other"),
-      any,
+      anything,
       { maxKeys: 2 },
     );
     const counts = { accepted: 0, refused: 0 };

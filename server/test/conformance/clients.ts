@@ -93,6 +93,8 @@ class WebSocketClient implements Client {
   private constructor(format: WireFormat, socket: WebSocket) {
     this.format = format;
     this.#socket = socket;
+    // A frame that breaks the protocol; the connection is then closed.
+    socket.on("error", (error) => this.#waiting?.reject(error));
     socket.on("message", (data: Buffer, isBinary) => this.#take(data, isBinary));
     this.#closed = new Promise((resolve) => {
       socket.on("close", (code, reason) => {
@@ -116,6 +118,7 @@ class WebSocketClient implements Client {
 
   send(message: Buffer): Promise<ClientReply> {
     return new Promise((resolve, reject) => {
+      if (this.#socket.readyState !== WebSocket.OPEN) throw new Error("the connection was closed by an earlier case");
       this.#waiting = { resolve, reject };
       this.#socket.send(message, { binary: this.format === msgpack });
     });
