@@ -28,7 +28,9 @@ Sizes are numbers of bytes or carry a binary unit: \`64kb\`, \`512mb\`, \`2gb\`.
 An unknown key, an unknown \`SYNAP_*\` variable or a value out of its bounds stops the start and says what is allowed.
 The \`http2*\` keys of the original server are accepted with a warning and have no effect.
 
-\`synap-server --print-config\` prints the effective configuration, as a file that would give the same one.
+\`npm start -s -- --print-config\` prints the effective configuration, as a file that would give the same one (\`-s\` keeps
+npm's own lines out of it; \`max_connections\` is printed as asked for, before this machine's file limit lowers it).
+The file must be a regular file of at most 1 MB.
 `;
 
 export function configurationPage(): string {

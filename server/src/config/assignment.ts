@@ -1,4 +1,5 @@
 /** One `key = value` from a layer of the configuration, before it is checked. */
+import { StartError } from "../runtime/start-error.ts";
 import { editDistance } from "../structures/edit-distance.ts";
 import { KEYS, type Key } from "./schema.ts";
 
@@ -33,17 +34,33 @@ export function ignoredKeyWarning(origin: string, path: string): string {
   return `${origin}: ${path} has no effect, this server does not speak HTTP/2`;
 }
 
-/** The end of an "unknown key" sentence: the name that was probably meant. */
-export function suggestion(wanted: string, known: readonly string[]): string {
+/** A name further away than this is another name and not a slip of the hand: two letters swapped, and one more wrong. */
+const SLIP_DISTANCE_MAX = 3;
+
+/** The end of an "unknown key" sentence: the name that was probably meant, or where all names are. */
+export function suggestion(wanted: string, known: readonly string[], otherwise: string): string {
   let best = "";
-  let bestDistance = Number.POSITIVE_INFINITY;
+  // Most of a short name may not be wrong either.
+  let bestDistance = Math.min(SLIP_DISTANCE_MAX, Math.floor(wanted.length / 2)) + 1;
   for (const name of known) {
     // A beginning of a name is a better guess than another name of about the same length.
-    const distance = name.startsWith(wanted) ? 1 : editDistance(wanted, name);
+    const distance = wanted !== "" && name.startsWith(wanted) ? 1 : editDistance(wanted, name);
     if (distance < bestDistance) {
       best = name;
       bestDistance = distance;
     }
   }
-  return `the nearest is ${best}`;
+  return best === "" ? otherwise : `the nearest is ${best}`;
+}
+
+/** Refuses a key that one layer gives under two of its names: which of them wins would be a matter of their order. */
+export function refuseTwice(assignments: readonly Assignment[]): void {
+  const origins = new Map<Key, string>();
+  for (const { key, origin } of assignments) {
+    const first = origins.get(key);
+    if (first !== undefined) {
+      throw new StartError(`${origin}: this is another name of ${key.path}, which ${first} gives; keep one of them.`);
+    }
+    origins.set(key, origin);
+  }
 }

@@ -49,17 +49,30 @@ const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
 
 const FLAGS: Readonly<Record<string, Flag>> = Object.assign({}, ...Object.values(FLAG_GROUPS));
 
+/** Flags that the server is to have, and that are known from its specification. */
+const LATER_FLAGS: Readonly<Record<string, string>> = {
+  "data-dir": "it keeps data in memory only",
+  fsync: "it keeps data in memory only",
+  "no-persistence": "it keeps data in memory only, so nothing has to be switched off",
+  "replica-of": "it has no replicas",
+  "resp-port": "it does not speak the Redis protocol",
+};
+
+const FLAG_HELP = "synap-server --help shows all flags, and --set KEY=VALUE sets any key";
+
 /**
  * @param args without the program's name
+ * @param environment for flags that npm took for its own
  * @throws StartError for an unknown flag, a missing value or an unknown key of `--set`
  */
-export function readCommandLine(args: readonly string[]): CommandLine {
+export function readCommandLine(args: readonly string[], environment: Environment = {}): CommandLine {
+  const forNpm = flagsTakenByNpm(environment);
   const assignments: Assignment[] = [];
-  const warnings: string[] = [];
+  const warnings = forNpm.map(({ name, value }) => `npm has taken --${name} for its own: ${withDashes(name, value)}`);
   const asked = new Set<string>();
   let configFile: string | undefined;
 
-  for (const { name, value } of flagsOf(args)) {
+  for (const { name, value } of flagsOf(args, forNpm)) {
     const path = FLAGS[name].path;
     if (path !== undefined) assignments.push(assignment(path, value ?? true, `--${name}`));
     else if (name === "config") configFile = value;
@@ -70,12 +83,14 @@ export function readCommandLine(args: readonly string[]): CommandLine {
   return { action, configFile, assignments, warnings };
 }
 
+type Environment = Readonly<Record<string, string | undefined>>;
+
 interface GivenFlag {
   readonly name: string;
   readonly value: string | undefined;
 }
 
-function flagsOf(args: readonly string[]): GivenFlag[] {
+function flagsOf(args: readonly string[], forNpm: readonly GivenFlag[]): GivenFlag[] {
   const options = Object.fromEntries(
     Object.entries(FLAGS).map(([name, { short, value }]) => [
       name,
@@ -87,16 +102,13 @@ function flagsOf(args: readonly string[]): GivenFlag[] {
   const flags: GivenFlag[] = [];
   for (const token of tokens) {
     if (token.kind === "positional") {
-      throw new StartError(`There is no command "${token.value}"; see synap-server --help.`);
+      const [taken] = forNpm;
+      const remedy = taken === undefined ? "see synap-server --help" : withDashes(taken.name, token.value);
+      throw new StartError(`There is no command "${token.value}"; ${remedy}.`);
     }
     if (token.kind !== "option") continue;
     const flag = Object.hasOwn(FLAGS, token.name) ? FLAGS[token.name] : undefined;
-    if (flag === undefined) {
-      const known = Object.keys(FLAGS).map((name) => `--${name}`);
-      throw new StartError(
-        `There is no flag ${token.rawName}; ${suggestion(token.rawName, known)}, and --set KEY=VALUE sets any key.`,
-      );
-    }
+    if (flag === undefined) throw new StartError(`There is no flag ${token.rawName}${aboutUnknownFlag(token)}.`);
     if (flag.value !== undefined && !isFlagValue(token.value, token.inlineValue)) {
       throw new StartError(`--${token.name} needs a value: --${token.name} ${flag.value}.`);
     }
@@ -106,6 +118,33 @@ function flagsOf(args: readonly string[]): GivenFlag[] {
     flags.push({ name: token.name, value: token.value });
   }
   return flags;
+}
+
+function aboutUnknownFlag({ name, rawName }: { name: string; rawName: string }): string {
+  if (Object.hasOwn(LATER_FLAGS, name)) return ` in this version: ${LATER_FLAGS[name]}`;
+  return `; ${suggestion(
+    rawName,
+    Object.keys(FLAGS).map((known) => `--${known}`),
+    FLAG_HELP,
+  )}`;
+}
+
+/**
+ * `npm start --port 16000`: npm keeps the flag, gives the server `16000` alone, and leaves its own settings in the
+ * environment. `npm start --port=16000` leaves nothing else.
+ */
+function flagsTakenByNpm(environment: Environment): GivenFlag[] {
+  if (environment.npm_lifecycle_event !== "start") return [];
+  return Object.keys(FLAGS).flatMap((name) => {
+    const value = environment[`npm_config_${name.replaceAll("-", "_")}`];
+    return value === undefined || name === "help" || name === "version" ? [] : [{ name, value }];
+  });
+}
+
+/** @param value what came with the flag; npm's own word for a flag without a value is `true` */
+function withDashes(name: string, value: string | undefined): string {
+  const argument = FLAGS[name].value === undefined ? "" : ` ${value === "true" ? FLAGS[name].value : value}`;
+  return `put -- before the server's flags, as in npm start -- --${name}${argument}`;
 }
 
 /** `--port --insecure` is a forgotten value; `--port=--x` was meant, and `--set a.b=-1` has no dash in front. */
@@ -125,7 +164,9 @@ function assignment(path: string, raw: unknown, origin: string): Assignment {
   const key = findKey(path);
   if (key !== undefined) return { key, raw, origin };
   const known = KEYS.map((other) => other.path);
-  throw new StartError(`${origin}: there is no key ${path}; ${suggestion(path, known)}.`);
+  throw new StartError(
+    `${origin}: there is no key ${path}; ${suggestion(path, known, "--print-config shows all keys")}.`,
+  );
 }
 
 export function helpText(version: string): string {
@@ -141,7 +182,7 @@ export function helpText(version: string): string {
   lines.push(
     "",
     "A flag wins over the environment (SYNAP_SERVER_PORT=8080), that over synap.yml, and that over the default.",
-    "The keys are described in docs/configuration.md; --print-config shows them all with their values.",
+    "The keys are described in server/docs/configuration.md; --print-config shows them all with their values.",
   );
   return `${lines.join("\n")}\n`;
 }

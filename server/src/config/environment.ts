@@ -1,6 +1,6 @@
 /** The SYNAP_* variables of the environment. A variable that means nothing is an error: it is usually a mistyped key. */
 import { StartError } from "../runtime/start-error.ts";
-import { type Assignment, ignoredKeyWarning, isIgnoredKey, type Layer, suggestion } from "./assignment.ts";
+import { type Assignment, ignoredKeyWarning, isIgnoredKey, type Layer, refuseTwice, suggestion } from "./assignment.ts";
 import { environmentName, KEYS, type Key } from "./schema.ts";
 
 const keysByVariable = new Map<string, Key>();
@@ -8,7 +8,9 @@ for (const key of KEYS) {
   for (const name of [key.name, ...key.setting.aliases]) keysByVariable.set(environmentName(key.section, name), key);
 }
 
-/** @throws StartError for an unknown variable that begins with SYNAP_ */
+const ALL_KEYS = "--print-config shows all keys";
+
+/** @throws StartError for an unknown variable that begins with SYNAP_, and for a key given by two of its names */
 export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Layer {
   const assignments: Assignment[] = [];
   const warnings: string[] = [];
@@ -23,10 +25,11 @@ export function readEnvironment(environment: Readonly<Record<string, string | un
       warnings.push(ignoredKeyWarning(variable, pathOf(variable)));
     } else {
       throw new StartError(
-        `${variable} is not a setting of this server; ${suggestion(variable, [...keysByVariable.keys()])}.`,
+        `${variable} is not a setting of this server; ${suggestion(variable, [...keysByVariable.keys()], ALL_KEYS)}.`,
       );
     }
   }
+  refuseTwice(assignments);
   return { assignments, warnings };
 }
 

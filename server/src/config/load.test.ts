@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -133,6 +134,29 @@ describe("the file", () => {
     ],
     ["server:\n  port:\n", "DIR/synap.yml, line 2: server.port is null; allowed is an integer from 0 to 65535."],
     ["server: 5\n", "DIR/synap.yml, line 1: server is a section and must hold keys, one per line below it."],
+    ["server:\n  port: *other\n", "DIR/synap.yml, line 2: *other refers to another place; write the value out here."],
+    [
+      "server: &a\n  port: 1\nmetrics: *a\n",
+      "DIR/synap.yml, line 3: *a refers to another place; write the value out here.",
+    ],
+    [
+      "server:\n  port: 1\n---\nserver:\n  port: 2\n",
+      "DIR/synap.yml, line 3: a second document begins here, and the file must be one.",
+    ],
+    [`server: ${"[".repeat(3000)}`, "DIR/synap.yml, line 1: this is nested too deeply for sections with keys."],
+    ["server:\n  ? [port]\n  : 1\n", "DIR/synap.yml, line 2: the name of a key must be plain text."],
+    [
+      "persistence:\n  fsync: always\n",
+      "DIR/synap.yml, line 1: there is no section persistence; there are server, protocol, kv_store, replication, access, slowlog, logging, metrics.",
+    ],
+    [
+      "slowlog:\n  path: a\n",
+      "DIR/synap.yml, line 2: there is no key slowlog.path; slowlog has threshold_ms, max_entries.",
+    ],
+    [
+      "protocol:\n  compression_threshold: 2kb\n  compression_threshold_bytes: 3kb\n",
+      "DIR/synap.yml, line 3: this is another name of protocol.compression_threshold_bytes, which DIR/synap.yml, line 2 gives; keep one of them.",
+    ],
     ["- a\n- b\n", 'DIR/synap.yml, line 1: the file must hold sections, such as "server:", with keys.'],
   ])("%j is refused", async (content, sentence) => expect(await refusal(content)).toBe(sentence));
 
@@ -153,6 +177,18 @@ describe("the file", () => {
     expect(await refusal(undefined, {}, "--config", join(directory, "synap.yml"))).toBe(
       "The configuration file DIR/synap.yml cannot be read: it is not UTF-8 text.",
     );
+  });
+
+  it("is a regular file of at most 1 MB", async () => {
+    const unreadable = (path: string) => refusal(undefined, {}, "--config", path);
+    expect(await unreadable("/dev/zero")).toBe(
+      "The configuration file /dev/zero cannot be read: it is not a regular file.",
+    );
+    const pipe = join(directory, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    expect(await unreadable(pipe)).toBe("The configuration file DIR/pipe cannot be read: it is not a regular file.");
+    expect(await refusal("#".repeat(MB + 1))).toContain("it is larger than 1 MB.");
+    expect((await load({}, "--config", fileWith("#".repeat(MB)))).config).toEqual(configFromFlags());
   });
 
   it("warns of the original's http2 keys and ignores them", async () => {
@@ -180,7 +216,12 @@ describe("the environment", () => {
       "SYNAP_SERVER_PROT is not a setting of this server; the nearest is SYNAP_SERVER_PORT.",
     );
     expect(await refusal(undefined, { SYNAP_KV_STORE_MAX_MEMORY_BYTES: "lots" })).toBe(
-      'SYNAP_KV_STORE_MAX_MEMORY_BYTES: kv_store.max_memory_bytes is "lots"; allowed is a size from 1mb to 16tb, or 0 for no limit.',
+      'SYNAP_KV_STORE_MAX_MEMORY_BYTES: kv_store.max_memory_bytes is "lots"; allowed is a size from 1mb to 16gb, or 0 for no limit.',
+    );
+    const twice = { SYNAP_PROTOCOL_COMPRESSION_THRESHOLD: "1", SYNAP_PROTOCOL_COMPRESSION_THRESHOLD_BYTES: "2" };
+    expect(await refusal(undefined, twice)).toBe(
+      "SYNAP_PROTOCOL_COMPRESSION_THRESHOLD_BYTES: this is another name of protocol.compression_threshold_bytes, " +
+        "which SYNAP_PROTOCOL_COMPRESSION_THRESHOLD gives; keep one of them.",
     );
   });
 
@@ -219,9 +260,11 @@ describe("the flags", () => {
   });
 
   it.each([
-    [["--prot", "1"], "There is no flag --prot; the nearest is --port, and --set KEY=VALUE sets any key."],
-    [["-x"], /^There is no flag -x; /],
-    [["--constructor"], /^There is no flag --constructor; /],
+    [["--prot", "1"], "There is no flag --prot; the nearest is --port."],
+    [["-x"], "There is no flag -x; synap-server --help shows all flags, and --set KEY=VALUE sets any key."],
+    [["--constructor"], /^There is no flag --constructor; synap-server --help shows/],
+    [["--replica-of", "a:1"], "There is no flag --replica-of in this version: it has no replicas."],
+    [["--data-dir=/data"], "There is no flag --data-dir in this version: it keeps data in memory only."],
     [["--port"], "--port needs a value: --port N."],
     [["--port", "--insecure"], "--port needs a value: --port N."],
     [["--port="], "--port needs a value: --port N."],
@@ -239,6 +282,20 @@ describe("the flags", () => {
     const message = await refusal(undefined, {}, ...flags);
     if (typeof sentence === "string") expect(message).toBe(sentence);
     else expect(message).toMatch(sentence);
+  });
+
+  it("that npm start takes for itself are told from others", async () => {
+    const underNpm = (taken: Record<string, string>) => ({ npm_lifecycle_event: "start", ...taken });
+    expect(() => readCommandLine(["16000"], underNpm({ npm_config_port: "true" }))).toThrow(
+      'There is no command "16000"; put -- before the server\'s flags, as in npm start -- --port 16000.',
+    );
+    expect(() => readCommandLine(["serve"], underNpm({}))).toThrow('There is no command "serve"; see synap-server');
+    const { warnings } = readCommandLine([], underNpm({ npm_config_port: "16000", npm_config_max_memory: "true" }));
+    expect(warnings).toEqual([
+      "npm has taken --port for its own: put -- before the server's flags, as in npm start -- --port 16000",
+      "npm has taken --max-memory for its own: put -- before the server's flags, as in npm start -- --max-memory SIZE",
+    ]);
+    expect(readCommandLine([], { npm_lifecycle_event: "test", npm_config_port: "1" }).warnings).toEqual([]);
   });
 
   it("ask for one action", () => {

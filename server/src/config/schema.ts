@@ -10,7 +10,6 @@ import { bytes, choice, flag, list, type Setting, text, whole } from "./setting.
 const KB = 2 ** 10;
 const MB = 2 ** 20;
 const GB = 2 ** 30;
-const TB = 2 ** 40;
 
 const HOST_NAME = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/;
 const ORIGIN = /^(?:\*|https?:\/\/[^/\s*,]+)$/;
@@ -33,19 +32,22 @@ export const SETTINGS = {
       default: 100_000,
       min: 1,
       max: 10_000_000,
-      description: "Open connections at a time; one more is refused. Lowered to the file limit with a warning.",
+      description:
+        "Open connections at a time; one more is closed without an answer. Lowered to the file limit with a warning.",
     }),
     connection_timeout_secs: whole("s", {
       default: 60,
       min: 1,
       max: 3600,
-      description: "A connection must complete its first request, and every request its body, within this time.",
+      description:
+        "Time for the body of an HTTP request, from its headers, and for the first message of a WebSocket; then it is cut off.",
     }),
     idle_timeout_secs: whole("s", {
       default: 300,
       min: 8,
       max: 960,
-      description: "A peer that has been silent for this long, pings included, is disconnected.",
+      description:
+        "A WebSocket whose peer answers no ping for this long is closed, after 46 s at the latest; one that answers stays. Idle HTTP connections are closed after about 10 s, whatever this says.",
     }),
     shutdown_grace_secs: whole("s", {
       default: 5,
@@ -95,9 +97,10 @@ export const SETTINGS = {
     max_memory_bytes: bytes({
       default: 2 * GB,
       min: MB,
-      max: 16 * TB,
+      max: 16 * GB,
       zero: "no limit",
-      description: "Memory of keys and values with their overhead. Past it `eviction_policy` decides.",
+      description:
+        "Memory of keys and values with their overhead, of which the store can address 16 GB. Past it `eviction_policy` decides.",
     }),
     eviction_policy: choice(["none", "lru", "lfu", "ttl"], {
       default: "none",

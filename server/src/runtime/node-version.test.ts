@@ -16,7 +16,7 @@ describe("the Node version", () => {
       expect(() => checkNodeVersion({ version, ...linux })).toThrow(
         `${version}, which uWebSockets.js has no binary for`,
       );
-      expect(() => checkNodeVersion({ version, ...linux })).toThrow("install Node 22 or Node 20.12 or later");
+      expect(() => checkNodeVersion({ version, ...linux })).toThrow("install Node 20 (20.12 or later) or Node 22, or");
     },
   );
 

@@ -18,7 +18,8 @@ const NODE_LINES: Readonly<Record<number, { readonly minorMin: number }>> = {
 };
 const PLATFORMS = ["linux x64", "linux arm64", "linux arm", "darwin x64", "darwin arm64", "win32 x64"];
 
-const WAY_OUT = "install Node 22 or Node 20.12 or later, or use a container image of it such as node:22-slim";
+const WAY_OUT =
+  "install Node 20 (20.12 or later) or Node 22, or use a container image of one of them such as node:22-slim";
 
 /** @throws StartError that names the way out */
 export function checkNodeVersion({ version, platform, arch }: NodeBinary): void {
