@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The program `synap-server`: arguments, environment, signals and the exit code. The server itself is in server.ts. */
 import { type CommandLine, helpText, readCommandLine } from "./config/command-line.ts";
 import { loadConfig } from "./config/load.ts";
@@ -11,7 +10,7 @@ import { checkNodeVersion, explainLoadError } from "./runtime/node-version.ts";
 import { StartError } from "./runtime/start-error.ts";
 
 async function main(args: readonly string[]): Promise<void> {
-  const commandLine = readCommandLine(args);
+  const commandLine = readCommandLine(args, process.env);
   switch (commandLine.action) {
     case "help":
       process.stdout.write(helpText(version));
@@ -20,7 +19,8 @@ async function main(args: readonly string[]): Promise<void> {
       process.stdout.write(`${version}\n`);
       return;
     case "print-config": {
-      const { config, warnings } = await loadConfig(commandLine, process.env);
+      // As asked for, not as this machine allows at the moment: the printed file may be for another.
+      const { config, warnings } = await loadConfig(commandLine, process.env, Number.POSITIVE_INFINITY);
       for (const warning of warnings) process.stderr.write(`${warning}\n`);
       process.stdout.write(await configAsYaml(config));
       return;

@@ -1,7 +1,7 @@
 /** The built program as a person starts it: real processes, their output, signals and exit codes. */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,12 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { version } from "../../src/config/version.ts";
 
-const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
+const packageFolder = fileURLToPath(new URL("../..", import.meta.url));
+const description: { readonly bin: Record<string, string>; readonly files: readonly string[] } = JSON.parse(
+  readFileSync(join(packageFolder, "package.json"), "utf8"),
+);
+/** What npm links as `synap-server`. */
+const program = join(packageFolder, description.bin["synap-server"]);
 
 let directory: string;
 let children: ChildProcess[];
@@ -102,6 +107,29 @@ describe("information", () => {
     expect(stdout).toMatch(/^server:\n {2}host: 127\.0\.0\.2\n {2}port: 1002\n/);
     expect(stdout).toContain("max_memory_bytes: 512mb");
     expect(stderr).toContain("server.http2_enabled has no effect");
+    // What this machine allows is not for the file, which may be for another.
+    expect(stdout).toContain("max_connections: 100000");
+  });
+});
+
+describe("the program that npm links", () => {
+  // npm links at `npm ci` what exists then, and dist/ does not.
+  it("is in the checkout and in the package, and may be executed", () => {
+    const path = description.bin["synap-server"];
+    expect(description.files).toContain(path.split("/")[0]);
+    expect(path).not.toMatch(/^dist/);
+    if (process.platform !== "win32") expect(statSync(program).mode & 0o111).toBe(0o111);
+  });
+
+  it("says in one sentence that the server is not built", () => {
+    const copied = join(directory, "bin", "synap-server.mjs");
+    cpSync(program, copied);
+    const { status, stdout, stderr } = spawnSync(process.execPath, [copied], { encoding: "utf8" });
+    expect([status, stdout, stderr]).toEqual([
+      1,
+      "",
+      "synap-server: the server is not built yet; run npm run build.\n",
+    ]);
   });
 });
 
@@ -110,6 +138,7 @@ describe("a start that cannot be", () => {
 
   it.each([
     ["an unknown flag", ["--prot", "1"], {}, "--port"],
+    ["a flag that npm took for its own", ["1"], { npm_lifecycle_event: "start", npm_config_port: "true" }, "--port 1"],
     ["a file that is not there", ["--config", "absent.yml"], {}, "absent.yml does not exist"],
     ["a mistyped variable", [], { SYNAP_SERVER_PROT: "1" }, "SYNAP_SERVER_PORT"],
     ["an open address", ["--host", "0.0.0.0"], {}, "--insecure"],
