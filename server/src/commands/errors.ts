@@ -55,3 +55,7 @@ export class CommandError {
 export function fail(code: ErrorCode, message: string, details?: ErrorDetails): CommandError {
   return new CommandError(code, message, details);
 }
+
+export function isCommandError(result: unknown): result is CommandError {
+  return result instanceof CommandError;
+}

@@ -29,6 +29,8 @@ export interface ExecutorOptions {
 
 export class Executor {
   readonly counters = new KeyCounters();
+  /** What the record being planned adds to `counters` once it is committed. */
+  readonly #stagedCounters = new KeyCounters();
   readonly planner: Planner;
   readonly #state: StateMachine;
   readonly #log: OperationLog;
@@ -49,7 +51,7 @@ export class Executor {
       nowMs: 0,
       random: options.random,
     };
-    this.#writeContext = { counters: this.counters, limits: options.limits };
+    this.#writeContext = { counters: this.#stagedCounters, limits: options.limits };
   }
 
   /** Sets the instant for what comes next; once per message, so that all of it sees one time. */
@@ -63,26 +65,36 @@ export class Executor {
    * Throws `ApplyFailure`, and whatever a bug in a command throws (then nothing of the command has happened).
    */
   run(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
-    if (command.read !== undefined) {
-      this.#readContext.caller = caller;
-      return command.read(args, this.#readContext);
-    }
-    this.begin();
-    let result: unknown;
-    try {
-      result = this.stage(command, args, caller);
-    } catch (error) {
-      this.discard();
-      throw error;
-    }
+    const result = this.attempt(command, args, caller);
+    if (command.plan === undefined) return result;
     if (result instanceof CommandError) this.discard();
     else this.commit();
     return result;
   }
 
+  /**
+   * Runs a read, or plans a write: then `commit` or `discard` has to follow, once the reply is known to fit. The result may
+   * point into the store. Throws whatever a bug in a command throws; then nothing is left to be discarded.
+   */
+  attempt(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+    if (command.read !== undefined) {
+      this.#readContext.caller = caller;
+      return command.read(args, this.#readContext);
+    }
+    this.begin();
+    try {
+      return this.stage(command, args, caller);
+    } catch (error) {
+      this.discard();
+      throw error;
+    }
+  }
+
   /** Starts a record. An atomic batch calls `begin`, `stage` for each command, then `commit` or nothing. */
   begin(): void {
     this.planner.begin(this.#log.nextOffset);
+    this.#stagedCounters.sets = 0;
+    this.#stagedCounters.dels = 0;
   }
 
   /** Plans one command into the record, or reads through it. On a CommandError the caller drops the record. */
@@ -109,6 +121,8 @@ export class Executor {
     } catch (cause) {
       throw new ApplyFailure(`the record at offset ${firstOffset} could not be applied`, { cause });
     }
+    this.counters.sets += this.#stagedCounters.sets;
+    this.counters.dels += this.#stagedCounters.dels;
   }
 
   /**

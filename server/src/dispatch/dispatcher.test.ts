@@ -1,63 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { caller, dump, Engine, type EngineOptions } from "../../test/engine.ts";
-import { JsonCodec } from "../codecs/json/json-codec.ts";
-import { MessagePackCodec } from "../codecs/msgpack/message-pack-codec.ts";
+import { bodyOf, Fixture } from "../../test/dispatcher-fixture.ts";
+import { caller, dump } from "../../test/engine.ts";
 import { allCommands } from "../commands/all.ts";
 import { ApplyFailure } from "../commands/execute.ts";
-import { Registry } from "../commands/registry.ts";
-import { ManualClock } from "../runtime/clock.ts";
-import { Dispatcher, type Reply } from "./dispatcher.ts";
-
-interface Observed {
-  readonly command: string;
-  readonly succeeded: boolean;
-}
-
-/** A dispatcher over an engine, and what it told of. */
-class Fixture {
-  readonly engine: Engine;
-  readonly clock = new ManualClock();
-  readonly observed: Observed[] = [];
-  readonly bugs: { readonly id: string; readonly where: string; readonly error: unknown }[] = [];
-  readonly dispatcher: Dispatcher;
-
-  constructor(options: EngineOptions = {}, replyBytesMax = 1024 * 1024) {
-    this.engine = new Engine(options);
-    const codecOptions = { batchCommandsMax: 1_000, valueBytesMax: 64 * 1024 };
-    this.dispatcher = new Dispatcher({
-      registry: new Registry(allCommands),
-      executor: this.engine.executor,
-      store: this.engine.store,
-      codecs: { json: new JsonCodec(codecOptions), msgpack: new MessagePackCodec(codecOptions) },
-      clock: this.clock,
-      observer: {
-        observe: (index, _, succeeded) => this.observed.push({ command: allCommands[index].name, succeeded }),
-      },
-      slowLog: this.engine.node.slowLog,
-      replyBytesMax,
-      reportBug: (where, error) => {
-        const id = `bug-${this.bugs.length}`;
-        this.bugs.push({ id, where, error });
-        return id;
-      },
-    });
-  }
-
-  send(message: unknown): { readonly status: number; readonly body: Record<string, unknown> } {
-    const reply = this.dispatcher.handle(Buffer.from(JSON.stringify(message)), "json", "json", caller);
-    return { status: reply.status, body: bodyOf(reply) };
-  }
-
-  run(command: string, payload: Record<string, unknown> = {}) {
-    return this.send({ command, payload });
-  }
-}
-
-/** Replies here are JSON objects. */
-function bodyOf(reply: Reply): Record<string, unknown> {
-  return JSON.parse(Buffer.from(reply.bytes.subarray(0, reply.length)).toString()) as Record<string, unknown>;
-}
 
 interface Request {
   readonly command: string;
@@ -172,6 +118,82 @@ describe("a batch", () => {
     expect(body).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
     expect(dump(fixture.engine.store)).toEqual(before);
     expect(fixture.run("kv.exists", { key: "n" }).body.payload).toEqual({ exists: false });
+  });
+});
+
+describe("a batch that holds the loop", () => {
+  /** Each `kv.dbsize` takes so long. */
+  const slow = (tookMs: number) => {
+    const fixture = new Fixture();
+    Object.defineProperty(fixture.engine.view, "size", {
+      get() {
+        fixture.clock.advance(tookMs);
+        return 0;
+      },
+    });
+    return fixture;
+  };
+  const increment = { command: "kv.incr", payload: { key: "n" } };
+  const dbsize = { command: "kv.dbsize" };
+  const tooMuch = { success: false, code: "PAYLOAD_TOO_LARGE", details: { limit_ms: 100, commands_done: 4 } };
+
+  it("is cut short: what is left is answered and not run", () => {
+    const fixture = slow(50);
+    const { status, body } = fixture.send({ commands: [increment, dbsize, increment, dbsize, increment, dbsize] });
+    expect([status, body.results]).toMatchObject([
+      200,
+      [{ payload: { value: 1 } }, { success: true }, { payload: { value: 2 } }, { success: true }, tooMuch, tooMuch],
+    ]);
+    expect(fixture.run("kv.get", { key: "n" }).body.payload).toBe(2);
+  });
+
+  it("and is atomic has not happened", () => {
+    const fixture = slow(100);
+    const { status, body } = fixture.send({ atomic: true, commands: [increment, dbsize, increment] });
+    expect([status, body]).toMatchObject([413, { code: "PAYLOAD_TOO_LARGE", details: { index: 2 } }]);
+    expect(fixture.run("kv.exists", { key: "n" }).body.payload).toEqual({ exists: false });
+  });
+
+  it("is not one that ends just in time", () => {
+    const { body } = slow(33).send({ commands: [dbsize, dbsize, dbsize, increment] });
+    expect(body.results).toMatchObject([{}, {}, {}, { payload: { value: 1 } }]);
+  });
+});
+
+describe("a write whose reply finds no room", () => {
+  const filled = () => {
+    const fixture = new Fixture({}, 66 * 1024);
+    // Six bytes each in a reply.
+    fixture.run("kv.set", { key: "a", value: "\u0001".repeat(20 * 1024) });
+    return fixture;
+  };
+  const writes = [
+    { command: "kv.getset", payload: { key: "a", value: "new" } },
+    { command: "kv.set", payload: { key: "a", value: "new", get: true } },
+  ];
+
+  it.each(writes)("has not happened: $command", (write) => {
+    const fixture = filled();
+    const before = dump(fixture.engine.store);
+    expect(fixture.send(write).body).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
+    expect(
+      fixture.send({ commands: [write, { command: "kv.strlen", payload: { key: "a" } }] }).body.results,
+    ).toMatchObject([{ code: "PAYLOAD_TOO_LARGE" }, { payload: { length: 20 * 1024 } }]);
+    expect(dump(fixture.engine.store)).toEqual(before);
+    expect(fixture.engine.executor.counters.sets).toBe(1);
+  });
+});
+
+describe("requests that no command ran of", () => {
+  it("are counted by reason", () => {
+    const fixture = new Fixture();
+    fixture.send([]);
+    fixture.send({ payload: {} });
+    fixture.send({ command: "kv.none" });
+    fixture.send({ commands: [{ command: "kv.none" }, { command: "kv.dbsize" }] });
+    fixture.send({ command: "kv.get", payload: {} });
+    fixture.send({ command: "kv.incr", payload: { key: "n" }, idempotent: true });
+    expect(fixture.dispatcher.refusedRequests).toEqual({ envelope: 3, unknownCommand: 2 });
   });
 });
 

@@ -46,7 +46,21 @@ export interface DispatcherOptions {
   readonly reportBug: (command: string, error: unknown) => string;
 }
 
+/** Requests that were refused before a command of them ran, by reason. Grows; for the metrics. */
+export interface RefusedRequests {
+  /** The message could not be read as a request. */
+  envelope: number;
+  /** A name that no command has, counted for each such command of a batch. */
+  unknownCommand: number;
+}
+
 const OUTPUT_BYTES = 64 * 1024;
+
+/**
+ * How long the commands of one batch may hold the loop, and with it every other client. One that is under way is finished;
+ * what comes after it is not begun. A thousand ordinary commands take a few milliseconds.
+ */
+const BATCH_MS_MAX = 100;
 
 /** A command of a batch, read and not yet run. */
 interface Prepared {
@@ -57,6 +71,8 @@ interface Prepared {
 }
 
 export class Dispatcher {
+  readonly refusedRequests: Readonly<RefusedRequests>;
+  readonly #refused: RefusedRequests = { envelope: 0, unknownCommand: 0 };
   readonly #registry: Registry;
   readonly #executor: Executor;
   readonly #store: KeyStore;
@@ -71,6 +87,7 @@ export class Dispatcher {
   readonly #groupKeys: ByteRange[] = [];
 
   constructor(options: DispatcherOptions) {
+    this.refusedRequests = this.#refused;
     this.#registry = options.registry;
     this.#executor = options.executor;
     this.#store = options.store;
@@ -93,10 +110,14 @@ export class Dispatcher {
     this.#out.reset();
     this.#executor.at(this.#clock.nowMs());
     const envelope = decoder.decodeEnvelope(message);
-    if (envelope instanceof CommandError) return this.#failure(encoder, undefined, envelope);
+    if (envelope instanceof CommandError) {
+      this.#refused.envelope++;
+      return this.#failure(encoder, undefined, envelope);
+    }
     // A request id is echoed as it was encoded; in another format it is encoded anew.
     const requestId = format === replyFormat ? envelope.requestId : this.#translateId(envelope, decoder, encoder);
     if (envelope.idempotent) {
+      this.#refused.envelope++;
       // Refused, not ignored: the client would repeat the write and believe that it ran once.
       const refusal = fail("INVALID_REQUEST", "idempotent writes are not supported by this version of the server");
       return this.#failure(encoder, requestId, refusal);
@@ -126,8 +147,10 @@ export class Dispatcher {
     caller.commandCount++;
     const startedMs = this.#clock.monotonicMs();
     const args = decoder.decodeArguments(envelope.payload, command.shape);
-    const result = args instanceof CommandError ? args : this.#run(command, args, caller);
-    const error = this.#encode(encoder, requestId, result);
+    const error =
+      args instanceof CommandError
+        ? this.#encode(encoder, requestId, args)
+        : this.#run(command, args, caller, encoder, requestId);
     this.#observe(index, command, startedMs, error === undefined, caller);
     return this.#finish(encoder, error === undefined ? 200 : error.httpStatus);
   }
@@ -136,34 +159,54 @@ export class Dispatcher {
     if (envelope.atomic) return this.#atomicBatch(envelope, requestId, decoder, encoder, caller);
     const items = envelope.items ?? [];
     const out = this.#out;
+    const startedMs = this.#clock.monotonicMs();
     let done = 0;
     try {
       encoder.beginBatch(out, requestId, envelope.itemCount);
       for (let first = 0; first < envelope.itemCount; first += PRIME_COUNT_MAX) {
         const count = Math.min(PRIME_COUNT_MAX, envelope.itemCount - first);
         this.#prepare(items, first, count, decoder);
-        let startedMs = this.#clock.monotonicMs();
-        for (let i = 0; i < count; i++) {
-          const { index, args, error: refusal } = this.#group[i];
-          encoder.separateBatchItem(out, first + i);
-          if (index < 0) {
-            done++;
-            this.#encode(encoder, undefined, refusal);
-          } else {
-            const command = this.#registry.commands[index];
-            const result = refusal ?? this.#run(command, args, caller);
-            // Before its reply is encoded: it has run also where that finds no room.
-            done++;
-            const error = this.#encode(encoder, undefined, result);
-            startedMs = this.#observe(index, command, startedMs, error === undefined, caller);
-          }
-        }
         caller.commandCount += count;
+        let atMs = this.#clock.monotonicMs();
+        try {
+          for (let i = 0; i < count; i++, done++) {
+            if (atMs - startedMs >= BATCH_MS_MAX) return this.#overtime(encoder, done, envelope.itemCount);
+            encoder.separateBatchItem(out, done);
+            atMs = this.#runPrepared(this.#group[i], encoder, caller, atMs);
+          }
+        } finally {
+          this.#store.unprime();
+        }
       }
       encoder.endBatch(out);
     } catch (error) {
       return this.#batchTooLarge(error, encoder, requestId, done);
     }
+    return this.#finish(encoder, 200);
+  }
+
+  /** @returns when it ended. */
+  #runPrepared({ index, args, error: refusal }: Prepared, encoder: Codec, caller: Caller, startedMs: number): number {
+    if (index < 0) {
+      this.#encode(encoder, undefined, refusal);
+      return startedMs;
+    }
+    const command = this.#registry.commands[index];
+    const error =
+      refusal === undefined
+        ? this.#run(command, args, caller, encoder, undefined)
+        : this.#encode(encoder, undefined, refusal);
+    return this.#observe(index, command, startedMs, error === undefined, caller);
+  }
+
+  /** What is left of a batch that has had its time is answered and not run. */
+  #overtime(encoder: Codec, done: number, count: number): Reply {
+    const error = tooMuchAtOnce(done);
+    for (let i = done; i < count; i++) {
+      encoder.separateBatchItem(this.#out, i);
+      encoder.encodeFailure(this.#out, undefined, error);
+    }
+    encoder.endBatch(this.#out);
     return this.#finish(encoder, 200);
   }
 
@@ -178,6 +221,7 @@ export class Dispatcher {
     const executor = this.#executor;
     const items = envelope.items ?? [];
     const out = this.#out;
+    const batchStartedMs = this.#clock.monotonicMs();
     executor.begin();
     try {
       encoder.beginBatch(out, requestId, envelope.itemCount);
@@ -186,7 +230,9 @@ export class Dispatcher {
         const { index, args, error: refusal } = this.#group[0];
         const command = index < 0 ? undefined : this.#registry.commands[index];
         const startedMs = this.#clock.monotonicMs();
-        const result = command === undefined || refusal !== undefined ? refusal : this.#stage(command, args, caller);
+        let result: unknown = refusal;
+        if (startedMs - batchStartedMs >= BATCH_MS_MAX) result = tooMuchAtOnce(0);
+        else if (command !== undefined && refusal === undefined) result = this.#stage(command, args, caller);
         encoder.separateBatchItem(out, i);
         if (!(result instanceof CommandError)) encoder.encodeSuccess(out, undefined, result);
         if (command !== undefined) {
@@ -255,21 +301,57 @@ export class Dispatcher {
 
   #commandOf(envelope: Envelope): number | CommandError {
     const { command } = envelope;
-    if (command === undefined) return fail("INVALID_REQUEST", "the request has no command");
+    if (command === undefined) {
+      this.#refused.envelope++;
+      return fail("INVALID_REQUEST", "the request has no command");
+    }
     const index = this.#registry.indexOf(command);
     if (index >= 0) return index;
+    this.#refused.unknownCommand++;
     const name = command.toString().slice(0, 100);
     return fail("INVALID_COMMAND", `there is no command ${JSON.stringify(name)}`, {
       nearest: this.#registry.nearest(name),
     });
   }
 
-  #run(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+  /**
+   * Runs a command and encodes its reply. A write happens only once its reply has found room: what a client is told has
+   * failed must not have happened. Answers as `#encode`.
+   */
+  #run(
+    command: Command,
+    args: Record<string, unknown>,
+    caller: Caller,
+    encoder: Codec,
+    requestId: ByteRange | undefined,
+  ): CommandError | undefined {
+    const mark = this.#out.length;
+    let result: unknown;
     try {
-      return this.#executor.run(command, args, caller);
+      result = this.#executor.attempt(command, args, caller);
+    } catch (error) {
+      return this.#encode(encoder, requestId, this.#bug(command, error));
+    }
+    if (command.plan === undefined) return this.#encode(encoder, requestId, result);
+    let isSuccess = false;
+    try {
+      const error = this.#encode(encoder, requestId, result);
+      isSuccess = error === undefined;
+      if (!isSuccess) return error;
+    } finally {
+      if (!isSuccess) this.#executor.discard();
+    }
+    return this.#commit(command, encoder, requestId, mark);
+  }
+
+  #commit(command: Command, encoder: Codec, requestId: ByteRange | undefined, mark: number): CommandError | undefined {
+    try {
+      this.#executor.commit();
+      return undefined;
     } catch (error) {
       if (error instanceof ApplyFailure) throw error;
-      return this.#bug(command, error);
+      this.#out.length = mark;
+      return this.#encode(encoder, requestId, this.#bug(command, error));
     }
   }
 
@@ -340,6 +422,13 @@ export class Dispatcher {
 }
 
 const NO_ARGUMENTS: Record<string, unknown> = {};
+
+function tooMuchAtOnce(done: number): CommandError {
+  return fail("PAYLOAD_TOO_LARGE", "the batch does too much at once: send smaller ones", {
+    limit_ms: BATCH_MS_MAX,
+    commands_done: done,
+  });
+}
 
 function replyTooLarge(error: OutputLimitError): CommandError {
   return fail("PAYLOAD_TOO_LARGE", "the reply would be over its limit: ask for less at once", {

@@ -117,11 +117,16 @@ export class KeyStore {
   }
 
   /**
-   * Looks up to `PRIME_COUNT_MAX` keys up together, which costs less than half of doing it one by one. `find` of these very
-   * ranges (the same buffer and start, with unchanged bytes) then has the answer, as long as no change made it void.
+   * Looks up to `PRIME_COUNT_MAX` keys up together, at less than half the cost of one by one. `find` of these ranges has
+   * the answer as long as no change made it void. Their bytes must stay as they are until `unprime`, which has to follow.
    */
   prime(ranges: readonly ByteRange[], count: number): void {
     this.#primed.fill(this.#tree, ranges, count);
+  }
+
+  /** The buffers of primed ranges may be used again. */
+  unprime(): void {
+    this.#primed.clear();
   }
 
   /** References may be void from here on. */

@@ -62,8 +62,12 @@ export class KeyView {
     for (let first = 0; first < wanted.length; first += PRIME_COUNT_MAX) {
       const group =
         first === 0 && wanted.length <= PRIME_COUNT_MAX ? wanted : wanted.slice(first, first + PRIME_COUNT_MAX);
-      this.#store.prime(group, group.length);
-      for (const key of group) visit(this.find(key));
+      try {
+        this.#store.prime(group, group.length);
+        for (const key of group) visit(this.find(key));
+      } finally {
+        this.#store.unprime();
+      }
     }
   }
 

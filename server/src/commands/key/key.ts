@@ -2,7 +2,7 @@
 import { TAG_NAMES, type Value } from "../../state/value.ts";
 import { type ByteRange, rangesEqual } from "../../structures/byte-range.ts";
 import { readCommand, writeCommand } from "../command.ts";
-import { type CommandError, fail } from "../errors.ts";
+import { type CommandError, fail, isCommandError } from "../errors.ts";
 import type { Planner } from "../planner.ts";
 import { Choice, Flag, Key, Nullable, Optional, Struct } from "../schema.ts";
 
@@ -42,10 +42,6 @@ function take(planner: Planner, source: ByteRange): { value: Value; deadlineMs: 
   return { value: entry.value.copy(), deadlineMs: entry.deadlineMs };
 }
 
-function isTaken(taken: ReturnType<typeof take>): taken is { value: Value; deadlineMs: number } {
-  return "deadlineMs" in taken;
-}
-
 function done(success: boolean, { source, destination }: TwoKeys) {
   return { success, source, destination };
 }
@@ -66,7 +62,7 @@ export const keyRename = writeCommand({
   reply: twoKeysReply,
   plan(args, planner) {
     const taken = take(planner, args.source);
-    if (!isTaken(taken)) return taken;
+    if (isCommandError(taken)) return taken;
     move(planner, args, taken);
     return done(true, args);
   },
@@ -80,7 +76,7 @@ export const keyRenamenx = writeCommand({
   reply: twoKeysReply,
   plan(args, planner) {
     const taken = take(planner, args.source);
-    if (!isTaken(taken)) return taken;
+    if (isCommandError(taken)) return taken;
     if (planner.find(args.destination) !== undefined) return done(false, args);
     move(planner, args, taken);
     return done(true, args);
@@ -102,7 +98,7 @@ export const keyCopy = writeCommand({
       return fail("INVALID_PAYLOAD", "source and destination are the same key", { path: "destination" });
     }
     const taken = take(planner, args.source);
-    if (!isTaken(taken)) return taken;
+    if (isCommandError(taken)) return taken;
     if (args.replace !== true && planner.find(args.destination) !== undefined) return done(false, args);
     planner.put(args.destination, taken.value, taken.deadlineMs);
     return done(true, args);

@@ -1,7 +1,7 @@
 /** Integer commands: kv.incr and kv.decr. */
 import { INTEGER_BYTES, TAG_INTEGER, Value, writeInt64 } from "../../state/value.ts";
 import { writeCommand } from "../command.ts";
-import { type CommandError, fail } from "../errors.ts";
+import { fail, isCommandError } from "../errors.ts";
 import { Flag, Int64, Integer, Key, Optional, Struct } from "../schema.ts";
 import { TTL_SECS_MAX } from "./deadline.ts";
 import { addInt64, integerOf } from "./integer.ts";
@@ -27,7 +27,7 @@ function counterCommand<const Name extends string>(name: Name, sign: 1 | -1, sum
     plan(args, planner, { counters }) {
       const current = planner.find(args.key);
       const base = current === undefined ? 0 : integerOf(current.value);
-      if (isError(base)) return base;
+      if (isCommandError(base)) return base;
       const amount = args.amount ?? 1;
       const value = addInt64(base, sign === 1 ? amount : -amount);
       if (value === undefined) {
@@ -43,10 +43,6 @@ function counterCommand<const Name extends string>(name: Name, sign: 1 | -1, sum
       return { value };
     },
   });
-}
-
-function isError(value: number | bigint | CommandError): value is CommandError {
-  return typeof value === "object";
 }
 
 function newDeadline(ttlSecs: number | undefined, nowMs: number): number {

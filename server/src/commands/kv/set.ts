@@ -3,7 +3,7 @@ import type { KeyEntry } from "../../state/key-view.ts";
 import type { Value } from "../../state/value.ts";
 import type { ByteRange } from "../../structures/byte-range.ts";
 import { writeCommand } from "../command.ts";
-import { type CommandError, fail } from "../errors.ts";
+import { type CommandError, fail, isCommandError } from "../errors.ts";
 import type { Planner } from "../planner.ts";
 import { Choice, Flag, Integer, Key, List, Nullable, Optional, StoredValue, Struct } from "../schema.ts";
 import { deadlineOf, TTL_MS_MAX, TTL_SECS_MAX } from "./deadline.ts";
@@ -37,7 +37,7 @@ export const kvSet = writeCommand({
     const refusal = contradiction(args) ?? oversized(args.value, limits.valueBytesMax);
     if (refusal !== undefined) return refusal;
     let deadlineMs = deadlineOf(args, planner.nowMs);
-    if (typeof deadlineMs !== "number") return deadlineMs;
+    if (isCommandError(deadlineMs)) return deadlineMs;
     const current = planner.find(args.key);
     const previous = args.get === true ? (current?.value.copy() ?? null) : undefined;
     const reason = unmetCondition(args, current);
@@ -166,7 +166,7 @@ export const kvMset = writeCommand({
   reply: Struct({ success: Flag(), count: Integer() }),
   plan(args, planner, { counters, limits }) {
     const pairs = pairsOf(args, limits.valueBytesMax);
-    if (!Array.isArray(pairs)) return pairs as CommandError; // The only other thing that `pairsOf` gives.
+    if (isCommandError(pairs)) return pairs;
     putPairs(pairs, planner);
     counters.sets += pairs.length;
     return { success: true, count: pairs.length };
@@ -181,7 +181,7 @@ export const kvMsetnx = writeCommand({
   reply: Struct({ success: Flag(), count: Integer() }),
   plan(args, planner, { counters, limits }) {
     const pairs = pairsOf(args, limits.valueBytesMax);
-    if (!Array.isArray(pairs)) return pairs as CommandError; // As above.
+    if (isCommandError(pairs)) return pairs;
     for (const { key } of pairs) {
       if (planner.find(key) !== undefined) return { success: false, count: 0 };
     }
