@@ -89,6 +89,16 @@ describe("stop", () => {
     expect(server.connections.active).toBe(0);
   });
 
+  it("answers the very last request in flight before it closes", async () => {
+    const server = await listen();
+    const last = server.raw().send(`${POST}Content-Length: 4\r\n\r\nab`);
+    await eventually(() => server.connections.bytesIn === 2);
+    const stopped = server.transport.stop(GRACE_MS);
+    await last.send("cd").answered("json:abcd");
+    await stopped;
+    await last.closed();
+  });
+
   it("waits until a large reply has been read", async () => {
     const server = await listen();
     const client = server.raw();

@@ -1,4 +1,5 @@
 /** What all HTTP exchanges of one transport share: the way into the server, its limits, and how many are under way. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Connections } from "../connections.ts";
 import { Gunzipper } from "../gzip.ts";
 import { OriginRules } from "../origin.ts";
@@ -58,11 +59,16 @@ export class HttpTraffic {
     if (this.#inFlight === 0) this.#onIdle?.();
   }
 
-  /** Resolves when every request that has begun is answered or gone. */
-  whenIdle(): Promise<void> {
-    if (this.#inFlight === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#onIdle = resolve;
-    });
+  /**
+   * Resolves when every request that has begun is answered or gone. A reply counts as given while uWS still has it
+   * corked, and closing then would throw it away: it leaves the process in the turn of the loop after that.
+   */
+  async whenIdle(): Promise<void> {
+    while (this.#inFlight > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onIdle = resolve;
+      });
+      await nextTurn();
+    }
   }
 }
