@@ -53,13 +53,18 @@ async function serve(commandLine: CommandLine): Promise<void> {
   lifecycle.started(server);
 }
 
+/** A message may name what a file holds, and a name there may hold anything: nothing of it is left to steer a terminal. */
+function onOneLine(message: string): string {
+  return message.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
 try {
   await main(process.argv.slice(2));
 } catch (error) {
   // A reason to be told in one sentence, or a bug, which is told with its stack.
   const shown =
     error instanceof StartError
-      ? `synap-server: ${error.message}`
+      ? `synap-server: ${onOneLine(error.message)}`
       : error instanceof Error
         ? error.stack
         : String(error);

@@ -42,10 +42,10 @@ class Process {
   #stderr = "";
   #changed: () => void = () => {};
 
-  constructor(args: readonly string[], environment: Record<string, string>) {
+  constructor(command: string, args: readonly string[], environment: Record<string, string>, cwd = directory) {
     const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_"));
-    this.child = spawn(process.execPath, [program, ...args], {
-      cwd: directory,
+    this.child = spawn(command, args, {
+      cwd,
       env: { ...Object.fromEntries(kept), ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -77,7 +77,7 @@ class Process {
 }
 
 function start(args: readonly string[], environment: Record<string, string> = {}): Process {
-  return new Process(args, environment);
+  return new Process(process.execPath, [program, ...args], environment);
 }
 
 function run(args: readonly string[], environment: Record<string, string> = {}): Promise<Ended> {
@@ -158,6 +158,13 @@ describe("a start that cannot be", () => {
     ]);
   });
 
+  it("shows what would steer a terminal", async () => {
+    writeFileSync(join(directory, "synap.yml"), '"ser\\nver\\e[2J": {}\n');
+    const { code, stderr } = await run([]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(oneSentence)]);
+    expect(stderr).toContain("no section ser\\u000aver\\u001b[2J;");
+  });
+
   it("names a port in use", async () => {
     const taken = createServer().listen(0, "127.0.0.1");
     await once(taken, "listening");
@@ -211,6 +218,19 @@ describe("a server", () => {
     expect(line).toMatchObject({ level: 40, msg: expect.stringContaining("has no effect") });
     quiet.child.kill("SIGTERM");
     expect((await quiet.ended).stdout.trimEnd().split("\n")).toHaveLength(1);
+  });
+
+  it("is the process that npm start signals, with no shell between", async () => {
+    const checkout = join(packageFolder, "..");
+    const root: { readonly scripts: { readonly start: string } } = JSON.parse(
+      readFileSync(join(checkout, "package.json"), "utf8"),
+    );
+    // As npm does it: the arguments after the script, all of it by a shell.
+    const script = `${root.scripts.start} --port 0 --set logging.format=json`;
+    const server = new Process("sh", ["-c", script], {}, checkout);
+    expect(JSON.parse(await server.logged(/ ready: /))).toMatchObject({ pid: server.child.pid });
+    server.child.kill("SIGTERM");
+    expect((await server.ended).code).toBe(0);
   });
 
   it("stays up on SIGHUP", async () => {
