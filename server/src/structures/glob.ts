@@ -1,8 +1,14 @@
 /**
  * Redis' glob over bytes: `*` any run, `?` one byte, `[a-z]` and `[^a-z]` one of a class, `\` takes the next literally.
  *
- * Iterative with one point to come back to, the last `*`: a mismatch lets that star take one byte more. So the cost is at
- * most pattern x text, never exponential; callers bound the pattern.
+ * All ways to match are followed at once, one bit each: bit i says that the first i elements can match the text so far.
+ * A byte moves every bit whose element takes it one up, and a star keeps its bit where it is:
+ *
+ *     a*[bc]    bits 0, 1, 2; takes['a'] = 001, takes['b'] = takes['c'] = 010, stays = 010
+ *     text "axb": 001 -> 010 -> 010 -> 110, and bit 2 is set: it matches
+ *
+ * So a pattern cannot be chosen to make it slow: a text costs at most its bytes x `words`, the 32-bit words of all bits,
+ * and ends early once no bit is left.
  */
 const STAR = 0x2a;
 const QUESTION = 0x3f;
@@ -18,64 +24,109 @@ interface Range {
   readonly end: number;
 }
 
-export function matchesGlob(pattern: Range, text: Range): boolean {
-  let at = pattern.start;
-  let textAt = text.start;
-  let starAt = -1;
-  let starTextAt = 0;
-  while (textAt < text.end) {
-    if (at < pattern.end && pattern.bytes[at] === STAR) {
-      starAt = ++at;
-      starTextAt = textAt;
-      continue;
-    }
-    const next = at < pattern.end ? matchOne(pattern, at, text.bytes[textAt]) : -1;
-    if (next >= 0) {
-      at = next;
-      textAt++;
-    } else if (starAt >= 0) {
-      at = starAt;
-      textAt = ++starTextAt;
-    } else {
-      return false;
-    }
-  }
-  while (at < pattern.end && pattern.bytes[at] === STAR) at++;
-  return at === pattern.end;
-}
+export class Glob {
+  /** Of 32 bits each: 1 for patterns of up to 31 elements. */
+  readonly words: number;
+  /** For each byte, in `words` words, the elements that it matches. */
+  readonly #takes: Int32Array;
+  /** The bits before which a star stands. */
+  readonly #stays: Int32Array;
+  readonly #state: Int32Array;
+  /** The elements: the bit that says that all of them matched. */
+  #count = 0;
 
-/** Matches one byte against the element at `at`; answers where the next element begins, or -1. */
-function matchOne(pattern: Range, at: number, byte: number): number {
-  const element = pattern.bytes[at];
-  if (element === QUESTION) return at + 1;
-  if (element === OPEN) return matchClass(pattern, at, byte);
-  if (element === BACKSLASH && at + 1 < pattern.end) return pattern.bytes[at + 1] === byte ? at + 2 : -1;
-  return element === byte ? at + 1 : -1;
-}
-
-/** As Redis: a class without its closing bracket ends with the pattern. */
-function matchClass(pattern: Range, open: number, byte: number): number {
-  const { bytes, end } = pattern;
-  let at = open + 1;
-  const negated = at < end && bytes[at] === CARET;
-  if (negated) at++;
-  let found = false;
-  while (at < end && bytes[at] !== CLOSE) {
-    if (bytes[at] === BACKSLASH && at + 1 < end) {
-      at++;
-      if (bytes[at] === byte) found = true;
-    } else if (at + 2 < end && bytes[at + 1] === DASH) {
-      const low = Math.min(bytes[at], bytes[at + 2]);
-      const high = Math.max(bytes[at], bytes[at + 2]);
-      if (byte >= low && byte <= high) found = true;
-      at += 2;
-    } else if (bytes[at] === byte) {
-      found = true;
-    }
-    at++;
+  constructor(pattern: Range) {
+    // One bit more than elements, which are at most as many as bytes.
+    this.words = ((pattern.end - pattern.start) >>> 5) + 1;
+    this.#takes = new Int32Array(256 * this.words);
+    this.#stays = new Int32Array(this.words);
+    this.#state = new Int32Array(this.words);
+    for (let at = pattern.start; at < pattern.end; ) at = this.#element(pattern, at);
   }
-  if (found === negated) return -1;
-  return at < end ? at + 1 : end;
+
+  /** Adds the element at `at` and answers where the next begins. */
+  #element({ bytes, end }: Range, at: number): number {
+    const byte = bytes[at];
+    if (byte === STAR) {
+      this.#stays[this.#count >>> 5] |= 1 << this.#count;
+      return at + 1;
+    }
+    let next = at + 1;
+    if (byte === QUESTION) this.#take(0, 255);
+    else if (byte === OPEN) next = this.#class(bytes, at + 1, end);
+    else if (byte === BACKSLASH && next < end) {
+      this.#take(bytes[next], bytes[next]);
+      next++;
+    } else this.#take(byte, byte);
+    this.#count++;
+    return next;
+  }
+
+  /** Lets the element being added match the bytes from `low` to `high`. */
+  #take(low: number, high: number): void {
+    for (let byte = low; byte <= high; byte++) this.#takes[byte * this.words + (this.#count >>> 5)] |= 1 << this.#count;
+  }
+
+  /** As Redis: a class without its closing bracket ends with the pattern. */
+  #class(bytes: Uint8Array, from: number, end: number): number {
+    let at = from;
+    const negated = at < end && bytes[at] === CARET;
+    if (negated) at++;
+    while (at < end && bytes[at] !== CLOSE) {
+      if (bytes[at] === BACKSLASH && at + 1 < end) {
+        this.#take(bytes[at + 1], bytes[at + 1]);
+        at += 2;
+      } else if (at + 2 < end && bytes[at + 1] === DASH) {
+        this.#take(Math.min(bytes[at], bytes[at + 2]), Math.max(bytes[at], bytes[at + 2]));
+        at += 3;
+      } else {
+        this.#take(bytes[at], bytes[at]);
+        at++;
+      }
+    }
+    if (negated) {
+      const word = this.#count >>> 5;
+      for (let byte = 0; byte < 256; byte++) this.#takes[byte * this.words + word] ^= 1 << this.#count;
+    }
+    return at < end ? at + 1 : end;
+  }
+
+  matches(text: Range): boolean {
+    return this.words === 1 ? this.#matchesNarrow(text) : this.#matchesWide(text);
+  }
+
+  #matchesNarrow({ bytes, start, end }: Range): boolean {
+    const takes = this.#takes;
+    const stays = this.#stays[0];
+    let state = 1;
+    for (let at = start; at < end; at++) {
+      state = ((state & takes[bytes[at]]) << 1) | (state & stays);
+      if (state === 0) return false;
+    }
+    return ((state >>> this.#count) & 1) === 1;
+  }
+
+  #matchesWide({ bytes, start, end }: Range): boolean {
+    const { words } = this;
+    const takes = this.#takes;
+    const stays = this.#stays;
+    const state = this.#state.fill(0);
+    state[0] = 1;
+    for (let at = start; at < end; at++) {
+      const row = bytes[at] * words;
+      let carry = 0;
+      let any = 0;
+      for (let word = 0; word < words; word++) {
+        const taken = state[word] & takes[row + word];
+        const next = (taken << 1) | carry | (state[word] & stays[word]);
+        carry = taken >>> 31;
+        state[word] = next;
+        any |= next;
+      }
+      if (any === 0) return false;
+    }
+    return ((state[this.#count >>> 5] >>> this.#count) & 1) === 1;
+  }
 }
 
 /** How many bytes at the front of the pattern are literal: every match begins with them. */
