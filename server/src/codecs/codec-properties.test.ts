@@ -282,7 +282,12 @@ describe("damaged input", () => {
     const scanner = new JsonScanner();
     const isJson = (text: string): boolean => {
       try {
-        return JSON.stringify(JSON.parse(text)) !== undefined;
+        // Numbers beyond the floats become infinite there, and are refused here.
+        const finite = (_: string, each: unknown): unknown => {
+          if (each === Infinity || each === -Infinity) throw new RangeError();
+          return each;
+        };
+        return JSON.stringify(JSON.parse(text, finite)) !== undefined;
       } catch {
         return false;
       }

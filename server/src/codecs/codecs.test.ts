@@ -137,9 +137,8 @@ for (const format of [json, messagePack]) {
     });
 
     it("forgets the message before", () => {
-      accepted(
-        envelopeOf({ command: "a", request_id: 1, payload: {}, client_id: "c", idempotent: true, atomic: true }),
-      );
+      accepted(envelopeOf({ command: "a", request_id: 1, payload: {}, client_id: "c", idempotent: true }));
+      accepted(envelopeOf({ type: "batch", commands: [], atomic: true }));
       const envelope = accepted(envelopeOf({}));
       expect(envelope.command ?? envelope.requestId ?? envelope.payload ?? envelope.clientId).toBeUndefined();
       expect(envelope.idempotent || envelope.atomic).toBe(false);

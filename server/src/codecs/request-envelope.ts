@@ -32,6 +32,8 @@ const NAMES = [
 
 const NAME_BYTES = NAMES.map((name) => new TextEncoder().encode(name));
 
+const BATCH_TYPE = new TextEncoder().encode("batch");
+
 /** What a command inside a batch may carry. */
 const ITEM_FIELDS = (1 << FIELD_COMMAND) | (1 << FIELD_PAYLOAD) | (1 << FIELD_TYPE) | (1 << FIELD_VERSION);
 
@@ -61,6 +63,8 @@ export class RequestEnvelope implements Envelope {
   atomic = false;
   clientId: ByteRange | undefined = undefined;
   idempotent = false;
+  /** Whether `type` is "batch". No other type says anything that the fields do not. */
+  isBatch = false;
 
   /** The fields met so far, one bit each. */
   #seen = 0;
@@ -79,6 +83,7 @@ export class RequestEnvelope implements Envelope {
     this.atomic = false;
     this.clientId = undefined;
     this.idempotent = false;
+    this.isBatch = false;
     this.#seen = 0;
   }
 
@@ -99,11 +104,22 @@ export class RequestEnvelope implements Envelope {
 
   /** To be asked once all fields are read. */
   contradiction(): CommandError | undefined {
-    if (this.items === undefined || (this.command === undefined && this.payload === undefined)) return undefined;
+    if (this.items === undefined) {
+      if (this.isBatch) return fail("INVALID_REQUEST", "commands is missing from the batch", { path: "commands" });
+      if (!this.atomic) return undefined;
+      return fail("INVALID_REQUEST", "atomic belongs to a batch, and commands is missing", { path: "atomic" });
+    }
+    if (this.command === undefined && this.payload === undefined) return undefined;
     const path = this.command === undefined ? "payload" : "command";
     return fail("INVALID_REQUEST", `${path} and commands exclude each other: a request is one command or a batch`, {
       path,
     });
+  }
+
+  setType(bytes: Uint8Array, start: number, end: number): void {
+    if (end - start !== BATCH_TYPE.length) return;
+    for (let i = 0; i < BATCH_TYPE.length; i++) if (bytes[start + i] !== BATCH_TYPE[i]) return;
+    this.isBatch = true;
   }
 
   setCommand(bytes: Uint8Array, start: number, end: number): void {

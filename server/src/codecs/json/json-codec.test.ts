@@ -59,6 +59,10 @@ describe("JSON text", () => {
     '{"type":1e}',
     '{"type":1e+}',
     '{"type":0x10}',
+    '{"type":1e400}',
+    '{"payload":{"key":[-1E+309]}}',
+    `{"type":${"9".repeat(400)}}`,
+    `{"type":-${"9".repeat(310)}.5}`,
     '{"type":NaN}',
     '{"type":tru}',
     '{"type":truE}',
@@ -136,7 +140,7 @@ describe("JSON names", () => {
 describe("JSON numbers", () => {
   it("are integers only without fraction and exponent", () => {
     expect(argumentsOf('{"key":"a","n":-0}')).toMatchObject({ n: 0 });
-    for (const literal of ["5.0", "5e0", "1.5", "9007199254740993", "1".repeat(400)]) {
+    for (const literal of ["5.0", "5e0", "1.5", "9007199254740993", "1".repeat(300)]) {
       expect(argumentsOf(`{"key":"a","n":${literal}}`)).toMatchObject({
         code: "INVALID_PAYLOAD",
         details: { path: "n" },

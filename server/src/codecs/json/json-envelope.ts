@@ -13,6 +13,7 @@ import {
   FIELD_IDEMPOTENT,
   FIELD_PAYLOAD,
   FIELD_REQUEST_ID,
+  FIELD_TYPE,
   FIELD_UNKNOWN,
   REQUEST_ID_BYTES_MAX,
   RequestEnvelope,
@@ -153,8 +154,11 @@ export class JsonEnvelopeDecoder {
       }
       case FIELD_COMMANDS:
         return this.#refuse(wrongFieldType(field, "a list"));
+      case FIELD_TYPE:
+        if (scanner.has(at, QUOTE)) envelope.setType(this.#bytes, at + 1, end - 1);
+        return end;
       default:
-        // `type` and `version`, which say nothing that is not known.
+        // `version`, which says nothing that is not known.
         return end;
     }
   }

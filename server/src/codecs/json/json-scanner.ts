@@ -6,10 +6,11 @@
  * says what is wrong and `failedAt` where. That the text is UTF-8 is for the caller to check, in one go by native code;
  * no byte of a multi-byte letter can be taken for a quote, so the structure found does not depend on it.
  *
- * Stricter than the grammar in one point: an escape may not be half of a surrogate pair. So what passed is text that every
- * format can carry. Recursion ends at `DEPTH_MAX`.
+ * Stricter than the grammar in two points: an escape may not be half of a surrogate pair, and a number must be in the range
+ * of a 64-bit float. So what passed is text that every format can carry. Recursion ends at `DEPTH_MAX`.
  */
 import { DEPTH_MAX } from "../codec.ts";
+import { parseNumber } from "../decimal.ts";
 
 export const QUOTE = 0x22;
 export const BACKSLASH = 0x5c;
@@ -44,6 +45,9 @@ SPECIAL[BACKSLASH] = 1;
 /** What may follow a backslash, besides u: " \ / b f n r t */
 const SIMPLE_ESCAPES = new Uint8Array(256);
 for (const letter of '"\\/bfnrt') SIMPLE_ESCAPES[letter.charCodeAt(0)] = 1;
+
+/** The largest float has 309 digits. */
+const SURELY_FINITE_CHARS = 308;
 
 const TRUE = new TextEncoder().encode("true");
 const FALSE = new TextEncoder().encode("false");
@@ -212,12 +216,18 @@ export class JsonScanner {
       if (past === at + 1) return this.fail(at, "digits must follow the decimal point");
       at = past;
     }
+    // Only an exponent or hundreds of digits can make a number larger than any float, which is what clients read it as.
+    let mayBeInfinite = at - from > SURELY_FINITE_CHARS;
     if (at < this.#end && (this.#bytes[at] | 0x20) === LETTER_E) {
+      mayBeInfinite = true;
       at++;
       if (this.has(at, PLUS) || this.has(at, MINUS)) at++;
       const past = this.#digits(at);
       if (past === at) return this.fail(at, "digits must follow the exponent's e");
       at = past;
+    }
+    if (mayBeInfinite && !Number.isFinite(parseNumber(this.#bytes, from, at))) {
+      return this.fail(from, "a number is larger than a 64-bit float can be");
     }
     return at;
   }

@@ -10,6 +10,7 @@ import {
   FIELD_IDEMPOTENT,
   FIELD_PAYLOAD,
   FIELD_REQUEST_ID,
+  FIELD_TYPE,
   FIELD_UNKNOWN,
   REQUEST_ID_BYTES_MAX,
   RequestEnvelope,
@@ -145,8 +146,11 @@ export class MessagePackEnvelopeDecoder {
         return end;
       case FIELD_COMMANDS:
         return this.#refuse(wrongFieldType(field, "a list"));
+      case FIELD_TYPE:
+        if (isString(format)) envelope.setType(bytes, scanner.textStart, end);
+        return end;
       default:
-        // `type` and `version`, which say nothing that is not known.
+        // `version`, which says nothing that is not known.
         return end;
     }
   }

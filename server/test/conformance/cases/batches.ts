@@ -111,6 +111,46 @@ export const batches: readonly Case[] = [
     ],
   },
   {
+    name: "what says that it is a batch must have commands",
+    steps: [
+      raw(
+        { json: '{"type":"batch"}', msgpack: msgpackMap([["type", "batch"]]) },
+        failure("INVALID_REQUEST", { path: "commands" }),
+      ),
+      raw(
+        {
+          json: '{"type":"batch","commands":null}',
+          msgpack: msgpackMap([
+            ["type", "batch"],
+            ["commands", null],
+          ]),
+        },
+        failure("INVALID_REQUEST", { path: "commands" }),
+      ),
+      raw(
+        {
+          json: '{"command":"kv.dbsize","atomic":true}',
+          msgpack: msgpackMap([
+            ["command", "kv.dbsize"],
+            ["atomic", true],
+          ]),
+        },
+        failure("INVALID_REQUEST", { path: "atomic" }),
+      ),
+      raw(
+        {
+          json: '{"type":"command","command":"kv.dbsize","atomic":false}',
+          msgpack: msgpackMap([
+            ["type", "command"],
+            ["command", "kv.dbsize"],
+            ["atomic", false],
+          ]),
+        },
+        { success: true, payload: { size: 0 } },
+      ),
+    ],
+  },
+  {
     name: "idempotent writes are refused while there is no window to keep their replies in, batches too",
     steps: [
       {
