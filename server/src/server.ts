@@ -153,11 +153,12 @@ function transportOptions({ server, protocol, access }: Config) {
 function pages(config: Config, metrics: Metrics): PageRoute[] {
   const health = jsonPage({ status: "healthy", service: "synap", version });
   const ready = jsonPage({ status: "ready" });
+  const stopping = jsonPage({ success: false, error: "The server is stopping.", code: "SERVICE_UNAVAILABLE" }, 503);
   let openApi: Page | undefined;
   const routes: PageRoute[] = [
     { path: "/health", respond: () => health },
-    // With nothing to recover, a server that listens is ready.
-    { path: "/ready", respond: () => ready },
+    // With nothing to recover, a server that listens is ready until it stops.
+    { path: "/ready", respond: ({ isStopping }) => (isStopping ? stopping : ready) },
     {
       path: "/api/v1/openapi.json",
       respond() {
@@ -175,8 +176,8 @@ function pages(config: Config, metrics: Metrics): PageRoute[] {
   return routes;
 }
 
-function jsonPage(body: unknown): Page {
-  return { status: 200, contentType: "application/json", body: JSON.stringify(body) };
+function jsonPage(body: unknown, status = 200): Page {
+  return { status, contentType: "application/json", body: JSON.stringify(body) };
 }
 
 interface WorkParts {

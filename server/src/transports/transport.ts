@@ -52,6 +52,8 @@ export interface PageRoute {
 export interface PageRequest {
   /** The query string as it came, without the `?`; empty if there was none. */
   readonly query: string;
+  /** The transport takes no new connections and is finishing what is in flight. */
+  readonly isStopping: boolean;
 }
 
 export interface Page {

@@ -2,8 +2,11 @@
 import { type AddressInfo, connect, createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { configFromFlags } from "../../src/config/load.ts";
+import { silentLogger } from "../../src/runtime/logger.ts";
+import { startServer } from "../../src/server.ts";
 import { ListenError, type PageRoute } from "../../src/transports/transport.ts";
-import { eventually, OPTIONS, TransportUnderTest } from "./transport-under-test.ts";
+import { eventually, OPTIONS, RawClient, TransportUnderTest } from "./transport-under-test.ts";
 
 const POST = "POST /api/v1/command HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
 const GRACE_MS = 5000;
@@ -97,6 +100,36 @@ describe("stop", () => {
     await last.send("cd").answered("json:abcd");
     await stopped;
     await last.closed();
+  });
+
+  it("lets pages say that the server is stopping", async () => {
+    const page = (body: string) => ({ status: 200, contentType: "text/plain", body });
+    const route: PageRoute = { path: "/page", respond: ({ isStopping }) => page(isStopping ? "stopping" : "serving") };
+    const server = await listen(0, [route]);
+    const uploading = server.raw().send(`${POST}Content-Length: 4\r\n\r\nab`);
+    const get = "GET /page HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const watcher = await server.raw().send(get).answered("serving");
+    await eventually(() => server.connections.bytesIn === 2);
+    const stopped = server.transport.stop(GRACE_MS);
+    await watcher.send(get).answered("stopping");
+    await uploading.send("cd").answered("json:abcd");
+    await stopped;
+  });
+
+  it("makes /ready say no", async () => {
+    const config = configFromFlags("--port", "0", "--log-level", "silent");
+    const server = await startServer(config, silentLogger);
+    const port = Number(new URL(server.url).port);
+    const get = "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // In one piece, so that the answer to the first tells that the second has begun.
+    const uploading = new RawClient(port).send(`${get}${POST}Content-Length: 24\r\n\r\n{"command"`);
+    await uploading.answered('{"status":"ready"}');
+    const watcher = await new RawClient(port).send(get).answered('{"status":"ready"}');
+    const stopped = server.stop();
+    await watcher.send(get).answered('"code":"SERVICE_UNAVAILABLE"');
+    expect(watcher.received).toContain("HTTP/1.1 503 Service Unavailable");
+    await uploading.send(':"kv.dbsize"}\n').answered('"size":0');
+    await stopped;
   });
 
   it("waits until a large reply has been read", async () => {

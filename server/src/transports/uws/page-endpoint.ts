@@ -22,7 +22,7 @@ export function handlePage(traffic: HttpTraffic, route: PageRoute, response: Htt
   };
   let page: Page | Promise<Page>;
   try {
-    page = route.respond({ query });
+    page = route.respond({ query, isStopping: traffic.isStopping });
   } catch (error) {
     fail(error);
     return;
