@@ -13,10 +13,12 @@ export class Connections {
   websocketActive = 0;
   httpRequests = 0;
   websocketMessages = 0;
+  /** Replies and pushes that wait in memory until their peers read: part of what the server holds. */
+  unreadBytes = 0;
   /** Bodies and messages, without HTTP headers, frame headers and TLS. */
   bytesIn = 0;
   bytesOut = 0;
-  /** WebSockets cut off because they left more than `outboxBytesMax` unread. */
+  /** WebSockets cut off because they left more than `outboxBytesMax` unread, or most when all left too much together. */
   slowClientsCutOff = 0;
   /** HTTP replies not taken whole: the peer left, stopped reading, or sent the next request before reading this reply. */
   repliesAbandoned = 0;

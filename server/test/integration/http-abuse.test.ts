@@ -21,21 +21,16 @@ async function flood(client: RawClient, request: string, bytesMax: number): Prom
   while (!client.socket.destroyed && sentBytes < bytesMax) {
     sentBytes += burst.length;
     const isFull = !client.socket.write(burst);
-    if (isFull) await drainedOrStuck(client);
+    if (isFull) await drainedOrClosed(client);
     else await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
-/** The server reads on, has closed, or does nothing for so long that it has stopped reading. */
-function drainedOrStuck(client: RawClient): Promise<void> {
+/** The server reads on, or has closed. */
+function drainedOrClosed(client: RawClient): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, 100);
-    const done = () => {
-      clearTimeout(timer);
-      resolve();
-    };
-    client.socket.once("drain", done);
-    client.socket.once("close", done);
+    client.socket.once("drain", resolve);
+    client.socket.once("close", () => resolve());
   });
 }
 
@@ -203,6 +198,44 @@ describe("replies that are not read", () => {
     await eventually(() => server.dispatch.handledCount === 1);
     client.destroy();
     await eventually(() => server.connections.repliesAbandoned === 1);
+  });
+});
+
+describe("replies that many together do not read", () => {
+  const BUDGET_BYTES = 64 * 1024 * 1024;
+
+  it.each(["identity", "gzip"])("are refused past a budget, which comes back (%s)", async (encoding) => {
+    await listen({ outboxBytesMax: 8 * 1024 * 1024 });
+    const clients: RawClient[] = [];
+    for (let i = 0; i < 8; i++) {
+      const client = server.raw();
+      client.socket.pause();
+      client.send(`${POST}Accept-Encoding: ${encoding}\r\nContent-Length: 13\r\n\r\nsize:20000000`);
+      clients.push(client);
+    }
+    await eventually(() => server.dispatch.handledCount === clients.length);
+    expect(server.connections.unreadBytes).toBeGreaterThan(0);
+    expect(server.connections.unreadBytes).toBeLessThanOrEqual(BUDGET_BYTES);
+    await isWell();
+    for (const client of clients) client.socket.resume();
+    await Promise.all(clients.map((client) => client.answered("HTTP/1.1 ")));
+    const refused = clients.filter(({ received }) => received.startsWith("HTTP/1.1 503 "));
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeLessThan(clients.length);
+    expect(refused[0].received).toContain("SERVICE_UNAVAILABLE");
+    await eventually(() => server.connections.unreadBytes === 0);
+    for (const client of clients) client.destroy();
+    expect((await server.post("size:20000000")).bytes.length).toBe(20_000_000);
+  });
+
+  it("are given up with their clients", async () => {
+    await listen({ outboxBytesMax: 8 * 1024 * 1024 });
+    const client = server.raw();
+    client.socket.pause();
+    client.send(`${POST}Content-Length: 13\r\n\r\nsize:20000000`);
+    await eventually(() => server.connections.unreadBytes > 0);
+    client.destroy();
+    await eventually(() => server.connections.unreadBytes === 0);
   });
 });
 

@@ -210,6 +210,30 @@ describe("a client that does not read", () => {
     slow.socket.terminate();
   });
 
+  it("is cut off before its own limit where many together leave too much", async () => {
+    await listen({ outboxBytesMax: 8 * 1024 * 1024 });
+    const budgetBytes = 64 * 1024 * 1024;
+    const replyBytes = 500_000;
+    const clients: Client[] = [];
+    for (let i = 0; i < 12; i++) clients.push(await new Client().opened());
+    for (const client of clients) client.socket.pause();
+    const other = await new Client().opened();
+    for (let round = 1; round < 100 && server.connections.slowClientsCutOff === 0; round++) {
+      for (const client of clients) client.socket.send(`size:${replyBytes}`);
+      await eventually(
+        () => server.dispatch.handledCount === round * clients.length || server.connections.slowClientsCutOff > 0,
+      );
+      expect(server.connections.unreadBytes).toBeLessThanOrEqual(budgetBytes);
+    }
+    expect(server.connections.slowClientsCutOff).toBeGreaterThan(0);
+    expect(server.connections.unreadBytes).toBeGreaterThan(budgetBytes - 9 * 1024 * 1024);
+    other.socket.send("hello");
+    await eventually(() => other.received.length === 1);
+    for (const client of clients) client.socket.terminate();
+    await eventually(() => server.connections.websocketActive === 1);
+    expect(server.connections.unreadBytes).toBe(0);
+  });
+
   it("cannot fill the memory with answers to its pings", async () => {
     await listen();
     const client = await rawHandshake();

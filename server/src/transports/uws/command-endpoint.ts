@@ -6,6 +6,7 @@
  */
 import type { Caller } from "../../dispatch/caller.ts";
 import { acceptsGzip, bodyEncoding, bodyFormat, replyFormat } from "../content-negotiation.ts";
+import type { GunzipResult } from "../gzip.ts";
 import { addressText } from "../peer-address.ts";
 import { RequestBody } from "../request-body.ts";
 import type { WireFormat } from "../transport.ts";
@@ -79,6 +80,8 @@ class CommandExchange extends HttpExchange implements Waiting {
   #announcedBytes = 0;
   /** Made for the bodies that have to be kept. */
   #body: RequestBody | undefined;
+  /** The thread pool may be reading the body, so that its memory cannot be given back yet, not even when the client left. */
+  #isExpanding = false;
 
   read(requestFormat: WireFormat, replyFormat: WireFormat, isGzipped: boolean, announcedBytes: number): void {
     this.#requestFormat = requestFormat;
@@ -104,7 +107,7 @@ class CommandExchange extends HttpExchange implements Waiting {
   protected override onFinished(): void {
     if (this.#body === undefined) return;
     this.traffic.slowBodies.remove(this);
-    this.#body.release();
+    if (!this.#isExpanding) this.#body.release();
   }
 
   /** @param chunk socket memory, gone when this returns. */
@@ -140,18 +143,35 @@ class CommandExchange extends HttpExchange implements Waiting {
   }
 
   #expand(body: RequestBody): void {
-    void this.traffic.gunzipper.expand(body.view()).then((expanded) => {
-      this.corked(() => {
-        if (expanded === "too-large") this.refuseTooLarge(this.#replyFormat);
-        else if (expanded === "invalid") {
-          this.refuse(
-            "INVALID_REQUEST",
-            "The body is not valid gzip, as Content-Encoding says it is.",
-            this.#replyFormat,
-          );
-        } else this.#dispatch(expanded);
-      });
+    this.#isExpanding = true;
+    const viewWhileOpen = () => (this.isOpen ? body.view() : undefined);
+    void this.traffic.gzipQueue.expand(viewWhileOpen).then((result) => {
+      this.#isExpanding = false;
+      if (!this.isOpen) body.release();
+      this.corked(() => this.#dispatchExpanded(result));
     });
+  }
+
+  #dispatchExpanded(result: GunzipResult): void {
+    switch (result) {
+      case "too-large":
+        this.refuseTooLarge(this.#replyFormat);
+        return;
+      case "invalid": {
+        const message = "The body is not valid gzip, as Content-Encoding says it is.";
+        this.refuse("INVALID_REQUEST", message, this.#replyFormat);
+        return;
+      }
+      case "no-room": {
+        const message = "Too many compressed requests are arriving at once.";
+        this.refuse("SERVICE_UNAVAILABLE", message, this.#replyFormat);
+        return;
+      }
+      case "abandoned":
+        return;
+      default:
+        this.#dispatch(result);
+    }
   }
 
   #dispatch(message: Uint8Array): void {

@@ -6,7 +6,7 @@
  * one that takes nothing for about 8 s. So a client that does not read costs one reply, however much it pipelines; with
  * `end` it would cost memory without bound. For the same reason every reply but those to HEAD has a body.
  */
-import { compressLarge, compressSmall } from "../gzip.ts";
+import { compressSmall } from "../gzip.ts";
 import type { Dispatch, RefusalCode, Reply, WireFormat } from "../transport.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { CONTENT_TYPE, contentTypeBytes, type HttpResponse } from "./uws.ts";
@@ -48,6 +48,9 @@ export interface RefusalForm {
   readonly close?: boolean;
 }
 
+/** The kernel takes a reply of this size even from a server whose memory for unread ones is used up. */
+const SMALL_REPLY_BYTES_MAX = 16 * 1024;
+const EMPTY = new Uint8Array(0);
 const NO_HEADERS: readonly Header[] = [];
 
 export class HttpExchange {
@@ -58,6 +61,8 @@ export class HttpExchange {
   #response: HttpResponse | undefined;
   /** The reply has been offered to the socket; a part of it may still wait here. */
   #isAnswered = false;
+  /** A reply, or the rest of one, that waits in memory and is counted as unread. */
+  #held: Uint8Array = EMPTY;
 
   constructor(traffic: HttpTraffic, response: HttpResponse, terms: ReplyTerms) {
     this.traffic = traffic;
@@ -80,6 +85,11 @@ export class HttpExchange {
 
   /** Sends a reply of the dispatcher, or a page, gzipped where that is wanted. Call it within uWS's callback or `corked`. */
   answer(reply: Reply): void {
+    if (reply.length > SMALL_REPLY_BYTES_MAX && !this.traffic.outboxes.hasRoom(reply.length)) {
+      const format = reply.contentType === "application/msgpack" ? "msgpack" : "json";
+      this.refuse("SERVICE_UNAVAILABLE", "Too many replies are waiting for clients that do not read.", format);
+      return;
+    }
     const body = exactly(reply.bytes, reply.length);
     if (this.#terms.acceptsGzip && this.traffic.shouldCompress(reply.length)) {
       this.#answerCompressed(reply.status, reply.contentType, body);
@@ -125,9 +135,20 @@ export class HttpExchange {
       this.#write(status, contentType, small, GZIPPED, false);
       return;
     }
+    const queue = this.traffic.gzipQueue;
+    if (queue.isFull) {
+      this.#write(status, contentType, body, NO_HEADERS, false);
+      return;
+    }
     // The dispatcher's buffer is reused before the thread pool is done.
-    compressLarge(body.slice()).then(
-      (compressed) => this.corked(() => this.#write(status, contentType, compressed, GZIPPED, false)),
+    this.#hold(body.slice());
+    const heldWhileOpen = () => (this.isOpen ? this.#held : undefined);
+    queue.compress(heldWhileOpen).then(
+      (compressed) => {
+        if (compressed === undefined) return;
+        this.#hold(EMPTY);
+        this.corked(() => this.#write(status, contentType, compressed, GZIPPED, false));
+      },
       (error: unknown) => {
         const id = this.traffic.reportBug(error, "compressing a reply");
         const form = { details: { id } };
@@ -148,7 +169,7 @@ export class HttpExchange {
     } else if (response.tryEnd(body, body.length)[1]) {
       this.#finish();
     } else {
-      this.#hold(response, body);
+      this.#keepRest(response, body);
     }
   }
 
@@ -165,14 +186,20 @@ export class HttpExchange {
   }
 
   /** Keeps the part of a reply that the socket did not take, and offers it again when there is room. */
-  #hold(response: HttpResponse, body: Uint8Array): void {
+  #keepRest(response: HttpResponse, body: Uint8Array): void {
     const restAt = response.getWriteOffset();
     const rest = body.slice(restAt);
+    this.#hold(rest);
     response.onWritable((offset) => {
       const [taken, isDone] = response.tryEnd(rest.subarray(offset - restAt), body.length);
       if (isDone) this.#finish();
       return taken;
     });
+  }
+
+  #hold(bytes: Uint8Array): void {
+    this.traffic.outboxes.add(bytes.length - this.#held.length);
+    this.#held = bytes;
   }
 
   #abort(): void {
@@ -183,6 +210,7 @@ export class HttpExchange {
 
   #finish(): void {
     this.#response = undefined;
+    if (this.#held.length > 0) this.#hold(EMPTY);
     this.onFinished();
     this.traffic.finish();
   }

@@ -1,8 +1,9 @@
 /** What all HTTP exchanges of one transport share: the way into the server, its limits, and how many are under way. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Connections } from "../connections.ts";
-import { Gunzipper } from "../gzip.ts";
+import { GzipQueue } from "../gzip.ts";
 import { OriginRules } from "../origin.ts";
+import type { OutboxBudget } from "../outbox-budget.ts";
 import { Overdue } from "../overdue.ts";
 import { BodyBudget } from "../request-body.ts";
 import type { Dispatch, TransportOptions, TransportParts } from "../transport.ts";
@@ -24,7 +25,8 @@ export class HttpTraffic {
   readonly reportBug: TransportParts["reportBug"];
   readonly originRules: OriginRules;
   readonly bodyBudget: BodyBudget;
-  readonly gunzipper: Gunzipper;
+  readonly outboxes: OutboxBudget;
+  readonly gzipQueue: GzipQueue;
   /** Requests whose body did not come whole in one piece. */
   readonly slowBodies: Overdue<Waiting>;
   /** Replies tell their clients to close the connection. */
@@ -32,7 +34,7 @@ export class HttpTraffic {
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(parts: TransportParts) {
+  constructor(parts: TransportParts, outboxes: OutboxBudget) {
     const { options } = parts;
     this.options = options;
     this.dispatch = parts.dispatch;
@@ -41,7 +43,8 @@ export class HttpTraffic {
     this.reportBug = parts.reportBug;
     this.originRules = new OriginRules(options);
     this.bodyBudget = new BodyBudget(Math.max(BODIES_BYTES_MIN, options.requestBytesMax * LARGEST_BODIES_MAX));
-    this.gunzipper = new Gunzipper(options.requestBytesMax);
+    this.outboxes = outboxes;
+    this.gzipQueue = new GzipQueue(options.requestBytesMax);
     this.slowBodies = new Overdue(options.connectionTimeoutMs);
   }
 

@@ -1,6 +1,7 @@
 /** HTTP and WebSocket on one port, by uWebSockets.js: routes, the count of connections, and the life of the listener. */
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { OutboxBudget } from "../outbox-budget.ts";
 import { ListenError, type Transport, type TransportOptions, type TransportParts } from "../transport.ts";
 import { handleCommand } from "./command-endpoint.ts";
 import { HttpTraffic } from "./http-traffic.ts";
@@ -32,8 +33,9 @@ export class UwsTransport implements Transport {
   constructor(parts: TransportParts) {
     this.#parts = parts;
     this.#app = createApp();
-    this.#http = new HttpTraffic(parts);
-    this.#websockets = new WebSocketTraffic(parts);
+    const outboxes = new OutboxBudget(parts.connections, parts.options.outboxBytesMax);
+    this.#http = new HttpTraffic(parts, outboxes);
+    this.#websockets = new WebSocketTraffic(parts, outboxes);
     this.#app.filter((response, change) => this.#count(response, change));
     this.#route();
   }

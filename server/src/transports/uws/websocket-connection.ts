@@ -4,7 +4,8 @@
  *     open --first message--> serving --too much unread, or shutdown--> closing --drained, or overdue--> closed
  *
  * What the peer has not read lies in uWS's buffer, at most `outboxBytesMax`; past that the connection is closing: it
- * takes no more messages, says why in a `closing` push, and ends as soon as the peer has read it all, or is cut.
+ * takes no more messages, says why in a `closing` push, and ends as soon as the peer has read it all, or is cut. When the
+ * outboxes of all connections together are too full, the fullest is cut at once: it would not read the push anyway.
  */
 import type { Caller } from "../../dispatch/caller.ts";
 import type { ClosingCode, Reply, WireFormat } from "../transport.ts";
@@ -32,6 +33,8 @@ export class WebSocketConnection implements Caller {
   #socket: WebSocket<SocketData> | undefined;
   /** Some of what was sent may lie in uWS's buffer. While it is false nobody has to ask how much. */
   #isBacklogged = false;
+  /** What lay in uWS's buffer when it was last looked at; counted in the budget of all outboxes. */
+  #heldBytes = 0;
   #closing: ClosingCode | undefined;
   /** That of the last message. */
   #format: WireFormat = "json";
@@ -48,6 +51,10 @@ export class WebSocketConnection implements Caller {
     return this.#socket?.getBufferedAmount() ?? 0;
   }
 
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
   opened(socket: WebSocket<SocketData>): void {
     this.#socket = socket;
     this.#traffic.opened(this);
@@ -55,6 +62,7 @@ export class WebSocketConnection implements Caller {
 
   closed(): void {
     this.#socket = undefined;
+    this.#count(0);
     this.#traffic.closed(this);
   }
 
@@ -74,7 +82,9 @@ export class WebSocketConnection implements Caller {
 
   /** The peer has read some of the backlog. */
   drained(): void {
-    if (this.#socket === undefined || this.#socket.getBufferedAmount() > 0) return;
+    if (this.#socket === undefined) return;
+    this.#count(this.#socket.getBufferedAmount());
+    if (this.#heldBytes > 0) return;
     this.#isBacklogged = false;
     if (this.#closing !== undefined) this.#end(this.#closing);
   }
@@ -95,7 +105,8 @@ export class WebSocketConnection implements Caller {
     socket.cork(() => {
       socket.send(exactly(push), this.#format === "msgpack", false);
     });
-    if (socket.getBufferedAmount() === 0) this.#end(code);
+    this.#count(socket.getBufferedAmount());
+    if (this.#heldBytes === 0) this.#end(code);
     else this.#traffic.lingers(this);
   }
 
@@ -115,7 +126,14 @@ export class WebSocketConnection implements Caller {
     const outcome = socket.send(exactly(reply), isBinary, false);
     if (outcome === SENT) return;
     this.#isBacklogged = true;
+    this.#count(socket.getBufferedAmount());
     if (outcome === DROPPED) this.refuseSlow();
+    if (!this.#traffic.outboxes.hasRoom(0)) this.#traffic.cutSlowest();
+  }
+
+  #count(heldBytes: number): void {
+    this.#traffic.outboxes.add(heldBytes - this.#heldBytes);
+    this.#heldBytes = heldBytes;
   }
 
   #end(code: ClosingCode): void {

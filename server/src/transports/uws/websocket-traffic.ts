@@ -1,5 +1,6 @@
 /** What all WebSockets of one transport share: the way into the server, who is connected, and who is overdue. */
 import type { Connections } from "../connections.ts";
+import type { OutboxBudget } from "../outbox-budget.ts";
 import { Overdue } from "../overdue.ts";
 import type { Dispatch, TransportParts } from "../transport.ts";
 import type { WebSocketConnection } from "./websocket-connection.ts";
@@ -11,16 +12,18 @@ export class WebSocketTraffic {
   readonly dispatch: Dispatch;
   readonly connections: Connections;
   readonly outboxBytesMax: number;
+  readonly outboxes: OutboxBudget;
   readonly #clock: TransportParts["clock"];
   readonly #open = new Set<WebSocketConnection>();
   readonly #silent: Overdue<WebSocketConnection>;
   readonly #lingering: Overdue<WebSocketConnection>;
   #onEmpty: (() => void) | undefined;
 
-  constructor(parts: TransportParts) {
+  constructor(parts: TransportParts, outboxes: OutboxBudget) {
     this.dispatch = parts.dispatch;
     this.connections = parts.connections;
     this.outboxBytesMax = parts.options.outboxBytesMax;
+    this.outboxes = outboxes;
     this.#clock = parts.clock;
     this.#silent = new Overdue(parts.options.connectionTimeoutMs);
     this.#lingering = new Overdue(Math.min(LINGER_MS_MAX, parts.options.connectionTimeoutMs));
@@ -49,6 +52,19 @@ export class WebSocketTraffic {
     this.connections.unregister(connection);
     this.connections.websocketActive -= 1;
     if (this.#open.size === 0) this.#onEmpty?.();
+  }
+
+  /** Cuts off those with the most unread until all outboxes together are within their budget. */
+  cutSlowest(): void {
+    while (!this.outboxes.hasRoom(0)) {
+      let slowest: WebSocketConnection | undefined;
+      for (const connection of this.#open) {
+        if (connection.heldBytes > (slowest?.heldBytes ?? 0)) slowest = connection;
+      }
+      if (slowest === undefined) return;
+      this.connections.slowClientsCutOff += 1;
+      slowest.cut();
+    }
   }
 
   sweep(): void {
