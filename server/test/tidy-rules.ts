@@ -101,8 +101,8 @@ const RESERVED: readonly { readonly modules: RegExp; readonly owners: RegExp; re
   },
   {
     modules: /^(?:node:)?(?:timers(?:\/promises)?|perf_hooks)$/,
-    // metrics/ has perf_hooks for GC pauses and loop delay; for the transport see the rule of timers below.
-    owners: /^(?:runtime\/|metrics\/|transports\/uws\/uws-transport\.ts$)/,
+    // metrics/ has perf_hooks for GC pauses and loop delay; the transport and its HTTP traffic wait while they stop.
+    owners: /^(?:runtime\/|metrics\/|transports\/uws\/(?:uws-transport|http-traffic)\.ts$)/,
     reason: "time and timers belong to runtime/",
   },
   {
