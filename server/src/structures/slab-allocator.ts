@@ -369,8 +369,7 @@ export class SlabAllocator {
     const slotWords = table[row + SLOT_WORDS];
     const firstWord = (page << this.#pageShift) >> 2;
     let slot = Math.floor(fraction * slots);
-    const tries = nearest ? slots : 1;
-    for (let i = 0; i < tries; i++) {
+    for (let tries = nearest ? slots : 1; tries > 0; tries--) {
       const word = firstWord + slot * slotWords;
       if (slot < bump && this.words[chunk][word] !== FREE_MARK) return (chunk << 24) | word;
       slot = slot + 1 < slots ? slot + 1 : 0;
@@ -386,10 +385,8 @@ export class SlabAllocator {
         const table = this.#tables[chunk];
         const page = span & (this.#pagesPerChunk - 1);
         const row = page << ROW_SHIFT;
-        const slotWords = table[row + SLOT_WORDS];
-        const bump = table[row + BUMP];
         let word = (page << this.#pageShift) >> 2;
-        for (let slot = 0; slot < bump; slot++, word += slotWords) {
+        for (let slot = 0; slot < table[row + BUMP]; slot++, word += table[row + SLOT_WORDS]) {
           if (this.words[chunk][word] !== FREE_MARK && !visit((chunk << 24) | word)) return;
         }
       }
@@ -405,12 +402,10 @@ export class SlabAllocator {
       let live = 0;
       for (const [position, span] of this.#spansOf[sizeClass].entries()) {
         live += this.#checkSpan(span, sizeClass, position);
+        const table = this.#tables[span >> this.#chunkShift];
         const row = (span & (this.#pagesPerChunk - 1)) << ROW_SHIFT;
-        held += this.#tables[span >> this.#chunkShift][row + PAGES] * this.#heap.pageBytes;
-        used +=
-          this.#tables[span >> this.#chunkShift][row + LIVE] *
-          this.#tables[span >> this.#chunkShift][row + SLOT_WORDS] *
-          4;
+        held += table[row + PAGES] * this.#heap.pageBytes;
+        used += table[row + LIVE] * table[row + SLOT_WORDS] * 4;
       }
       if (live !== this.#liveOf[sizeClass])
         throw new Error(`class ${sizeClass}: ${live} live, ${this.#liveOf[sizeClass]} counted`);
