@@ -29,6 +29,8 @@ export const OWNER = 2;
 /** First word of a row that is the allocator's. */
 export const OWNED = 3;
 
+/** Pages that must be left for small spans where the address space runs out. */
+const SPARE_PAGES = 48;
 /** Owner of the page that nobody may have. */
 const NOBODY = -1;
 const NO_WORDS = new Int32Array(0);
@@ -48,6 +50,7 @@ export class PageHeap {
   heldBytes = 0;
   /** Bytes of the pages that were ever touched, in the chunks that are left. */
   residentBytes = 0;
+  #chunkCount = 0;
   readonly #freePages: number[] = [];
   /** No touched page of the chunk is from here on. */
   readonly #touchedEnd: number[] = [];
@@ -112,6 +115,19 @@ export class PageHeap {
     return pages === 0 || this.#chunkWithTouchedRun(pages) >= 0 ? 0 : pages * this.pageBytes;
   }
 
+  /**
+   * Whether spans of so many bytes altogether surely find addresses. Empty chunks are filled to one half at least, whatever
+   * the spans; without enough of them, one run must be long enough for all, and for a span of two size classes more.
+   */
+  canTake(bytes: number): boolean {
+    if (bytes * 2 + CHUNK_BYTES <= (CHUNKS_MAX - this.#chunkCount) * CHUNK_BYTES) return true;
+    const pages = Math.ceil(bytes / this.pageBytes) + SPARE_PAGES;
+    for (let chunk = 0; chunk < this.tables.length; chunk++) {
+      if (this.#freePages[chunk] >= pages && this.#findRun(chunk, pages, this.pagesPerChunk)) return true;
+    }
+    return this.#chunkCount < CHUNKS_MAX && pages < this.pagesPerChunk;
+  }
+
   #chunkWithTouchedRun(pages: number): number {
     for (let chunk = 0; chunk < this.tables.length; chunk++) {
       if (this.#runPagesMax[chunk] < pages) continue;
@@ -159,6 +175,7 @@ export class PageHeap {
     let chunk = this.words.indexOf(NO_WORDS);
     if (chunk < 0) chunk = this.words.length;
     if (chunk === CHUNKS_MAX) throw new RangeError("all of the address space is in use");
+    this.#chunkCount++;
     const buffer = new ArrayBuffer(CHUNK_BYTES);
     this.words[chunk] = new Int32Array(buffer);
     this.bytes[chunk] = new Uint8Array(buffer);
@@ -192,6 +209,7 @@ export class PageHeap {
 
   #dropChunk(chunk: number): void {
     const reserved = chunk === 0 ? 1 : 0;
+    this.#chunkCount--;
     this.heldBytes -= (this.#usablePages(chunk) - this.#freePages[chunk]) * this.pageBytes;
     this.residentBytes -= (this.#touchedEnd[chunk] - reserved) * this.pageBytes;
     this.words[chunk] = NO_WORDS;
