@@ -8,22 +8,24 @@
  * Refusals that any write can meet (no memory left) do not come back from every call: the first one is kept in `failure`,
  * later calls do nothing, and the executor discards the record.
  */
-import { type KeyStore, NONE } from "../state/key-store.ts";
+import { type KeyStore, NODE_SLACK_BYTES, NONE } from "../state/key-store.ts";
 import type { KeyEntry, KeyView } from "../state/key-view.ts";
-import {
-  OP_DEADLINE,
-  OP_FLUSH,
-  OP_PUT,
-  OP_SPLICE,
-  Operation,
-  type OperationMark,
-  OperationWriter,
-} from "../state/operation.ts";
-import { Value, type ValueTag } from "../state/value.ts";
+import { OP_DEADLINE, OP_FLUSH, OP_PUT, OP_SPLICE, Operation, OperationWriter } from "../state/operation.ts";
+import type { Value, ValueTag } from "../state/value.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import { type CommandError, fail } from "./errors.ts";
 
 const NOTHING = new Uint8Array(0);
+/** What one record may be: it is built, appended and applied in one step of the loop. A single operation always may. */
+const RECORD_BYTES_MAX = 64 * 2 ** 20;
+const RECORD_OPERATIONS_MAX = 100_000;
+/** Keys that one record may evict, at about 6 us each. Who needs more is refused, and `evictAhead` makes the room. */
+const RECORD_EVICTIONS_MAX = 2000;
+/** Parts of the usable memory: with less free than the first, `evictAhead` evicts until the second is. */
+const ROOM_PART_LOW = 128;
+const ROOM_PART_ENOUGH = 64;
+/** Part of the usable memory that deadlines may use beyond it, from the headroom: a full store can still expire keys. */
+const DEADLINE_PART = 32;
 
 export class Planner {
   /** Reads only; staged effects show in it. Prefer `find` where the command goes on to write. */
@@ -38,9 +40,21 @@ export class Planner {
   readonly #victimKey = new ByteRange(NOTHING, 0, 0);
   /** The record that the staged operations may not take the memory of. */
   #protectedRef = NONE;
+  /** The record that `find` has counted an access of. */
+  #touchedRef = NONE;
   #nextOffset = 0;
-  /** Bytes that the staged operations will add to the store, less what they free. */
+  /** Bytes that the staged operations will add to the store, less what they free, nodes aside. */
   #stagedBytes = 0;
+  /** Keys that they will add, less those they remove. */
+  #stagedKeys = 0;
+  /** Bytes of the records that they will allocate, whatever they free. */
+  #takenBytes = 0;
+  #evictedBytes = 0;
+  #flushed = false;
+  /** Values put together for the overlay, with room to grow in. */
+  readonly #built = new Set<Uint8Array>();
+  /** Bytes that `evictAhead` is to make free. */
+  #roomWanted = 0;
 
   constructor(store: KeyStore, keys: KeyView, random: () => number) {
     this.#store = store;
@@ -58,26 +72,36 @@ export class Planner {
     this.failure = undefined;
     this.#nextOffset = nextOffset;
     this.#stagedBytes = 0;
+    this.#stagedKeys = 0;
+    this.#takenBytes = 0;
+    this.#evictedBytes = 0;
+    this.#flushed = false;
+    this.#touchedRef = NONE;
+    if (this.#built.size > 0) this.#built.clear();
     if (this.#victims.size > 0) this.#victims.clear();
     this.keys.endStaging();
-  }
-
-  /** For a batch, where the next command must see what this one staged. */
-  mark(): OperationMark {
-    return this.writer.mark();
   }
 
   /** Looks a key up for writing. An overdue one is absent, and its `expire` goes into the record before anything else of it. */
   find(key: ByteRange): KeyEntry | undefined {
     const entry = this.#look(key);
-    if (entry !== undefined) this.keys.touch(entry);
+    if (entry !== undefined) this.#touch(entry);
     return entry;
+  }
+
+  /** Counts one access, however often the command looks the same key up. */
+  #touch(entry: KeyEntry): void {
+    if (entry.ref === this.#touchedRef) return;
+    this.#touchedRef = entry.ref;
+    this.keys.touch(entry);
   }
 
   #look(key: ByteRange): KeyEntry | undefined {
     this.showStaged();
     const entry = this.keys.peek(key);
-    if (this.keys.metOverdue) {
+    if (this.keys.metOverdue && !this.#isTooMuch(key.end - key.start)) {
+      this.#stagedBytes -= this.#store.recordBytesOf(this.#store.find(key));
+      this.#stagedKeys--;
       this.writer.expire(key);
       this.keys.stageRemove(key);
     }
@@ -90,9 +114,10 @@ export class Planner {
    */
   put(key: ByteRange, value: Value, deadlineMs: number): number {
     const current = this.#look(key);
+    if (current !== undefined) this.#touch(current);
     const valueBytes = value.end - value.start;
-    if (!this.#reserve(key, current, this.#store.slotBytesNeeded(key.end - key.start, valueBytes, deadlineMs !== 0)))
-      return 0;
+    if (this.#isTooMuch(key.end - key.start + valueBytes)) return 0;
+    if (!this.#reserve(key, current, valueBytes, deadlineMs !== 0)) return 0;
     const at = this.writer.length;
     this.writer.put(key, value.tag, value, deadlineMs);
     const version = this.#lastOffset();
@@ -102,6 +127,11 @@ export class Planner {
 
   /** Stages the removal of a key that `find` has just shown to be there. */
   remove(key: ByteRange): void {
+    const current = this.#look(key);
+    if (current === undefined) throw new Error("remove needs a key that is there");
+    if (this.#isTooMuch(key.end - key.start)) return;
+    this.#stagedBytes -= this.#slotBytesOf(key, current);
+    this.#stagedKeys--;
     this.writer.remove(key);
     this.keys.stageRemove(key);
   }
@@ -111,7 +141,8 @@ export class Planner {
     const current = this.#look(key);
     if (current === undefined) throw new Error("setDeadline needs a key that is there");
     const valueBytes = current.value.end - current.value.start;
-    if (!this.#reserve(key, current, this.#store.slotBytesNeeded(key.end - key.start, valueBytes, deadlineMs !== 0)))
+    if (this.#isTooMuch(key.end - key.start)) return 0;
+    if (!this.#reserve(key, current, valueBytes, deadlineMs !== 0, this.#store.memoryBytesUsable / DEADLINE_PART))
       return 0;
     this.writer.deadline(key, deadlineMs);
     const version = this.#lastOffset();
@@ -129,23 +160,22 @@ export class Planner {
   splice(key: ByteRange, tag: ValueTag, offset: number, part: ByteRange): number {
     const current = this.#look(key);
     if (current === undefined) throw new Error("splice needs a key that is there");
-    const oldBytes = current.value.end - current.value.start;
-    const newBytes = Math.max(oldBytes, offset + part.end - part.start);
+    const newBytes = Math.max(current.value.end - current.value.start, offset + part.end - part.start);
     const { version: baseVersion, deadlineMs } = current;
-    if (this.keys.staging) {
-      // Later commands of this record must see the whole new value, so it is built here.
-      const whole = spliced(current.value, offset, part);
-      return this.put(key, new Value(tag, whole.bytes, whole.start, whole.end), deadlineMs);
-    }
-    if (!this.#reserve(key, current, this.#store.slotBytesNeeded(key.end - key.start, newBytes, deadlineMs !== 0)))
-      return 0;
+    if (this.#isTooMuch(key.end - key.start + part.end - part.start)) return 0;
+    if (!this.#reserve(key, current, newBytes, deadlineMs !== 0)) return 0;
     this.writer.splice(key, tag, offset, part, baseVersion);
-    return this.#lastOffset();
+    const version = this.#lastOffset();
+    if (this.keys.staging) this.#stageSplice(key, current, tag, offset, part, version);
+    return version;
   }
 
   /** Stages the removal of every key. */
   flush(): void {
     this.writer.flush();
+    this.#stagedBytes = -this.#store.usedBytes;
+    this.#stagedKeys = 0;
+    this.#flushed = true;
     this.keys.stageFlush();
   }
 
@@ -153,43 +183,125 @@ export class Planner {
     return this.#nextOffset + this.writer.count - 1;
   }
 
-  /**
-   * Makes sure that the store can take a record of `neededBytes` where it now has `current`: evicts, in this record and
-   * before the write, or fails.
-   */
-  #reserve(key: ByteRange, current: KeyEntry | undefined, neededBytes: number): boolean {
-    if (this.failure !== undefined) return false;
-    const store = this.#store;
-    const oldBytes =
-      current === undefined
-        ? 0
-        : store.slotBytesNeeded(key.end - key.start, current.value.end - current.value.start, current.deadlineMs !== 0);
-    this.#stagedBytes += neededBytes - oldBytes;
-    if (neededBytes <= oldBytes || store.usedBytes + this.#stagedBytes <= store.memoryBytesUsable) return true;
-    this.#protectedRef = current === undefined ? NONE : current.ref;
-    return this.#evict(neededBytes);
+  /** What a record takes in the store, nodes aside. */
+  #slotBytesOf(key: ByteRange, { value, deadlineMs }: KeyEntry): number {
+    return this.#store.slotBytesNeeded(key.end - key.start, value.end - value.start, deadlineMs !== 0);
   }
 
-  #evict(neededBytes: number): boolean {
+  /** Fails where one more operation, with so many bytes of key and value, would make the record too large. */
+  #isTooMuch(bytes: number): boolean {
+    const { writer } = this;
+    if (this.failure !== undefined) return true;
+    if (writer.count === 0) return false;
+    if (writer.length + bytes <= RECORD_BYTES_MAX && writer.count < RECORD_OPERATIONS_MAX) return false;
+    this.failure = fail("PAYLOAD_TOO_LARGE", "the request changes too much at once", {
+      record_bytes_max: RECORD_BYTES_MAX,
+      operations_max: RECORD_OPERATIONS_MAX,
+    });
+    return true;
+  }
+
+  /** How far the staged operations would take the store above what may be used. */
+  get #excessBytes(): number {
     const store = this.#store;
-    const skip = (ref: number): boolean => ref === this.#protectedRef || this.#victims.has(ref) || this.#isStaged(ref);
-    while (store.usedBytes + this.#stagedBytes > store.memoryBytesUsable) {
-      const ref = neededBytes > store.memoryBytesUsable ? NONE : store.evictionVictim(this.#random, skip, this.nowMs);
-      if (ref === NONE) {
-        this.failure = fail("MEMORY_LIMIT_EXCEEDED", "the memory limit is reached and nothing can be evicted", {
-          limit_bytes: store.memoryBytesMax,
-          used_bytes: store.usedBytes,
-          needed_bytes: neededBytes,
-        });
-        return false;
+    return store.usedBytes + this.#stagedGrowthBytes - store.memoryBytesUsable;
+  }
+
+  get #stagedGrowthBytes(): number {
+    return this.#stagedBytes + Math.max(0, this.#stagedKeys) * NODE_SLACK_BYTES;
+  }
+
+  /**
+   * Makes sure that the store can take a record where it now has `current`: evicts, in this record and before the write,
+   * or fails.
+   * @param spareBytes what may be used beyond what is usable.
+   */
+  #reserve(
+    key: ByteRange,
+    current: KeyEntry | undefined,
+    valueBytes: number,
+    expires: boolean,
+    spareBytes = 0,
+  ): boolean {
+    const store = this.#store;
+    const neededBytes = store.slotBytesNeeded(key.end - key.start, valueBytes, expires);
+    const oldBytes = current === undefined ? 0 : this.#slotBytesOf(key, current);
+    this.#stagedBytes += neededBytes - oldBytes;
+    if (current === undefined) this.#stagedKeys++;
+    this.#takenBytes += neededBytes;
+    if (!store.canTake(this.#takenBytes)) return this.#refuse("the address space of the store is in use", neededBytes);
+    if (neededBytes <= oldBytes || this.#stagedGrowthBytes <= 0 || this.#excessBytes <= spareBytes) return true;
+    this.#protectedRef = current === undefined ? NONE : current.ref;
+    store.measureMemory();
+    return this.#makeRoom(neededBytes, spareBytes);
+  }
+
+  #makeRoom(neededBytes: number, spareBytes: number): boolean {
+    while (this.#excessBytes > spareBytes) {
+      if (this.#victims.size >= RECORD_EVICTIONS_MAX) {
+        this.#roomWanted = Math.max(this.#roomWanted, this.#stagedGrowthBytes + this.#evictedBytes);
+        return this.#refuse(
+          "too many keys would have to go at once; they go one by one now, so try again",
+          neededBytes,
+        );
       }
-      this.#victims.add(ref);
-      store.readKey(ref, this.#victimKey);
-      this.writer.evict(this.#victimKey);
-      this.keys.stageRemove(this.#victimKey);
-      this.#stagedBytes -= store.recordBytesOf(ref);
+      const ref = neededBytes > this.#store.memoryBytesUsable || this.#flushed ? NONE : this.#victim();
+      if (ref === NONE) return this.#refuse("the memory limit is reached and nothing can be evicted", neededBytes);
+      this.#evict(ref);
     }
     return true;
+  }
+
+  #refuse(message: string, neededBytes: number): boolean {
+    this.failure = fail("MEMORY_LIMIT_EXCEEDED", message, {
+      limit_bytes: this.#store.memoryBytesMax,
+      used_bytes: this.#store.usedBytes,
+      needed_bytes: neededBytes,
+    });
+    return false;
+  }
+
+  /** What to evict next, of what the staged operations leave alone; `NONE` where nothing may go. */
+  #victim(): number {
+    return this.#store.evictionVictim(this.#random, this.#mustStay, this.nowMs);
+  }
+
+  readonly #mustStay = (ref: number): boolean =>
+    ref === this.#protectedRef || this.#victims.has(ref) || this.#isStaged(ref);
+
+  #evict(ref: number): void {
+    this.#victims.add(ref);
+    this.#store.readKey(ref, this.#victimKey);
+    this.writer.evict(this.#victimKey);
+    this.keys.stageRemove(this.#victimKey);
+    const freedBytes = this.#store.recordBytesOf(ref);
+    this.#stagedBytes -= freedBytes;
+    this.#evictedBytes += freedBytes;
+    this.#stagedKeys--;
+  }
+
+  /**
+   * Stages the eviction of up to `countMax` keys, in a record of their own, where little room is left or a write was refused
+   * because making room took too long. Returns how many; less than `countMax` means that there is room enough for now.
+   */
+  evictAhead(countMax: number): number {
+    const store = this.#store;
+    if (store.evictionPolicy === "none") return 0;
+    store.measureMemory();
+    const usable = store.memoryBytesUsable;
+    if (usable - store.usedBytes < usable / ROOM_PART_LOW) {
+      this.#roomWanted = Math.max(this.#roomWanted, usable / ROOM_PART_ENOUGH);
+    }
+    this.#protectedRef = NONE;
+    for (let count = 0; count < countMax; count++) {
+      const ref = this.#excessBytes + this.#roomWanted > 0 ? this.#victim() : NONE;
+      if (ref === NONE) {
+        this.#roomWanted = 0;
+        return count;
+      }
+      this.#evict(ref);
+    }
+    return countMax;
   }
 
   /** Whether the record being planned has touched this key already: what it wrote must not be evicted by it. */
@@ -239,16 +351,29 @@ export class Planner {
       this.keys.stagePut(operation.key, value.tag, value, operation.deadlineMs, offset);
       return;
     }
-    const whole = spliced(value, operation.offset, operation.value);
-    this.keys.stagePut(operation.key, operation.tag, whole, current.deadlineMs, offset);
+    this.#stageSplice(operation.key, current, operation.tag, operation.offset, operation.value, offset);
   }
-}
 
-/** The bytes of `value` with `part` written over them from `offset`, zero-filled up to there. */
-function spliced(value: ByteRange, offset: number, part: ByteRange): ByteRange {
-  const oldBytes = value.end - value.start;
-  const bytes = new Uint8Array(Math.max(oldBytes, offset + part.end - part.start));
-  bytes.set(value.bytes.subarray(value.start, value.end));
-  bytes.set(part.bytes.subarray(part.start, part.end), offset);
-  return new ByteRange(bytes, 0, bytes.length);
+  /** Shows a value with a part written over it. Only the overlay has the whole of it; the record has the part. */
+  #stageSplice(
+    key: ByteRange,
+    current: KeyEntry,
+    tag: ValueTag,
+    offset: number,
+    part: ByteRange,
+    version: number,
+  ): void {
+    const { value, deadlineMs } = current;
+    const oldBytes = value.end - value.start;
+    const newBytes = Math.max(oldBytes, offset + part.end - part.start);
+    let { bytes } = value;
+    if (!this.#built.has(bytes) || newBytes > bytes.length) {
+      this.#built.delete(bytes);
+      bytes = new Uint8Array(newBytes + (newBytes >> 2));
+      bytes.set(value.bytes.subarray(value.start, value.end));
+      this.#built.add(bytes);
+    }
+    bytes.set(part.bytes.subarray(part.start, part.end), offset);
+    this.keys.stagePut(key, tag, new ByteRange(bytes, 0, newBytes), deadlineMs, version);
+  }
 }

@@ -5,7 +5,8 @@
  * process really takes. The caller keeps `usedBytes` below `usableBytes` by evicting. A change that needs a page beyond the
  * limit first empties a sparse span by moving what is in it, so that space left behind by values of other sizes is not lost.
  * One that needs a run of pages, where free ones are scattered, clears the run that costs least. Each object moved costs
- * about a microsecond; a span has at most 1 MB.
+ * about a microsecond; a span has at most 1 MB. Large objects are not moved, so where values of many pages and of many sizes
+ * come and go, no run may be long enough: then the process takes more than the limit, seen up to twice as much.
  */
 import { DEADLINE_GROWTH_BYTES, DeadlineHeap } from "../structures/deadline-heap.ts";
 import { ADDRESSABLE_BYTES, PAGE_BYTES_DEFAULT, PageHeap } from "../structures/page-heap.ts";
@@ -42,7 +43,7 @@ export class KeyStoreMemory {
   /** Left behind by `detach`, to be dropped piece by piece. */
   readonly #detached: PageHeap[] = [];
   #detachedBytes = 0;
-  /** Bytes of pages that could not be emptied when it was last tried. */
+  /** Bytes that were neither used nor could be given back when `measure` last looked. */
   #pinnedBytes = 0;
 
   /** @param limitBytes 0 for none but what can be addressed. */
@@ -70,9 +71,17 @@ export class KeyStoreMemory {
     return this.heap.residentBytes + this.deadlines.heldBytes + this.#detachedBytes;
   }
 
+  /** What `usedBytes` may become. What `detach` has left does not count: it goes when its room is needed. */
   get usableBytes(): number {
     const unusable = this.#pinnedBytes + this.#growthBytesMax;
     return this.limitBytes - Math.min(this.limitBytes, Math.max(this.limitBytes / HEADROOM_PART, unusable));
+  }
+
+  /** Looks again at what is lost between records; `usableBytes` follows. */
+  measure(): void {
+    const reclaimable = this.records.reclaimableBytes + this.tree.nodes.reclaimableBytes;
+    const held = this.heap.heldBytes + this.deadlines.heldBytes;
+    this.#pinnedBytes = Math.max(0, held - this.usedBytes - reclaimable);
   }
 
   /** Leaves everything behind and begins anew, in O(1). */
@@ -95,6 +104,7 @@ export class KeyStoreMemory {
       if (!heap.dropNextChunk()) this.#detached.pop();
       this.#detachedBytes -= residentBytes - heap.residentBytes;
     }
+    this.measure();
     return this.#detached.length > 0;
   }
 
@@ -123,8 +133,7 @@ export class KeyStoreMemory {
       if (!this.#gainPages(pages)) break;
       moved = true;
     }
-    const reclaimable = this.records.reclaimableBytes + this.tree.nodes.reclaimableBytes;
-    this.#pinnedBytes = Math.max(0, this.heldBytes - this.usedBytes - reclaimable);
+    this.measure();
     return moved;
   }
 

@@ -4,7 +4,6 @@
  *
  * A record is known by a reference, a signed 32-bit integer. References and ranges into records live until the next
  * change of the store: a change may move any record.
- *
  * `KeyStoreMemory` keeps it below its limit, `EvictionPool` says what may go.
  */
 import type { ByteRange } from "../structures/byte-range.ts";
@@ -25,7 +24,7 @@ export { NONE };
 export const PRIME_COUNT_MAX = FIND_MANY_MAX;
 
 /** What a new key adds to the tree's nodes, with room to spare: 8 bytes on average, and now and then a larger node. */
-const NODE_SLACK_BYTES = 32;
+export const NODE_SLACK_BYTES = 32;
 
 export interface KeyStoreOptions {
   /** 0 for none but what can be addressed, 16 GB. */
@@ -37,11 +36,8 @@ export class KeyStore {
   /** The limit as configured; 0 for none. */
   readonly memoryBytesMax: number;
   readonly evictionPolicy: EvictionPolicy;
-  /** Changes with every change that moves, adds or removes a record or a node. */
-  generation = 0;
   readonly #memory: KeyStoreMemory;
   readonly #clock: AccessClock;
-  readonly #countsAccess: boolean;
   #records: SlabAllocator;
   #tree: RadixTree;
   #deadlines: DeadlineHeap;
@@ -54,7 +50,6 @@ export class KeyStore {
     this.memoryBytesMax = options.memoryBytesMax;
     this.evictionPolicy = options.evictionPolicy;
     this.#clock = new AccessClock(options.evictionPolicy);
-    this.#countsAccess = options.evictionPolicy === "lru" || options.evictionPolicy === "lfu";
     this.#memory = new KeyStoreMemory(options.memoryBytesMax, (oldRef) => this.#pool.forget(oldRef));
     this.#records = this.#memory.records;
     this.#tree = this.#memory.tree;
@@ -77,12 +72,12 @@ export class KeyStore {
     return this.#memory.usedBytes;
   }
 
-  /** Bytes of the pages these are in, and of what `flush` left and `freeDetached` has not dropped. Stays below the limit. */
+  /** Bytes of the pages these are in, and of all that `flush` left and `freeDetached` has not dropped yet. */
   get heldBytes(): number {
     return this.#memory.heldBytes;
   }
 
-  /** `heldBytes` and the pages that are free now but stay with the process. Stays below the limit. */
+  /** `heldBytes` and pages that are free but stay. Above the limit only for large values, where no free run is long enough. */
   get residentBytes(): number {
     return this.#memory.residentBytes;
   }
@@ -92,13 +87,20 @@ export class KeyStore {
     return this.#memory.usableBytes;
   }
 
-  /**
-   * What a key with a value of this length adds to `usedBytes`. The record is exact; of the nodes it is more than the
-   * average, and what a single key adds beyond that is in the headroom.
-   */
+  /** Brings `memoryBytesUsable` up to date: do so before evicting or refusing. */
+  measureMemory(): void {
+    this.#memory.measure();
+  }
+
+  /** Whether there are addresses for new records of so many bytes altogether; what they replace goes only afterwards. */
+  canTake(slotBytes: number): boolean {
+    return this.#memory.heap.canTake(slotBytes);
+  }
+
+  /** What a record adds to `usedBytes`: exact, but for the nodes, which take at most `NODE_SLACK_BYTES` for most new keys. */
   slotBytesNeeded(keyBytes: number, valueBytes: number, hasDeadline: boolean): number {
     const slotBytes = this.#records.slotBytesFor(record.recordBytes(keyBytes, valueBytes, hasDeadline));
-    return slotBytes + NODE_SLACK_BYTES + (hasDeadline ? DEADLINE_ENTRY_BYTES : 0);
+    return slotBytes + (hasDeadline ? DEADLINE_ENTRY_BYTES : 0);
   }
 
   /** What removing a record takes from `usedBytes`, nodes aside. */
@@ -131,7 +133,6 @@ export class KeyStore {
 
   /** References may be void from here on. */
   #forgetRefs(): void {
-    this.generation++;
     this.#hint = NONE;
     this.#primed.forget();
   }
@@ -176,7 +177,7 @@ export class KeyStore {
 
   /** Counts an access for the eviction policy. */
   touch(ref: number, nowMs: number): void {
-    if (!this.#countsAccess) return;
+    if (this.evictionPolicy !== "lru" && this.evictionPolicy !== "lfu") return;
     this.#clock.setNow(nowMs);
     const words = this.#records.words[ref >>> 24];
     const at = ref & 0xfffffe;
@@ -244,11 +245,9 @@ export class KeyStore {
   }
 
   #add(key: ByteRange, ref: number): void {
-    const words = this.#records.words[ref >>> 24];
-    record.setClock(words, ref & 0xfffffe, this.#clock.initial());
+    record.setClock(this.#records.words[ref >>> 24], ref & 0xfffffe, this.#clock.initial());
     this.#tree.insert(key.bytes, key.start, key.end, ref);
     this.#primed.forgetMisses();
-    this.generation++;
     this.#hint = ref;
   }
 
@@ -305,8 +304,7 @@ export class KeyStore {
     let old = this.#locate(key);
     if (old === NONE) throw new Error(`no key to splice: ${key}`);
     const deadlineMs = this.deadlineMsOf(old);
-    const partEnd = offset + end - start;
-    const newBytes = Math.max(this.#valueBytesOf(old), partEnd);
+    const newBytes = Math.max(this.#valueBytesOf(old), offset + end - start);
     const needed = record.recordBytes(key.end - key.start, newBytes, deadlineMs !== 0);
     if (this.#makeRoom(needed, false)) old = this.#locate(key);
     const oldBytes = this.#valueBytesOf(old);
@@ -356,6 +354,7 @@ export class KeyStore {
     if (handle >= 0) this.#deadlines.remove(handle);
     this.#pool.forget(ref);
     this.#records.free(ref);
+    if (this.#records.count === 0) this.#memory.measure();
     this.#forgetRefs();
     return true;
   }

@@ -109,18 +109,6 @@ describe("operations", () => {
     expect(old.subarray(0, copy.length)).toEqual(copy);
   });
 
-  it("come off again at a rollback", () => {
-    const writer = new OperationWriter();
-    writer.remove(rangeOf("kept"));
-    const mark = writer.mark();
-    writer.put(rangeOf("dropped"), 0, rangeOf("value"), 0);
-    writer.flush();
-    writer.rollback(mark);
-    writer.expire(rangeOf("after"));
-    expect(readAll(writer.bytes, writer.length).map(({ kind }) => kind)).toEqual([OP_REMOVE, OP_EXPIRE]);
-    expect(writer.count).toBe(2);
-  });
-
   it("refuse an unknown kind and one that runs past its record", () => {
     const operation = new Operation(rangeOf(""), rangeOf(""));
     expect(() => operation.read(new Uint8Array([99]), 0, 1)).toThrow("unknown operation kind 99");

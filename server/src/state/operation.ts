@@ -62,8 +62,7 @@ export function writeUint48(bytes: Uint8Array, at: number, value: number): void 
 const INITIAL_BYTES = 64 * 1024;
 
 /**
- * Collects the operations of one record. `mark` and `rollback` let a command, or a whole atomic batch, be discarded
- * before anything happened. The buffer is reused from record to record.
+ * Collects the operations of one record. The buffer is reused from record to record.
  */
 export class OperationWriter {
   bytes = new Uint8Array(INITIAL_BYTES);
@@ -146,16 +145,6 @@ export class OperationWriter {
     this.bytes[at] = OP_FLUSH;
   }
 
-  /** A point to come back to; valid until the next `reset` or an earlier `rollback`. */
-  mark(): OperationMark {
-    return { length: this.length, count: this.count };
-  }
-
-  rollback(mark: OperationMark): void {
-    this.length = mark.length;
-    this.count = mark.count;
-  }
-
   /** Claims room for the next operation and returns where it begins. */
   #reserve(extra: number): number {
     const at = this.length;
@@ -170,11 +159,6 @@ export class OperationWriter {
     this.count++;
     return at;
   }
-}
-
-export interface OperationMark {
-  readonly length: number;
-  readonly count: number;
 }
 
 /**
