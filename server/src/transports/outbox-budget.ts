@@ -7,7 +7,7 @@
 import type { Connections } from "./connections.ts";
 
 /** So many full outboxes fit. */
-const FULL_OUTBOXES_MAX = 8;
+const FULL_OUTBOXES_MAX = 4;
 const BYTES_MIN = 64 * 1024 * 1024;
 
 export class OutboxBudget {
