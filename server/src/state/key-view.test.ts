@@ -157,6 +157,25 @@ describe("KeyView", () => {
     );
   });
 
+  it("counts without looking at what is staged", () => {
+    const { view } = viewOf([{ key: "a", value: "1", deadlineMs: 0 }], []);
+    view.beginStaging();
+    for (let index = 0; index < 50; index++) view.stagePut(rangeOf(`k${index}`), TAG_TEXT, rangeOf(""), 0, 1);
+    view.stageRemove(rangeOf("a"));
+    let lookups = 0;
+    const { find } = store;
+    store.find = (name) => {
+      lookups++;
+      return find.call(store, name);
+    };
+    try {
+      expect(view.size).toBe(50);
+    } finally {
+      store.find = find;
+    }
+    expect(lookups).toBe(0);
+  });
+
   it("tells where it hid an overdue key, until the next look-up", () => {
     const { view } = viewOf([{ key: "a", value: "1", deadlineMs: NOW_MS }], []);
     expect(view.find(rangeOf("a"))).toBeUndefined();

@@ -5,11 +5,13 @@
  * Most records stage one operation and look nothing up afterwards, so the overlay exists only once it is needed:
  * `Planner` fills it from the operations already written when a second look-up comes.
  */
-import { ByteRange, compareRanges, copyRange } from "../structures/byte-range.ts";
+import { ByteRange, compareRanges } from "../structures/byte-range.ts";
 import { type KeyStore, NONE, PRIME_COUNT_MAX } from "./key-store.ts";
+import { firstAfter, type StagedKey, StagedKeys } from "./staged-keys.ts";
 import { TAG_TEXT, Value, type ValueTag } from "./value.ts";
 
 const NOTHING = new Uint8Array(0);
+const NOTHING_STAGED: readonly StagedKey[] = [];
 
 /** One key as found. Reused: valid until the next look-up, its value also only until the next operation is applied. */
 export class KeyEntry {
@@ -21,21 +23,14 @@ export class KeyEntry {
   ref = NONE;
 }
 
-/** What a record being planned has made of a key. */
-export interface StagedKey {
-  readonly key: ByteRange;
-  /** `undefined` where the key was removed. */
-  readonly value: Value | undefined;
-  readonly deadlineMs: number;
-  readonly version: number;
-}
-
 export class KeyView {
   readonly #store: KeyStore;
   readonly #entry = new KeyEntry();
   readonly #scanned = new ByteRange(NOTHING, 0, 0);
-  #staged: Map<string, StagedKey> | undefined;
+  #staged: StagedKeys | undefined;
   #stagedFlush = false;
+  /** By how many keys what is staged changes the store, or what a staged flush leaves of it. */
+  #stagedSize = 0;
   /** The instant this view shows; set once per message. */
   nowMs = 0;
   /** Whether the last `find` or `peek` met a key whose deadline has passed and hid it. */
@@ -75,7 +70,7 @@ export class KeyView {
   peek(key: ByteRange): KeyEntry | undefined {
     this.metOverdue = false;
     if (this.#staged !== undefined) {
-      const staged = this.#staged.get(nameOf(key));
+      const staged = this.#staged.get(key);
       if (staged !== undefined) return this.#fromStaged(staged);
       if (this.#stagedFlush) return undefined;
     }
@@ -111,15 +106,7 @@ export class KeyView {
 
   /** Keys, with those overdue that the ticker has not reached yet. */
   get size(): number {
-    let size = this.#stagedFlush ? 0 : this.#store.size;
-    if (this.#staged !== undefined) {
-      for (const { key, value } of this.#staged.values()) {
-        const stored = !this.#stagedFlush && this.#store.find(key) !== NONE;
-        if (value !== undefined && !stored) size++;
-        if (value === undefined && stored) size--;
-      }
-    }
-    return size;
+    return (this.#stagedFlush ? 0 : this.#store.size) + this.#stagedSize;
   }
 
   /**
@@ -131,8 +118,9 @@ export class KeyView {
     prefix: ByteRange | undefined,
     visit: (key: ByteRange, entry: KeyEntry) => boolean,
   ): void {
-    const staged = this.#stagedAfter(after, prefix);
-    let next = 0;
+    const staged = this.#staged === undefined ? NOTHING_STAGED : this.#staged.inOrder();
+    let next = after === undefined ? 0 : firstAfter(staged, after, false);
+    if (prefix !== undefined) next = Math.max(next, firstAfter(staged, prefix, true));
     let stopped = false;
     const visitStaged = (item: StagedKey): boolean => {
       const entry = this.#fromStaged(item);
@@ -152,7 +140,9 @@ export class KeyView {
         return !stopped;
       });
     }
-    while (!stopped && next < staged.length) stopped = !visitStaged(staged[next++]);
+    while (!stopped && next < staged.length && startsWith(staged[next].key, prefix)) {
+      stopped = !visitStaged(staged[next++]);
+    }
   }
 
   #visitStored(ref: number, visit: (key: ByteRange, entry: KeyEntry) => boolean): boolean {
@@ -164,13 +154,6 @@ export class KeyView {
     entry.deadlineMs = deadlineMs;
     entry.ref = ref;
     return visit(this.#scanned, entry);
-  }
-
-  #stagedAfter(after: ByteRange | undefined, prefix: ByteRange | undefined): StagedKey[] {
-    if (this.#staged === undefined) return [];
-    return [...this.#staged.values()]
-      .filter(({ key }) => (after === undefined || compareRanges(key, after) > 0) && startsWith(key, prefix))
-      .sort((a, b) => compareRanges(a.key, b.key));
   }
 
   /**
@@ -190,7 +173,7 @@ export class KeyView {
 
   /** From here on the view shows what `stage` is told. */
   beginStaging(): void {
-    this.#staged ??= new Map();
+    this.#staged ??= new StagedKeys();
   }
 
   get staging(): boolean {
@@ -199,32 +182,38 @@ export class KeyView {
 
   /** Whether the record being planned has touched `key`. */
   isStaged(key: ByteRange): boolean {
-    return this.#staged?.has(nameOf(key)) ?? false;
+    return this.#staged?.get(key) !== undefined;
   }
 
   stagePut(key: ByteRange, tag: ValueTag, value: ByteRange, deadlineMs: number, version: number): void {
-    const staged = new Value(tag, value.bytes, value.start, value.end);
-    this.#staged?.set(nameOf(key), { key: copyRange(key), value: staged, deadlineMs, version });
+    this.#stage(key, new Value(tag, value.bytes, value.start, value.end), deadlineMs, version);
   }
 
   stageRemove(key: ByteRange): void {
-    this.#staged?.set(nameOf(key), { key: copyRange(key), value: undefined, deadlineMs: 0, version: 0 });
+    this.#stage(key, undefined, 0, 0);
+  }
+
+  #stage(key: ByteRange, value: Value | undefined, deadlineMs: number, version: number): void {
+    const staged = this.#staged;
+    if (staged === undefined) return;
+    const before = staged.get(key);
+    const wasThere =
+      before === undefined ? !this.#stagedFlush && this.#store.find(key) !== NONE : before.value !== undefined;
+    if (wasThere !== (value !== undefined)) this.#stagedSize += wasThere ? -1 : 1;
+    staged.set(key, value, deadlineMs, version);
   }
 
   stageFlush(): void {
     this.#staged?.clear();
     this.#stagedFlush = true;
+    this.#stagedSize = 0;
   }
 
   endStaging(): void {
     this.#staged = undefined;
     this.#stagedFlush = false;
+    this.#stagedSize = 0;
   }
-}
-
-/** One string per key: each byte a char, so that no two keys share one. */
-function nameOf(key: ByteRange): string {
-  return Buffer.from(key.bytes.buffer, key.bytes.byteOffset + key.start, key.end - key.start).toString("latin1");
 }
 
 function startsWith(key: ByteRange, prefix: ByteRange | undefined): boolean {
