@@ -135,10 +135,10 @@ describe("a batch that holds the loop", () => {
   };
   const increment = { command: "kv.incr", payload: { key: "n" } };
   const dbsize = { command: "kv.dbsize" };
-  const tooMuch = { success: false, code: "PAYLOAD_TOO_LARGE", details: { limit_ms: 100, commands_done: 4 } };
+  const tooMuch = { success: false, code: "PAYLOAD_TOO_LARGE", details: { limit_ms: 200, commands_done: 4 } };
 
   it("is cut short: what is left is answered and not run", () => {
-    const fixture = slow(50);
+    const fixture = slow(100);
     const { status, body } = fixture.send({ commands: [increment, dbsize, increment, dbsize, increment, dbsize] });
     expect([status, body.results]).toMatchObject([
       200,
@@ -148,14 +148,14 @@ describe("a batch that holds the loop", () => {
   });
 
   it("and is atomic has not happened", () => {
-    const fixture = slow(100);
+    const fixture = slow(200);
     const { status, body } = fixture.send({ atomic: true, commands: [increment, dbsize, increment] });
     expect([status, body]).toMatchObject([413, { code: "PAYLOAD_TOO_LARGE", details: { index: 2 } }]);
     expect(fixture.run("kv.exists", { key: "n" }).body.payload).toEqual({ exists: false });
   });
 
   it("is not one that ends just in time", () => {
-    const { body } = slow(33).send({ commands: [dbsize, dbsize, dbsize, increment] });
+    const { body } = slow(66).send({ commands: [dbsize, dbsize, dbsize, increment] });
     expect(body.results).toMatchObject([{}, {}, {}, { payload: { value: 1 } }]);
   });
 });

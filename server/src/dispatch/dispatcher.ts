@@ -58,9 +58,10 @@ const OUTPUT_BYTES = 64 * 1024;
 
 /**
  * How long the commands of one batch may hold the loop, and with it every other client. One that is under way is finished;
- * what comes after it is not begun. A thousand ordinary commands take a few milliseconds.
+ * what comes after it is not begun. A thousand ordinary commands take a few milliseconds, or 50 in a process that has just
+ * begun on a busy machine.
  */
-const BATCH_MS_MAX = 100;
+const BATCH_MS_MAX = 200;
 
 /** A command of a batch, read and not yet run. */
 interface Prepared {
