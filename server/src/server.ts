@@ -33,6 +33,10 @@ export interface RunningServer {
 
 /** How many keys expire between two looks at the clock. */
 const EXPIRE_SLICE_KEYS = 64;
+/** How many keys are evicted ahead between two looks at the clock, as one record. */
+const EVICT_SLICE_KEYS = 128;
+/** How soon it is looked again whether little memory is left. */
+const EVICT_IDLE_MS = 20;
 /** Chunks of 64 MB dropped between two looks at the clock. */
 const FREE_SLICE_CHUNKS = 1;
 const TRANSPORT_TICK_MS = 1000;
@@ -196,6 +200,19 @@ function registerWork(ticker: Ticker, { config, clock, executor, store, transpor
     } while (clock.monotonicMs() < endMs);
     return 0;
   });
+  if (config.kvStore.evictionPolicy !== "none") {
+    ticker.register("evict keys ahead", (budgetMs) => {
+      const endMs = clock.monotonicMs() + budgetMs;
+      do {
+        executor.at(clock.nowMs());
+        executor.begin();
+        const count = executor.planner.evictAhead(EVICT_SLICE_KEYS);
+        executor.commit();
+        if (count < EVICT_SLICE_KEYS) return EVICT_IDLE_MS;
+      } while (clock.monotonicMs() < endMs);
+      return 0;
+    });
+  }
   ticker.register("free flushed keys", (budgetMs) => {
     const endMs = clock.monotonicMs() + budgetMs;
     do {
