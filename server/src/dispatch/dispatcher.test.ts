@@ -117,6 +117,7 @@ describe("a batch", () => {
     });
     expect(body).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
     expect(dump(fixture.engine.store)).toEqual(before);
+    expect(fixture.engine.executor.counters.sets).toBe(1);
     expect(fixture.run("kv.exists", { key: "n" }).body.payload).toEqual({ exists: false });
   });
 });
