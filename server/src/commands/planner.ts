@@ -237,19 +237,24 @@ export class Planner {
   }
 
   #makeRoom(neededBytes: number, spareBytes: number): boolean {
+    const store = this.#store;
+    const canEvict = neededBytes <= store.memoryBytesUsable && !this.#flushed && store.evictionPolicy !== "none";
+    // Where keys of the usual size will not do by far, nothing is drawn in vain.
+    const evictableBytes = ((2 * store.usedBytes) / store.size) * RECORD_EVICTIONS_MAX;
+    if (canEvict && this.#excessBytes > evictableBytes) return this.#refuseForNow(neededBytes);
     while (this.#excessBytes > spareBytes) {
-      if (this.#victims.size >= RECORD_EVICTIONS_MAX) {
-        this.#roomWanted = Math.max(this.#roomWanted, this.#stagedGrowthBytes + this.#evictedBytes);
-        return this.#refuse(
-          "too many keys would have to go at once; they go one by one now, so try again",
-          neededBytes,
-        );
-      }
-      const ref = neededBytes > this.#store.memoryBytesUsable || this.#flushed ? NONE : this.#victim();
+      if (this.#victims.size >= RECORD_EVICTIONS_MAX) return this.#refuseForNow(neededBytes);
+      const ref = canEvict ? this.#victim() : NONE;
       if (ref === NONE) return this.#refuse("the memory limit is reached and nothing can be evicted", neededBytes);
       this.#evict(ref);
     }
     return true;
+  }
+
+  /** Leaves the room to `evictAhead`. */
+  #refuseForNow(neededBytes: number): boolean {
+    this.#roomWanted = Math.max(this.#roomWanted, this.#stagedGrowthBytes + this.#evictedBytes);
+    return this.#refuse("too many keys would have to go at once; they go one by one now, so try again", neededBytes);
   }
 
   #refuse(message: string, neededBytes: number): boolean {
