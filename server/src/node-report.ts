@@ -98,9 +98,11 @@ export class NodeReport implements Node {
   }
 
   memory(): MemoryUse {
-    const { state, log } = this.#parts;
+    const { state, log, connections } = this.#parts;
     const keys = state.keys.usedBytes;
-    return { total: keys + log.backlogBytes, keys, backlog: log.backlogBytes };
+    const backlog = log.backlogBytes;
+    const outboxes = connections.unreadBytes;
+    return { total: keys + backlog + outboxes, keys, backlog, outboxes };
   }
 
   removals(): { expired: number; evicted: number } {

@@ -10,6 +10,7 @@ import { version } from "./config/version.ts";
 import { Dispatcher, type Format } from "./dispatch/dispatcher.ts";
 import { CommandInstruments } from "./metrics/command-instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
+import type { MetricsSources } from "./metrics/metrics-sources.ts";
 import { NodeReport } from "./node-report.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { OperationLog } from "./oplog/operation-log.ts";
@@ -80,38 +81,62 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     random: Math.random,
   });
   const instruments = new CommandInstruments(allCommands);
-  const { counters } = executor;
+  const dispatcher = new Dispatcher({
+    registry: new Registry(allCommands),
+    executor,
+    store,
+    codecs: codecs(config),
+    clock,
+    observer: instruments,
+    slowLog: node.slowLog,
+    replyBytesMax: config.protocol.maxReplyBytes,
+    reportBug,
+  });
   const metrics = new Metrics({
     instruments,
     clock,
     version,
-    sources: {
-      memory: () => node.memory(),
-      memoryLimitBytes: () => config.kvStore.maxMemoryBytes,
-      connections: () => connections,
-      keys: () => ({ count: store.size, ...node.removals(), hits: counters.hits, misses: counters.misses }),
-      log: () => ({ backlogBytes: log.backlogBytes, nextOffset: log.nextOffset }),
-    },
+    sources: metricsSources({ config, store, log, node, connections, executor, dispatcher }),
   });
   const transport: Transport = new UwsTransport({
     options: transportOptions(config),
-    dispatch: new Dispatcher({
-      registry: new Registry(allCommands),
-      executor,
-      store,
-      codecs: codecs(config),
-      clock,
-      observer: instruments,
-      slowLog: node.slowLog,
-      replyBytesMax: config.protocol.maxReplyBytes,
-      reportBug,
-    }),
+    dispatch: dispatcher,
     pages: pages(config, metrics),
     connections,
     clock,
     reportBug: (error, where) => reportBug(where, error),
   });
   return { store, executor, node, connections, metrics, transport };
+}
+
+interface MeasuredParts {
+  readonly config: Config;
+  readonly store: KeyStore;
+  readonly log: OperationLog;
+  readonly node: NodeReport;
+  readonly connections: Connections;
+  readonly executor: Executor;
+  readonly dispatcher: Dispatcher;
+}
+
+function metricsSources({
+  config,
+  store,
+  log,
+  node,
+  connections,
+  executor,
+  dispatcher,
+}: MeasuredParts): MetricsSources {
+  const { counters } = executor;
+  return {
+    memory: () => node.memory(),
+    memoryLimitBytes: () => config.kvStore.maxMemoryBytes,
+    connections: () => connections,
+    refusedRequests: () => dispatcher.refusedRequests,
+    keys: () => ({ count: store.size, ...node.removals(), hits: counters.hits, misses: counters.misses }),
+    log: () => ({ backlogBytes: log.backlogBytes, nextOffset: log.nextOffset }),
+  };
 }
 
 function codecs({ protocol, kvStore }: Config): Record<Format, Codec> {

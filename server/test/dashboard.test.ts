@@ -58,6 +58,7 @@ const metrics = new Metrics({
   sources: {
     memory: () => ({ total: 1, keys: 1 }),
     memoryLimitBytes: () => 0,
+    refusedRequests: () => ({ envelope: 0, unknownCommand: 0 }),
     connections: () => nothing,
     keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
     log: () => ({ backlogBytes: 0, nextOffset: 1 }),

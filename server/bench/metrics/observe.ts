@@ -29,6 +29,7 @@ const connections = {
 const sources: MetricsSources = {
   memory: () => ({ total: 3, keys: 1, log: 2 }),
   memoryLimitBytes: () => 0,
+  refusedRequests: () => ({ envelope: 0, unknownCommand: 0 }),
   connections: () => connections,
   keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
   log: () => ({ backlogBytes: 0, nextOffset: 1 }),

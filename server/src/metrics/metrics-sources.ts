@@ -7,6 +7,8 @@ export interface MetricsSources {
   readonly memoryLimitBytes: () => number;
   /** An object of `Connections` fits. */
   readonly connections: () => ConnectionReadings;
+  /** What the dispatcher turned away before a command ran, since the start. */
+  readonly refusedRequests: () => { readonly envelope: number; readonly unknownCommand: number };
   readonly keys: () => KeyReadings;
   readonly log: () => LogReadings;
 }

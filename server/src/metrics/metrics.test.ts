@@ -11,6 +11,7 @@ import type { MetricsSources } from "./metrics-sources.ts";
 const sources: MetricsSources = {
   memory: () => ({ total: 900, keys: 600, log: 300 }),
   memoryLimitBytes: () => 2 ** 31,
+  refusedRequests: () => ({ envelope: 3, unknownCommand: 2 }),
   connections: () => ({
     httpActive: 3,
     websocketActive: 4,
@@ -143,6 +144,7 @@ describe("the metrics page", () => {
       synap_memory_limit_bytes: { "": 2 ** 31 },
       synap_connections_active: { http: 3, websocket: 4 },
       synap_requests_total: { http: 50, websocket: 60 },
+      synap_requests_refused_total: { envelope: 3, unknown_command: 2 },
       synap_received_bytes_total: { "": 700 },
       synap_sent_bytes_total: { "": 800 },
       synap_slow_consumers_cut_off_total: { "": 1 },

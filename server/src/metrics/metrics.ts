@@ -93,7 +93,7 @@ function memoryMetrics({ memory, memoryLimitBytes }: MetricsSources): Metric[] {
   ];
 }
 
-function connectionMetrics({ connections }: MetricsSources): Metric[] {
+function connectionMetrics({ connections, refusedRequests }: MetricsSources): Metric[] {
   const http = { protocol: "http" };
   const websocket = { protocol: "websocket" };
   return [
@@ -109,6 +109,13 @@ function connectionMetrics({ connections }: MetricsSources): Metric[] {
       return [
         { sharedLabels: http, value: httpRequests },
         { sharedLabels: websocket, value: websocketMessages },
+      ];
+    }),
+    labelled("counter", "synap_requests_refused_total", "Requests refused before a command ran.", () => {
+      const { envelope, unknownCommand } = refusedRequests();
+      return [
+        { labels: { reason: "envelope" }, value: envelope },
+        { labels: { reason: "unknown_command" }, value: unknownCommand },
       ];
     }),
     single(
