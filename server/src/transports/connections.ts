@@ -22,6 +22,8 @@ export class Connections {
   slowClientsCutOff = 0;
   /** HTTP replies not taken whole: the peer left, stopped reading, or sent the next request before reading this reply. */
   repliesAbandoned = 0;
+  /** WebSockets that ended by a message over `requestBytesMax`, text that is not UTF-8, or a broken frame. */
+  invalidMessages = 0;
   /** Cut off because a body, or a WebSocket's first message, did not arrive in time. */
   silentClientsCutOff = 0;
   /** Turned away because `max_connections` were open. */

@@ -190,6 +190,15 @@ describe("replies that are not read", () => {
     client.destroy();
   });
 
+  it("end and count the connection of a client that pipelines beyond what its socket takes, though it reads", async () => {
+    await listen();
+    const client = server.raw();
+    client.send(`${POST}Content-Length: 12\r\n\r\nsize:8000000`.repeat(3));
+    await client.closed();
+    expect(server.connections.repliesAbandoned).toBe(1);
+    await isWell();
+  });
+
   it("are forgotten when the client leaves", async () => {
     await listen();
     const client = server.raw();

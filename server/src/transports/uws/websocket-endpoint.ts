@@ -16,6 +16,13 @@ import type { WebSocketTraffic } from "./websocket-traffic.ts";
 /** uWS pings this long before it would close a silent peer. Its margin is 16 s from 46 s of silence up. */
 const SILENCE_SECS_MAX = 46;
 const SILENCE_SECS_MIN = 8;
+/** No close frame came from the peer; the reason is then uWS's. */
+const ABNORMAL = 1006;
+const VIOLATIONS: ReadonlySet<string> = new Set([
+  "Received too big message",
+  "Received invalid UTF-8",
+  "Received invalid WebSocket frame",
+]);
 /** Room for the `closing` push and for pongs beside the replies; what goes past it is dropped by uWS. */
 const OUTBOX_RESERVE_BYTES = 64 * 1024;
 
@@ -24,6 +31,8 @@ export function serveWebSockets(app: TemplatedApp, path: string, http: HttpTraff
   app.ws<SocketData>(path, {
     // permessage-deflate would run on the main thread, in one piece per message: a large reply would stall everybody.
     compression: COMPRESSION_OFF,
+    // Also what an unfinished message may hold: uWS collects it and does not tell how much there is of it, so that all
+    // together hold at most connections times this. One that has never finished a message is cut off by the deadline.
     maxPayloadLength: requestBytesMax,
     maxBackpressure: outboxBytesMax + OUTBOX_RESERVE_BYTES,
     idleTimeout: silenceSecs(idleTimeoutSecs),
@@ -33,7 +42,10 @@ export function serveWebSockets(app: TemplatedApp, path: string, http: HttpTraff
     message: (socket, message, isBinary) => socket.getUserData().connection.receive(new Uint8Array(message), isBinary),
     drain: (socket) => socket.getUserData().connection.drained(),
     dropped: (socket) => socket.getUserData().connection.refuseSlow(),
-    close: (socket) => socket.getUserData().connection.closed(),
+    close: (socket, code, reason) => {
+      if (isViolation(code, reason)) traffic.connections.invalidMessages += 1;
+      socket.getUserData().connection.closed();
+    },
   });
 }
 
@@ -61,6 +73,14 @@ function upgrade(
     const key = request.getHeader("sec-websocket-key");
     response.upgrade<SocketData>({ connection }, key, "", request.getHeader("sec-websocket-extensions"), context);
   }
+}
+
+/**
+ * uWS has cut the socket off for what it sent. It sends no close frame then, so the peer sees 1006 (or a reset) where RFC
+ * 6455 would have 1009, 1007 or 1002.
+ */
+function isViolation(code: number, reason: ArrayBuffer): boolean {
+  return code === ABNORMAL && VIOLATIONS.has(Buffer.from(reason).toString());
 }
 
 /** 46 s of silence make a ping after 30 s. Shorter limits ping sooner; uWS allows none below 8 s. */
