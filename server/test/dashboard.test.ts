@@ -51,6 +51,8 @@ const nothing = {
   bytesOut: 0,
   slowClientsCutOff: 0,
   silentClientsCutOff: 0,
+  repliesAbandoned: 0,
+  invalidMessages: 0,
   connectionsRefused: 0,
 };
 const metrics = new Metrics({

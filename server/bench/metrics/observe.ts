@@ -23,6 +23,8 @@ const connections = {
   bytesOut: 0,
   slowClientsCutOff: 0,
   silentClientsCutOff: 0,
+  repliesAbandoned: 0,
+  invalidMessages: 0,
   connectionsRefused: 0,
 };
 

@@ -23,6 +23,8 @@ export interface ConnectionReadings {
   readonly bytesOut: number;
   readonly slowClientsCutOff: number;
   readonly silentClientsCutOff: number;
+  readonly repliesAbandoned: number;
+  readonly invalidMessages: number;
   readonly connectionsRefused: number;
 }
 

@@ -144,6 +144,18 @@ function connectionMetrics({ connections, refusedRequests }: MetricsSources): Me
     ),
     single(
       "counter",
+      "synap_replies_abandoned_total",
+      "HTTP replies that the peer did not take whole: it left, or sent the next request first.",
+      () => connections().repliesAbandoned,
+    ),
+    single(
+      "counter",
+      "synap_invalid_messages_total",
+      "WebSockets that ended by a message too long, not UTF-8 or in a broken frame.",
+      () => connections().invalidMessages,
+    ),
+    single(
+      "counter",
       "synap_silent_clients_cut_off_total",
       "Connections closed because a request did not arrive in time.",
       () => connections().silentClientsCutOff,

@@ -66,7 +66,7 @@ export interface TransportOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
-  /** A body, after gunzip, or a WebSocket message. More is PAYLOAD_TOO_LARGE or close code 1009. */
+  /** A body, after gunzip, or a WebSocket message. More is PAYLOAD_TOO_LARGE, or the end of the connection. */
   readonly requestBytesMax: number;
   /** Replies and pushes one connection may leave unread before it is cut off; no less than the largest reply. */
   readonly outboxBytesMax: number;
