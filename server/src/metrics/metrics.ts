@@ -30,6 +30,7 @@ export class Metrics {
       ...commandMetrics(instruments),
       ...memoryMetrics(sources),
       ...connectionMetrics(sources),
+      ...lossMetrics(sources),
       ...keyMetrics(sources),
       ...logMetrics(sources),
       ...laterMetrics(),
@@ -93,7 +94,7 @@ function memoryMetrics({ memory, memoryLimitBytes }: MetricsSources): Metric[] {
   ];
 }
 
-function connectionMetrics({ connections, refusedRequests }: MetricsSources): Metric[] {
+function connectionMetrics({ connections }: MetricsSources): Metric[] {
   const http = { protocol: "http" };
   const websocket = { protocol: "websocket" };
   return [
@@ -111,13 +112,6 @@ function connectionMetrics({ connections, refusedRequests }: MetricsSources): Me
         { sharedLabels: websocket, value: websocketMessages },
       ];
     }),
-    labelled("counter", "synap_requests_refused_total", "Requests refused before a command ran.", () => {
-      const { envelope, unknownCommand } = refusedRequests();
-      return [
-        { labels: { reason: "envelope" }, value: envelope },
-        { labels: { reason: "unknown_command" }, value: unknownCommand },
-      ];
-    }),
     single(
       "counter",
       "synap_received_bytes_total",
@@ -130,6 +124,19 @@ function connectionMetrics({ connections, refusedRequests }: MetricsSources): Me
       "Bytes of replies and pushes, without protocol headers.",
       () => connections().bytesOut,
     ),
+  ];
+}
+
+/** What clients did not get, and why. */
+function lossMetrics({ connections, refusedRequests }: MetricsSources): Metric[] {
+  return [
+    labelled("counter", "synap_requests_refused_total", "Requests refused before a command ran.", () => {
+      const { envelope, unknownCommand } = refusedRequests();
+      return [
+        { labels: { reason: "envelope" }, value: envelope },
+        { labels: { reason: "unknown_command" }, value: unknownCommand },
+      ];
+    }),
     single(
       "counter",
       "synap_connections_refused_total",
