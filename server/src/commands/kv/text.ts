@@ -14,6 +14,13 @@ function notAString(value: Value, what: string): CommandError | undefined {
   return value.tag === TAG_JSON ? fail("WRONG_TYPE", `${what} is JSON, not a string, bytes or an integer`) : undefined;
 }
 
+/** Both what is written and what is there, if anything, must be of that kind. */
+function notStrings(part: Value, current: KeyEntry | undefined): CommandError | undefined {
+  return (
+    notAString(part, "value") ?? (current === undefined ? undefined : notAString(current.value, "the stored value"))
+  );
+}
+
 function tagOfPart(value: Value): ValueTag {
   return value.tag === TAG_BYTES ? TAG_BYTES : TAG_TEXT;
 }
@@ -56,9 +63,7 @@ export const kvAppend = writeCommand({
   reply: Struct({ length: Integer() }),
   plan(args, planner, { counters, limits }) {
     const current = planner.find(args.key);
-    const refusal =
-      notAString(args.value, "value") ??
-      (current === undefined ? undefined : notAString(current.value, "the stored value"));
+    const refusal = notStrings(args.value, current);
     if (refusal !== undefined) return refusal;
     const part = bytesOf(args.value);
     const offset = current === undefined ? 0 : bytesOf(current.value).length;
@@ -85,9 +90,7 @@ export const kvSetrange = writeCommand({
   reply: Struct({ length: Integer() }),
   plan(args, planner, { counters, limits }) {
     const current = planner.find(args.key);
-    const refusal =
-      notAString(args.value, "value") ??
-      (current === undefined ? undefined : notAString(current.value, "the stored value"));
+    const refusal = notStrings(args.value, current);
     if (refusal !== undefined) return refusal;
     const part = bytesOf(args.value);
     const currentLength = current === undefined ? 0 : bytesOf(current.value).length;
