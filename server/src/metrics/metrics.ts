@@ -1,5 +1,6 @@
 /** The Prometheus page (wire contract, section 6). The HELP lines say what each metric means. */
 import Registry from "prom-client/lib/registry.js";
+import { processStartedAtMs } from "../runtime/clock.ts";
 import type { CommandInstruments } from "./command-instruments.ts";
 import { labelled, type Metric, single, withoutSeries } from "./families.ts";
 import { HistogramText } from "./histogram-text.ts";
@@ -25,7 +26,7 @@ export class Metrics {
     this.contentType = this.#registry.contentType;
     this.#runtime = new RuntimeInstruments(clock);
     this.#histograms = [operationDurations(instruments), gcPauses(this.#runtime)];
-    const startedAtSeconds = clock.nowMs() / 1000;
+    const startedAtSeconds = processStartedAtMs() / 1000;
     for (const metric of [
       ...commandMetrics(instruments),
       ...memoryMetrics(sources),

@@ -15,7 +15,6 @@
  */
 export const RECORD_HEADER_BYTES = 16;
 export const DEADLINE_BYTES = 12;
-export const VALUE_BYTES_MAX = 2 ** 26;
 export const KEY_BYTES_MAX = 65_535;
 
 const HAS_DEADLINE = 1 << 29;

@@ -174,6 +174,21 @@ describe("the handshake", () => {
   });
 });
 
+describe("a peer that has vanished", () => {
+  it("is noticed by its missing pong and let go, one that answers pings stays", async () => {
+    await listen({ idleTimeoutSecs: 8 });
+    const present = await new Client().opened();
+    present.socket.send("hi");
+    // A raw socket answers no ping: to the server it looks as if the cable had been pulled after the first message.
+    const vanished = await rawHandshake();
+    vanished.send(frame(1, Buffer.from("hi")));
+    await eventually(() => present.received.length === 1 && server.connections.websocketMessages === 2);
+    await eventually(() => vanished.isClosed);
+    expect(present.closeCode).toBeUndefined();
+    expect(server.connections.websocketActive).toBe(1);
+  });
+});
+
 describe("a client that does not read", () => {
   it("is told why and cut off when it reads at last", async () => {
     await listen();
