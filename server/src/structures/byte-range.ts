@@ -36,7 +36,8 @@ export function rangeOf(text: string): ByteRange {
 
 /** A range over a fresh copy of the same bytes. */
 export function copyRange(range: ByteRange): ByteRange {
-  const bytes = range.bytes.slice(range.start, range.end);
+  // Not `slice`, which a Buffer has as a view.
+  const bytes = new Uint8Array(range.bytes.subarray(range.start, range.end));
   return new ByteRange(bytes, 0, bytes.length);
 }
 

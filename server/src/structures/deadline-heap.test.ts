@@ -48,6 +48,22 @@ describe("DeadlineHeap", () => {
     );
   });
 
+  it("collects what is due up to a limit, the earliest first, and nothing else", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(50)), fc.nat(60), fc.nat(40), (deadlines, nowMs, limit) => {
+        const heap = new DeadlineHeap();
+        for (const [i, deadlineMs] of deadlines.entries()) heap.add(deadlineMs, i);
+        const due = deadlines.filter((deadlineMs) => deadlineMs <= nowMs);
+        const handles = [7];
+        heap.collectDue(nowMs, limit, handles);
+        expect(new Set(handles).size).toBe(Math.min(due.length, limit));
+        expect(handles.length).toBe(Math.min(due.length, limit));
+        for (const handle of handles) expect(heap.deadlineMsOf(handle)).toBeLessThanOrEqual(nowMs);
+        if (handles.length > 0) expect(heap.deadlineMsOf(handles[0])).toBe(Math.min(...deadlines));
+      }),
+    );
+  });
+
   it("sorts many, over several chunks, and gives their memory back", () => {
     const heap = new DeadlineHeap();
     const start = heap.heldBytes;

@@ -105,6 +105,23 @@ export class DeadlineHeap {
     return this.#handles[position >> CHUNK_SHIFT][position & CHUNK_MASK];
   }
 
+  /**
+   * Fills `into` with the handles of up to `limit` deadlines that are not after `nowMs`, the earliest first and the others
+   * in no order but that of the heap: below one that is later, all are.
+   */
+  collectDue(nowMs: number, limit: number, into: number[]): void {
+    into.length = 0;
+    if (limit <= 0 || this.nextDeadlineMs > nowMs) return;
+    into.push(0);
+    for (let i = 0; i < into.length && into.length < limit; i++) {
+      const end = Math.min(into[i] * 4 + 5, this.count);
+      for (let child = into[i] * 4 + 1; child < end && into.length < limit; child++) {
+        if (this.#deadlineAt(child) <= nowMs) into.push(child);
+      }
+    }
+    for (let i = 0; i < into.length; i++) into[i] = this.handleAt(into[i]);
+  }
+
   #takeHandle(): number {
     const handle = this.#freeHandle;
     if (handle >= 0) {
