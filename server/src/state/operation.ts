@@ -23,6 +23,9 @@ export const OP_EVICT = 4;
 export const OP_DEADLINE = 5;
 export const OP_SPLICE = 6;
 export const OP_FLUSH = 7;
+/** Kinds from here on change queues (queue-operation.ts), and from the next one on rooms (room-operation.ts). */
+export const QUEUE_KIND_MIN = 32;
+export const ROOM_KIND_MIN = 64;
 
 /** The fixed part of each operation, in bytes. */
 export const PUT_HEADER_BYTES = 14;
@@ -80,7 +83,7 @@ export class OperationWriter {
   put(key: ByteRange, tag: ValueTag, value: ByteRange, deadlineMs: number): void {
     const keyBytes = key.end - key.start;
     const valueBytes = value.end - value.start;
-    const at = this.#reserve(PUT_HEADER_BYTES + keyBytes + valueBytes);
+    const at = this.begin(PUT_HEADER_BYTES + keyBytes + valueBytes);
     const bytes = this.bytes;
     bytes[at] = OP_PUT;
     bytes[at + 1] = tag;
@@ -105,7 +108,7 @@ export class OperationWriter {
 
   #keyOnly(kind: number, key: ByteRange): void {
     const keyBytes = key.end - key.start;
-    const at = this.#reserve(REMOVE_HEADER_BYTES + keyBytes);
+    const at = this.begin(REMOVE_HEADER_BYTES + keyBytes);
     this.bytes[at] = kind;
     writeUint16(this.bytes, at + 1, keyBytes);
     copyBytes(key.bytes, key.start, key.end, this.bytes, at + REMOVE_HEADER_BYTES);
@@ -114,7 +117,7 @@ export class OperationWriter {
   /** @param deadlineMs 0 for none. */
   deadline(key: ByteRange, deadlineMs: number): void {
     const keyBytes = key.end - key.start;
-    const at = this.#reserve(DEADLINE_HEADER_BYTES + keyBytes);
+    const at = this.begin(DEADLINE_HEADER_BYTES + keyBytes);
     this.bytes[at] = OP_DEADLINE;
     writeUint16(this.bytes, at + 1, keyBytes);
     writeUint48(this.bytes, at + 3, deadlineMs);
@@ -128,7 +131,7 @@ export class OperationWriter {
   splice(key: ByteRange, tag: ValueTag, offset: number, part: ByteRange, baseVersion: number): void {
     const keyBytes = key.end - key.start;
     const partBytes = part.end - part.start;
-    const at = this.#reserve(SPLICE_HEADER_BYTES + keyBytes + partBytes);
+    const at = this.begin(SPLICE_HEADER_BYTES + keyBytes + partBytes);
     const bytes = this.bytes;
     bytes[at] = OP_SPLICE;
     bytes[at + 1] = tag;
@@ -141,14 +144,14 @@ export class OperationWriter {
   }
 
   flush(): void {
-    const at = this.#reserve(1);
+    const at = this.begin(1);
     this.bytes[at] = OP_FLUSH;
   }
 
-  /** Claims room for the next operation and returns where it begins. */
-  #reserve(extra: number): number {
+  /** Claims room for the next operation, of so many bytes, and returns where it begins. Counts it: the caller writes it. */
+  begin(bytes: number): number {
     const at = this.length;
-    const needed = at + extra;
+    const needed = at + bytes;
     if (needed > this.bytes.length) {
       // The old buffer is left as it is: values staged earlier in this record still point into it.
       const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
