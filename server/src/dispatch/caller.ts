@@ -1,13 +1,49 @@
-/** Who sent a request, as far as commands, limits and logs need to know. One per connection (one per request on HTTP). */
+/**
+ * Who sent a request, as far as commands, limits and logs need to know, and the way back to them: late replies and pushes.
+ * One per connection; on HTTP, one per request or event stream.
+ */
+import type { Format, Reply } from "./reply.ts";
+
 export interface Caller {
   /** Grows from 1 and is never reused while the process lives. */
   readonly id: number;
-  readonly protocol: "http" | "websocket";
+  readonly protocol: "http" | "websocket" | "sse";
   /** The peer's address without port, as text. */
   readonly address: string;
   readonly connectedAtMs: number;
   /** Commands received so far. */
   commandCount: number;
-  /** Bytes waiting to be read by the peer; a function because the socket knows. */
+  /** Bytes waiting to be read by the peer, those that leave at the end of this turn included; a function because the socket knows. */
   unreadBytes(): number;
+  /**
+   * What the server keeps for this connection beyond one request. Set by the first command that waits or subscribes; the
+   * transport tells it of the connection's fate.
+   */
+  session: Session | undefined;
+  /** How what it subscribes is pushed: the dispatcher sets it on a WebSocket, by the message under way. */
+  pushFormat: PushFormat;
+  /** Gives the reply of a command that waited: `handle` answered with `undefined`. Nothing happens when the peer is gone. */
+  answerLate(reply: Reply, format: Format): void;
+  /** Where pushes go; `undefined` where the protocol has none. */
+  readonly outbox: Outbox | undefined;
+}
+
+/** The pushes of one connection. They leave together at the end of the turn, in order, after the replies of the turn. */
+export interface Outbox {
+  /**
+   * Queues one push. `frame` may be shared with other connections and must never change: a text frame, a binary one, or the
+   * lines of a server-sent event.
+   * @returns false when the connection is closing or gone, or is cut off now since too much is unread.
+   */
+  push(frame: Uint8Array, isBinary: boolean): boolean;
+}
+
+/** How pushes are encoded for a connection: as the kind of its subscribe command, or as server-sent events. */
+export type PushFormat = Format | "sse";
+
+export interface Session {
+  /** The peer is gone, or will get nothing more. Called once. */
+  closed(): void;
+  /** Some of what was unread has been read. */
+  drained(): void;
 }

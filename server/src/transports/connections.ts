@@ -8,8 +8,10 @@ export class Connections {
   readonly #callers = new Map<number, Caller>();
   #lastId = 0;
 
-  /** Open HTTP sockets, a keep-alive one between two requests included; they are counted, not listed. */
+  /** Open HTTP sockets, a keep-alive one between two requests and those with an event stream included. */
   httpActive = 0;
+  /** Event streams: so many of the HTTP sockets are listed. */
+  sseActive = 0;
   websocketActive = 0;
   httpRequests = 0;
   websocketMessages = 0;
@@ -18,7 +20,10 @@ export class Connections {
   /** Bodies and messages, without HTTP headers, frame headers and TLS. */
   bytesIn = 0;
   bytesOut = 0;
-  /** WebSockets cut off because they left more than `outboxBytesMax` unread, or most when all left too much together. */
+  /** Frames that WebSockets and event streams were sent without a request, and their bytes; these are in `bytesOut` too. */
+  pushes = 0;
+  pushBytes = 0;
+  /** WebSockets and event streams cut off because they left more than `outboxBytesMax` unread, or most when all left too much together. */
   slowClientsCutOff = 0;
   /** HTTP replies not taken whole: the peer left, stopped reading, or sent the next request before reading this reply. */
   repliesAbandoned = 0;

@@ -8,6 +8,7 @@
  * One transport serves HTTP and WebSocket on one port, because that is what clients see.
  */
 import type { Caller } from "../dispatch/caller.ts";
+import type { TurnEnd } from "../runtime/turn-end.ts";
 import type { Connections } from "./connections.ts";
 
 export type WireFormat = "json" | "msgpack";
@@ -21,7 +22,7 @@ export type RefusalCode =
   | "INTERNAL_ERROR"
   | "SERVICE_UNAVAILABLE";
 
-/** Why a WebSocket is closed by the server; sent as a push before the close (wire contract, section 5). */
+/** Why the server closes a WebSocket or an event stream; pushed before the close (wire contract, section 5). */
 export type ClosingCode = "SLOW_CONSUMER" | "SHUTTING_DOWN";
 
 /** An encoded answer. `bytes[0..length)` is shared memory, valid until the next call to `Dispatch`: copy to keep it. */
@@ -34,12 +35,30 @@ export interface Reply {
 
 /** The way into the server. Never throws: a bug behind it is an INTERNAL_ERROR reply that it has logged itself. */
 export interface Dispatch {
-  /** Answers one message, now. `message` may be socket memory that is gone when this returns. */
-  handle(message: Uint8Array, format: WireFormat, replyFormat: WireFormat, caller: Caller): Reply;
+  /**
+   * Answers one message, now; or with `undefined` where its command waits: then `caller.answerLate` is called, unless the
+   * caller's session is told first that the peer is gone. `message` may be socket memory that is gone when this returns.
+   */
+  handle(message: Uint8Array, format: WireFormat, replyFormat: WireFormat, caller: Caller): Reply | undefined;
+  /**
+   * Subscribes an event stream to what its request names; its pushes go to the caller's outbox, as the lines of server-sent
+   * events. Answers with a failure (as JSON) where that cannot be, and with `undefined` where the stream begins.
+   */
+  openEvents(request: EventsRequest, caller: Caller): Reply | undefined;
   /** Encodes a failure that the transport found. */
   refuse(code: RefusalCode, message: string, format: WireFormat, details?: { readonly [name: string]: unknown }): Reply;
   /** Encodes `{"type": "closing", "code": ..., "error": ...}`. */
   closing(code: ClosingCode, message: string, format: WireFormat): Reply;
+  /** The transport stops: commands that wait are answered now, and none waits any more. */
+  stopping(): void;
+}
+
+/** What `GET /api/v1/events` asks for, as it came. */
+export interface EventsRequest {
+  /** The query string without the `?`. */
+  readonly query: string;
+  /** The header by which a browser resumes; empty if there was none. */
+  readonly lastEventId: string;
 }
 
 /** A document served by GET and HEAD beside the commands: health, metrics, the OpenAPI description. */
@@ -95,6 +114,8 @@ export interface TransportParts {
   readonly pages: readonly PageRoute[];
   readonly connections: Connections;
   readonly clock: { nowMs(): number; monotonicMs(): number };
+  /** When pushes are written. */
+  readonly turnEnd: TurnEnd;
   /** Logs a bug found by the transport, such as a page that threw, and returns the id that goes into `details.id`. */
   reportBug(error: unknown, where: string): string;
 }
@@ -105,8 +126,8 @@ export interface Transport {
   /** Cuts off what is overdue. The composition root's ticker calls it, about once a second. */
   tick(): void;
   /**
-   * Stops accepting, finishes the requests in flight, closes WebSockets with SHUTTING_DOWN and code 1001. Resolves when
-   * all connections are gone; those left after `graceMs` are cut.
+   * Stops accepting, finishes the requests in flight, has waiting commands answered, closes event streams and WebSockets
+   * with SHUTTING_DOWN (and code 1001). Resolves when all connections are gone; those left after `graceMs` are cut.
    */
   stop(graceMs: number): Promise<void>;
 }

@@ -1,14 +1,23 @@
 /**
  * A listening transport with a fake dispatcher behind it, and raw ways to talk to it. The dispatcher answers
  * `<reply format>:<message>`, or for `size:N` a reply of N bytes, always from one shared buffer that it overwrites first,
- * so that a transport which keeps a reply without copying it is found out.
+ * so that a transport which keeps a reply without copying it is found out. `wait:NAME` is answered late, by `release:NAME`
+ * from anywhere or when the transport stops; `listen:NAME` makes the connection one that the test pushes to.
  */
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
-import type { Caller } from "../../src/dispatch/caller.ts";
+import type { Caller, Session } from "../../src/dispatch/caller.ts";
 import { ManualClock } from "../../src/runtime/clock.ts";
+import { TurnEnd } from "../../src/runtime/turn-end.ts";
 import { Connections } from "../../src/transports/connections.ts";
-import type { Dispatch, PageRoute, Reply, TransportOptions, WireFormat } from "../../src/transports/transport.ts";
+import type {
+  Dispatch,
+  EventsRequest,
+  PageRoute,
+  Reply,
+  TransportOptions,
+  WireFormat,
+} from "../../src/transports/transport.ts";
 import { UwsTransport } from "../../src/transports/uws/uws-transport.ts";
 
 const STATUSES = {
@@ -20,19 +29,96 @@ const STATUSES = {
   SERVICE_UNAVAILABLE: 503,
 };
 
+/** Counts what it was told. */
+export class FakeSession implements Session {
+  closedCount = 0;
+  drainedCount = 0;
+  onDrained: () => void = () => {};
+
+  closed(): void {
+    this.closedCount += 1;
+  }
+
+  drained(): void {
+    if (this.closedCount > 0) throw new Error("drained after closed");
+    this.drainedCount += 1;
+    this.onDrained();
+  }
+}
+
+/** A connection that waits or listens. */
+export interface FakePeer {
+  readonly caller: Caller;
+  readonly format: WireFormat;
+  readonly session: FakeSession;
+}
+
 export class FakeDispatch implements Dispatch {
   readonly handled: { message: string; format: WireFormat; caller: Caller; address: string }[] = [];
   handledCount = 0;
   /** Off for floods. */
   keepsMessages = true;
+  readonly waiting = new Map<string, FakePeer>();
+  readonly listeners = new Map<string, FakePeer>();
+  readonly opened: EventsRequest[] = [];
+  /** What a new event stream finds. */
+  onOpen: (caller: Caller) => void = () => {};
+  isStopping = false;
   #shared = new Uint8Array(64 * 1024);
 
-  handle(message: Uint8Array, format: WireFormat, replyFormat: WireFormat, caller: Caller): Reply {
+  handle(message: Uint8Array, format: WireFormat, replyFormat: WireFormat, caller: Caller): Reply | undefined {
     const text = Buffer.from(message).toString();
     this.handledCount += 1;
     if (this.keepsMessages) this.handled.push({ message: text, format, caller, address: caller.address });
+    const [verb, name] = text.split(":");
+    if (verb === "wait") {
+      this.waiting.set(name, this.#meet(caller, replyFormat));
+      return undefined;
+    }
+    if (verb === "release") this.release(name, `late ${name}`);
+    if (verb === "listen") this.listeners.set(name, this.#meet(caller, replyFormat));
     if (text.startsWith("size:")) return this.#reply(200, Buffer.alloc(Number(text.slice(5)), "x"), replyFormat);
     return this.#reply(200, Buffer.from(`${replyFormat}:${text}`), replyFormat);
+  }
+
+  /** Answers a command that waits. */
+  release(name: string, text: string): void {
+    const peer = this.waiting.get(name);
+    if (peer === undefined) throw new Error(`nobody waits as ${name}`);
+    this.waiting.delete(name);
+    peer.caller.answerLate(this.#reply(200, Buffer.from(text), peer.format), peer.format);
+  }
+
+  listener(name: string): FakePeer {
+    const peer = this.listeners.get(name);
+    if (peer === undefined) throw new Error(`nobody listens as ${name}`);
+    return peer;
+  }
+
+  /** Pushes a text to a listener. */
+  push(name: string, text: string | Uint8Array, isBinary = false): boolean {
+    const frame = typeof text === "string" ? Buffer.from(text) : text;
+    return this.listener(name).caller.outbox?.push(frame, isBinary) ?? false;
+  }
+
+  /** A stream listens under the name that is its query; `?missing` is refused. */
+  openEvents(request: EventsRequest, caller: Caller): Reply | undefined {
+    this.opened.push(request);
+    if (request.query === "missing") return this.refuse("INVALID_REQUEST", "There is no such room.", "json");
+    this.listeners.set(request.query, this.#meet(caller, "json"));
+    this.onOpen(caller);
+    return undefined;
+  }
+
+  stopping(): void {
+    this.isStopping = true;
+    for (const name of [...this.waiting.keys()]) this.release(name, "stopping");
+  }
+
+  #meet(caller: Caller, format: WireFormat): FakePeer {
+    const session = new FakeSession();
+    caller.session = session;
+    return { caller, format, session };
   }
 
   refuse(code: keyof typeof STATUSES, error: string, format: WireFormat, details?: object): Reply {
@@ -70,6 +156,7 @@ export class TransportUnderTest {
   readonly connections = new Connections();
   readonly clock = new ManualClock();
   readonly bugs: unknown[] = [];
+  readonly turnEnd = new TurnEnd();
   readonly transport: UwsTransport;
   port = 0;
 
@@ -80,6 +167,7 @@ export class TransportUnderTest {
       pages,
       connections: this.connections,
       clock: this.clock,
+      turnEnd: this.turnEnd,
       reportBug: (error) => `bug-${this.bugs.push(error)}`,
     });
   }

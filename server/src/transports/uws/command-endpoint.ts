@@ -3,13 +3,17 @@
  *
  * The common request, whose body comes whole with its headers, is handled in the memory it was read into: no copy, no
  * wait, one write. A body in several pieces is joined, a gzipped one is expanded off the main thread.
+ *
+ * A command that waits keeps its exchange open. uWS has no deadline for that: it ends with the body and starts again with
+ * the reply. A second request on the connection, sent before the reply, closes it (http-exchange.ts).
  */
-import type { Caller } from "../../dispatch/caller.ts";
+import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
 import { acceptsGzip, bodyEncoding, bodyFormat, replyFormat } from "../content-negotiation.ts";
 import type { GunzipResult } from "../gzip.ts";
 import { addressText } from "../peer-address.ts";
+import type { Visited } from "../push-writer.ts";
 import { RequestBody } from "../request-body.ts";
-import type { WireFormat } from "../transport.ts";
+import type { Reply, WireFormat } from "../transport.ts";
 import { HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic, Waiting } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
@@ -40,18 +44,21 @@ export function handleCommand(traffic: HttpTraffic, response: HttpResponse, requ
   }
 }
 
-/** The caller of one HTTP request; lives as long as the dispatcher works on it. */
+/** The caller of one HTTP request; lives until the request is answered, or its client gone. */
 class HttpCaller implements Caller {
   readonly id: number;
   readonly protocol = "http";
+  readonly outbox = undefined;
   commandCount = 0;
+  session: Session | undefined;
+  pushFormat: PushFormat = "json";
   readonly #traffic: HttpTraffic;
-  #response: HttpResponse | undefined;
+  #exchange: CommandExchange | undefined;
 
-  constructor(traffic: HttpTraffic, response: HttpResponse) {
+  constructor(traffic: HttpTraffic, exchange: CommandExchange) {
     this.id = traffic.connections.nextId();
     this.#traffic = traffic;
-    this.#response = response;
+    this.#exchange = exchange;
   }
 
   /** The request is its own connection, as far as commands can see. */
@@ -61,19 +68,30 @@ class HttpCaller implements Caller {
 
   /** Asked for only by what is slow or rare, so it is not read for each request. Empty when the request is over. */
   get address(): string {
-    return this.#response === undefined ? "" : addressText(this.#response.getRemoteAddress());
+    return this.#exchange?.address ?? "";
   }
 
   unreadBytes(): number {
     return 0;
   }
 
+  answerLate(reply: Reply): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    this.#exchange = undefined;
+    exchange.answerLate(reply);
+  }
+
   release(): void {
-    this.#response = undefined;
+    this.#exchange = undefined;
+  }
+
+  get isAnswered(): boolean {
+    return this.#exchange === undefined;
   }
 }
 
-class CommandExchange extends HttpExchange implements Waiting {
+class CommandExchange extends HttpExchange implements Waiting, Visited {
   #requestFormat: WireFormat = "json";
   #replyFormat: WireFormat = "json";
   #isGzipped = false;
@@ -82,6 +100,14 @@ class CommandExchange extends HttpExchange implements Waiting {
   #body: RequestBody | undefined;
   /** The thread pool may be reading the body, so that its memory cannot be given back yet, not even when the client left. */
   #isExpanding = false;
+  /** The caller of a command that waits. */
+  #waiting: HttpCaller | undefined;
+  #lateReply: Reply | undefined;
+
+  /** The peer's, as text; empty when the request is over. */
+  get address(): string {
+    return this.response === undefined ? "" : addressText(this.response.getRemoteAddress());
+  }
 
   read(requestFormat: WireFormat, replyFormat: WireFormat, isGzipped: boolean, announcedBytes: number): void {
     this.#requestFormat = requestFormat;
@@ -104,7 +130,29 @@ class CommandExchange extends HttpExchange implements Waiting {
     this.corked(() => this.refuse("INVALID_REQUEST", message, this.#replyFormat, { status: 408, close: true }));
   }
 
+  /**
+   * Takes the reply of a command that waited; its session hears of nothing more. It leaves at the end of the turn: uWS corks
+   * one connection at a time, and while it is in a callback of another every header would be a write of its own.
+   */
+  answerLate(reply: Reply): void {
+    this.#waiting = undefined;
+    this.#lateReply = { ...reply, bytes: reply.bytes.slice(0, reply.length) };
+    this.traffic.pushWriter.add(this);
+  }
+
+  visit(): boolean {
+    const reply = this.#lateReply;
+    if (reply !== undefined) this.corked(() => this.answer(reply));
+    return false;
+  }
+
   protected override onFinished(): void {
+    const waiting = this.#waiting;
+    if (waiting !== undefined) {
+      this.#waiting = undefined;
+      waiting.release();
+      waiting.session?.closed();
+    }
     if (this.#body === undefined) return;
     this.traffic.slowBodies.remove(this);
     if (!this.#isExpanding) this.#body.release();
@@ -175,11 +223,21 @@ class CommandExchange extends HttpExchange implements Waiting {
   }
 
   #dispatch(message: Uint8Array): void {
-    const response = this.response;
-    if (response === undefined) return;
-    const caller = new HttpCaller(this.traffic, response);
+    if (!this.isOpen) return;
+    const caller = new HttpCaller(this.traffic, this);
     const reply = this.dispatch.handle(message, this.#requestFormat, this.#replyFormat, caller);
+    if (reply === undefined) {
+      if (!caller.isAnswered) this.#wait(caller);
+      return;
+    }
     caller.release();
     this.answer(reply);
+  }
+
+  #wait(caller: HttpCaller): void {
+    this.#waiting = caller;
+    // The command has taken what it needs. A body that stayed would keep others from arriving.
+    this.#body?.release();
+    this.#body = undefined;
   }
 }

@@ -121,6 +121,32 @@ export class HttpExchange {
     this.#finish();
   }
 
+  /** Sends the headers of a reply that has no end yet: what follows goes to the response that this returns. */
+  protected beginStream(contentType: string, headers: readonly Header[]): HttpResponse | undefined {
+    const response = this.#response;
+    if (response !== undefined) this.#writeHead(response, 200, contentType, headers);
+    return response;
+  }
+
+  /**
+   * Sends the last bytes of a stream. The connection could take another request, and is closed by uWS if none comes. (To
+   * have it closed at once is no use here: uWS then writes a `Connection` header, into the middle of the body.)
+   */
+  protected endStream(lastBytes: Uint8Array): void {
+    const response = this.#response;
+    if (response === undefined) return;
+    this.traffic.connections.bytesOut += lastBytes.length;
+    response.cork(() => {
+      response.end(lastBytes);
+    });
+    this.#finish();
+  }
+
+  /** Ends the connection without a word. */
+  cut(): void {
+    this.#response?.close();
+  }
+
   /** Runs `write` so that all it writes leaves in one piece; for replies made outside uWS's callbacks. */
   corked(write: () => void): void {
     this.#response?.cork(write);

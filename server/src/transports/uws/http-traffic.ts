@@ -5,6 +5,7 @@ import { GzipQueue } from "../gzip.ts";
 import { OriginRules } from "../origin.ts";
 import type { OutboxBudget } from "../outbox-budget.ts";
 import { Overdue } from "../overdue.ts";
+import type { PushWriter } from "../push-writer.ts";
 import { BodyBudget } from "../request-body.ts";
 import type { Dispatch, TransportOptions, TransportParts } from "../transport.ts";
 
@@ -26,6 +27,7 @@ export class HttpTraffic {
   readonly originRules: OriginRules;
   readonly bodyBudget: BodyBudget;
   readonly outboxes: OutboxBudget;
+  readonly pushWriter: PushWriter;
   readonly gzipQueue: GzipQueue;
   /** Requests whose body did not come whole in one piece. */
   readonly slowBodies: Overdue<Waiting>;
@@ -34,7 +36,7 @@ export class HttpTraffic {
   #inFlight = 0;
   #onIdle: (() => void) | undefined;
 
-  constructor(parts: TransportParts, outboxes: OutboxBudget) {
+  constructor(parts: TransportParts, outboxes: OutboxBudget, pushWriter: PushWriter) {
     const { options } = parts;
     this.options = options;
     this.dispatch = parts.dispatch;
@@ -44,6 +46,7 @@ export class HttpTraffic {
     this.originRules = new OriginRules(options);
     this.bodyBudget = new BodyBudget(Math.max(BODIES_BYTES_MIN, options.requestBytesMax * LARGEST_BODIES_MAX));
     this.outboxes = outboxes;
+    this.pushWriter = pushWriter;
     this.gzipQueue = new GzipQueue(options.requestBytesMax);
     this.slowBodies = new Overdue(options.connectionTimeoutMs);
   }

@@ -2,8 +2,11 @@
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { OutboxBudget } from "../outbox-budget.ts";
+import { PushWriter } from "../push-writer.ts";
 import { ListenError, type Transport, type TransportOptions, type TransportParts } from "../transport.ts";
 import { handleCommand } from "./command-endpoint.ts";
+import { handleEvents } from "./event-stream-endpoint.ts";
+import { EventStreams } from "./event-streams.ts";
 import { HttpTraffic } from "./http-traffic.ts";
 import { handlePage, handlePreflight, refuseMethod, refusePath, refuseUpgrade } from "./page-endpoint.ts";
 import {
@@ -19,6 +22,7 @@ import { serveWebSockets } from "./websocket-endpoint.ts";
 import { WebSocketTraffic } from "./websocket-traffic.ts";
 
 const COMMAND_PATH = "/api/v1/command";
+const EVENTS_PATH = "/api/v1/events";
 const WEBSOCKET_PATH = "/api/v1/ws";
 /** Peers need a moment to answer a close frame before their socket goes; uWS does not tell when they have. */
 const CLOSE_FRAME_MS = 250;
@@ -28,14 +32,17 @@ export class UwsTransport implements Transport {
   readonly #app: TemplatedApp;
   readonly #http: HttpTraffic;
   readonly #websockets: WebSocketTraffic;
+  readonly #eventStreams: EventStreams;
   #listenSocket: ListenSocket | undefined;
 
   constructor(parts: TransportParts) {
     this.#parts = parts;
     this.#app = createApp();
     const outboxes = new OutboxBudget(parts.connections, parts.options.outboxBytesMax);
-    this.#http = new HttpTraffic(parts, outboxes);
-    this.#websockets = new WebSocketTraffic(parts, outboxes);
+    const pushWriter = new PushWriter(parts.turnEnd, parts.clock, outboxes);
+    this.#http = new HttpTraffic(parts, outboxes, pushWriter);
+    this.#websockets = new WebSocketTraffic(parts, outboxes, pushWriter);
+    this.#eventStreams = new EventStreams(this.#http);
     this.#app.filter((response, change) => this.#count(response, change));
     this.#route();
   }
@@ -51,12 +58,15 @@ export class UwsTransport implements Transport {
   tick(): void {
     this.#http.slowBodies.sweep(this.#parts.clock.monotonicMs(), (exchange) => exchange.cutOff());
     this.#websockets.sweep();
+    this.#eventStreams.ping();
   }
 
   async stop(graceMs: number): Promise<void> {
     if (this.#listenSocket !== undefined) stopListening(this.#listenSocket);
     this.#listenSocket = undefined;
     this.#http.isStopping = true;
+    this.#parts.dispatch.stopping();
+    this.#eventStreams.shutDown();
     const hadWebSockets = this.#parts.connections.websocketActive > 0;
     const allGone = Promise.all([this.#http.whenIdle(), this.#websockets.shutDown()]);
     await settledWithin(allGone, graceMs);
@@ -85,6 +95,9 @@ export class UwsTransport implements Transport {
       app.head(page.path, (response, request) => handlePage(http, page, response, request));
       this.#restrict(page.path, "GET, HEAD, OPTIONS");
     }
+    app.get(EVENTS_PATH, (response, request) => handleEvents(http, this.#eventStreams, response, request));
+    app.head(EVENTS_PATH, (response, request) => handleEvents(http, this.#eventStreams, response, request));
+    this.#restrict(EVENTS_PATH, "GET, HEAD, OPTIONS");
     serveWebSockets(app, WEBSOCKET_PATH, http, this.#websockets);
     app.get(WEBSOCKET_PATH, (response, request) => refuseUpgrade(http, response, request));
     this.#restrict(WEBSOCKET_PATH, "GET");

@@ -1,13 +1,16 @@
 /**
- * One WebSocket. A message is answered in the frame kind it came in, at once and in order.
+ * One WebSocket. A message is answered in the frame kind it came in, at once and in order; a command that waits, later.
  *
  *     open --first message--> serving --too much unread, or shutdown--> closing --drained, or overdue--> closed
  *
- * What the peer has not read lies in uWS's buffer, at most `outboxBytesMax`; past that the connection is closing: it
- * takes no more messages, says why in a `closing` push, and ends as soon as the peer has read it all, or is cut. When the
- * outboxes of all connections together are too full, the fullest is cut at once: it would not read the push anyway.
+ * What the peer has not read of replies lies in uWS's buffer, pushes wait in the outbox until that is empty: together at
+ * most `outboxBytesMax`. Past that the connection is closing: it takes no more messages, says why in a `closing` push, and
+ * ends as soon as the peer has read it all, or is cut. When the outboxes of all connections together are too full, the
+ * fullest is cut at once: it would not read the push anyway.
  */
-import type { Caller } from "../../dispatch/caller.ts";
+import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
+import type { Reader } from "../outbox-budget.ts";
+import { PushOutbox, type PushSocket } from "../push-outbox.ts";
 import type { ClosingCode, Reply, WireFormat } from "../transport.ts";
 import type { WebSocket } from "./uws.ts";
 import type { WebSocketTraffic } from "./websocket-traffic.ts";
@@ -22,23 +25,31 @@ export interface SocketData {
   readonly connection: WebSocketConnection;
 }
 
-export class WebSocketConnection implements Caller {
+export class WebSocketConnection implements Caller, PushSocket, Reader {
   readonly id: number;
   readonly protocol = "websocket";
   readonly address: string;
   readonly connectedAtMs: number;
   commandCount = 0;
+  session: Session | undefined;
+  pushFormat: PushFormat = "json";
   readonly #traffic: WebSocketTraffic;
   /** Set from open to close; uWS's object must not be touched after that. */
   #socket: WebSocket<SocketData> | undefined;
+  /** Made for the connections that get pushes. */
+  #outbox: PushOutbox | undefined;
   /** Some of what was sent may lie in uWS's buffer. While it is false nobody has to ask how much. */
   #isBacklogged = false;
-  /** What lay in uWS's buffer when it was last looked at; counted in the budget of all outboxes. */
+  /** What lay in uWS's buffer when it was last looked at. */
+  #socketBytes = 0;
+  /** What is counted in the budget of all outboxes: the above, and the pushes that wait behind it. */
   #heldBytes = 0;
   #closing: ClosingCode | undefined;
   /** That of the last message. */
   #format: WireFormat = "json";
   #hasSpoken = false;
+  /** Closing or closed: the session has been told. */
+  #arePushesOver = false;
 
   constructor(traffic: WebSocketTraffic, id: number, address: string, connectedAtMs: number) {
     this.#traffic = traffic;
@@ -47,12 +58,28 @@ export class WebSocketConnection implements Caller {
     this.connectedAtMs = connectedAtMs;
   }
 
+  get outbox(): PushOutbox {
+    if (this.#outbox === undefined) {
+      this.#outbox = new PushOutbox(this, this.#traffic.pushWriter, this.#traffic.outboxBytesMax);
+      if (this.#arePushesOver) this.#outbox.close();
+    }
+    return this.#outbox;
+  }
+
   unreadBytes(): number {
-    return this.#socket?.getBufferedAmount() ?? 0;
+    return (this.#socket?.getBufferedAmount() ?? 0) + (this.#outbox?.waitingBytes ?? 0);
   }
 
   get heldBytes(): number {
     return this.#heldBytes;
+  }
+
+  get isBlocked(): boolean {
+    return this.#isBacklogged;
+  }
+
+  socketBytes(): number {
+    return this.#socketBytes;
   }
 
   opened(socket: WebSocket<SocketData>): void {
@@ -62,7 +89,9 @@ export class WebSocketConnection implements Caller {
 
   closed(): void {
     this.#socket = undefined;
-    this.#count(0);
+    this.#socketBytes = 0;
+    this.#endPushes();
+    this.recount();
     this.#traffic.closed(this);
   }
 
@@ -77,16 +106,64 @@ export class WebSocketConnection implements Caller {
       this.#traffic.hasSpoken(this);
     }
     this.#format = isBinary ? "msgpack" : "json";
-    this.#send(dispatch.handle(message, this.#format, this.#format, this), isBinary);
+    const reply = dispatch.handle(message, this.#format, this.#format, this);
+    if (reply === undefined) return;
+    if (!this.#send(reply, isBinary)) this.refuseSlow();
+    if (this.#isBacklogged) this.#traffic.outboxes.cutSlowest();
+  }
+
+  /** Called in the middle of a command of somebody else, so that whoever is too slow is cut off when that is done. */
+  answerLate(reply: Reply, format: WireFormat): void {
+    if (this.#closing !== undefined) return;
+    if (!this.#send(reply, format === "msgpack")) this.refuseSlowLater();
+    this.#traffic.pushWriter.checkBudget();
   }
 
   /** The peer has read some of the backlog. */
   drained(): void {
-    if (this.#socket === undefined) return;
-    this.#count(this.#socket.getBufferedAmount());
-    if (this.#heldBytes > 0) return;
-    this.#isBacklogged = false;
-    if (this.#closing !== undefined) this.#end(this.#closing);
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    this.#look(socket);
+    this.recount();
+    if (this.#closing === undefined) this.#outbox?.socketDrained();
+    else if (this.#socketBytes === 0) this.#end(this.#closing);
+  }
+
+  /** Sends what the outbox gives: one frame as it is, more of them corked, which makes them one write. */
+  writePushes(outbox: PushOutbox): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    if (outbox.waitingFrames === 1) {
+      this.writeCorked();
+      return;
+    }
+    this.#traffic.cork(socket, this);
+    // `send` does not know what becomes of the corked bytes.
+    this.#look(socket);
+  }
+
+  /** The part of `writePushes` that may run corked. */
+  writeCorked(): void {
+    const socket = this.#socket;
+    const outbox = this.#outbox;
+    if (socket === undefined || outbox === undefined) return;
+    const { connections } = this.#traffic;
+    while (!this.#isBacklogged) {
+      const isBinary = outbox.isNextBinary;
+      const frame = outbox.take();
+      if (frame === undefined) return;
+      connections.pushes += 1;
+      connections.pushBytes += frame.length;
+      connections.bytesOut += frame.length;
+      if (socket.send(frame, isBinary, false) !== SENT) this.#look(socket);
+    }
+  }
+
+  recount(): void {
+    const heldBytes = this.#isBacklogged ? this.#socketBytes + (this.#outbox?.waitingBytes ?? 0) : 0;
+    if (heldBytes === this.#heldBytes) return;
+    this.#traffic.outboxes.add(heldBytes - this.#heldBytes);
+    this.#heldBytes = heldBytes;
   }
 
   /** Cuts off a peer that does not read. */
@@ -96,17 +173,28 @@ export class WebSocketConnection implements Caller {
     this.close("SLOW_CONSUMER", `More than ${this.#traffic.outboxBytesMax} bytes were not read.`);
   }
 
-  /** Tells the peer why, then closes: at once when it has read everything, else when it has, or by `cut`. */
+  /** The same, at the end of this turn: for when a command is under way. */
+  refuseSlowLater(): void {
+    this.outbox.overflow();
+  }
+
+  /**
+   * Tells the peer why, then closes: at once when it has read everything, else when it has, or by `cut`. Pushes that wait
+   * are sent before a shutdown, and dropped where the peer is too slow for them.
+   */
   close(code: ClosingCode, message: string): void {
     const socket = this.#socket;
     if (socket === undefined || this.#closing !== undefined) return;
+    if (code === "SHUTTING_DOWN" && this.#outbox !== undefined) this.#sendAll(socket, this.#outbox);
     this.#closing = code;
+    this.#endPushes();
     const push = this.#traffic.dispatch.closing(code, message, this.#format);
     socket.cork(() => {
       socket.send(exactly(push), this.#format === "msgpack", false);
     });
-    this.#count(socket.getBufferedAmount());
-    if (this.#heldBytes === 0) this.#end(code);
+    this.#look(socket);
+    this.recount();
+    if (this.#socketBytes === 0) this.#end(code);
     else this.#traffic.lingers(this);
   }
 
@@ -115,25 +203,42 @@ export class WebSocketConnection implements Caller {
     this.#socket?.close();
   }
 
-  #send(reply: Reply, isBinary: boolean): void {
+  /** @returns false when the peer has left too much unread for this reply. */
+  #send(reply: Reply, isBinary: boolean): boolean {
     const socket = this.#socket;
-    if (socket === undefined) return;
-    if (this.#isBacklogged && socket.getBufferedAmount() + reply.length > this.#traffic.outboxBytesMax) {
-      this.refuseSlow();
-      return;
-    }
+    if (socket === undefined) return true;
+    if (this.#isBacklogged && this.unreadBytes() + reply.length > this.#traffic.outboxBytesMax) return false;
     this.#traffic.connections.bytesOut += reply.length;
     const outcome = socket.send(exactly(reply), isBinary, false);
-    if (outcome === SENT) return;
+    if (outcome === SENT) return true;
+    this.#look(socket);
+    // Also where it has drained meanwhile: uWS tells when, and there may be more to come.
     this.#isBacklogged = true;
-    this.#count(socket.getBufferedAmount());
-    if (outcome === DROPPED) this.refuseSlow();
-    if (!this.#traffic.outboxes.hasRoom(0)) this.#traffic.cutSlowest();
+    this.recount();
+    this.#outbox?.noteUnread();
+    return outcome !== DROPPED;
   }
 
-  #count(heldBytes: number): void {
-    this.#traffic.outboxes.add(heldBytes - this.#heldBytes);
-    this.#heldBytes = heldBytes;
+  #look(socket: WebSocket<SocketData>): void {
+    this.#socketBytes = socket.getBufferedAmount();
+    this.#isBacklogged = this.#socketBytes > 0;
+  }
+
+  #sendAll(socket: WebSocket<SocketData>, outbox: PushOutbox): void {
+    outbox.takeAll();
+    while (outbox.waitingFrames > 0) {
+      // uWS has room: what it holds and what waits here is no more than an outbox may hold.
+      this.#isBacklogged = false;
+      this.#traffic.cork(socket, this);
+    }
+  }
+
+  /** Nothing is pushed any more, and the session is told so, once. */
+  #endPushes(): void {
+    if (this.#arePushesOver) return;
+    this.#arePushesOver = true;
+    this.#outbox?.close();
+    this.session?.closed();
   }
 
   #end(code: ClosingCode): void {

@@ -41,7 +41,7 @@ export function serveWebSockets(app: TemplatedApp, path: string, http: HttpTraff
     open: (socket) => socket.getUserData().connection.opened(socket),
     message: (socket, message, isBinary) => socket.getUserData().connection.receive(new Uint8Array(message), isBinary),
     drain: (socket) => socket.getUserData().connection.drained(),
-    dropped: (socket) => socket.getUserData().connection.refuseSlow(),
+    dropped: (socket) => socket.getUserData().connection.refuseSlowLater(),
     close: (socket, code, reason) => {
       if (isViolation(code, reason)) traffic.connections.invalidMessages += 1;
       socket.getUserData().connection.closed();

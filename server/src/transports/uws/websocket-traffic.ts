@@ -2,8 +2,10 @@
 import type { Connections } from "../connections.ts";
 import type { OutboxBudget } from "../outbox-budget.ts";
 import { Overdue } from "../overdue.ts";
+import type { PushWriter } from "../push-writer.ts";
 import type { Dispatch, TransportParts } from "../transport.ts";
-import type { WebSocketConnection } from "./websocket-connection.ts";
+import type { WebSocket } from "./uws.ts";
+import type { SocketData, WebSocketConnection } from "./websocket-connection.ts";
 
 /** How long a peer that is being cut off may take to read what is left for it. */
 const LINGER_MS_MAX = 5000;
@@ -13,17 +15,22 @@ export class WebSocketTraffic {
   readonly connections: Connections;
   readonly outboxBytesMax: number;
   readonly outboxes: OutboxBudget;
+  readonly pushWriter: PushWriter;
   readonly #clock: TransportParts["clock"];
   readonly #open = new Set<WebSocketConnection>();
   readonly #silent: Overdue<WebSocketConnection>;
   readonly #lingering: Overdue<WebSocketConnection>;
   #onEmpty: (() => void) | undefined;
+  /** Whose pushes are being written. One function serves all connections, where each would need its own closure. */
+  #corked: WebSocketConnection | undefined;
+  readonly #writeCorked = (): void => this.#corked?.writeCorked();
 
-  constructor(parts: TransportParts, outboxes: OutboxBudget) {
+  constructor(parts: TransportParts, outboxes: OutboxBudget, pushWriter: PushWriter) {
     this.dispatch = parts.dispatch;
     this.connections = parts.connections;
     this.outboxBytesMax = parts.options.outboxBytesMax;
     this.outboxes = outboxes;
+    this.pushWriter = pushWriter;
     this.#clock = parts.clock;
     this.#silent = new Overdue(parts.options.connectionTimeoutMs);
     this.#lingering = new Overdue(Math.min(LINGER_MS_MAX, parts.options.connectionTimeoutMs));
@@ -32,6 +39,7 @@ export class WebSocketTraffic {
   opened(connection: WebSocketConnection): void {
     this.#open.add(connection);
     this.#silent.add(connection, this.#clock.monotonicMs());
+    this.outboxes.register(connection);
     this.connections.register(connection);
   }
 
@@ -45,26 +53,21 @@ export class WebSocketTraffic {
     this.#lingering.add(connection, this.#clock.monotonicMs());
   }
 
+  /** Writes pushes of a connection so that small ones leave together. */
+  cork(socket: WebSocket<SocketData>, connection: WebSocketConnection): void {
+    this.#corked = connection;
+    socket.cork(this.#writeCorked);
+    this.#corked = undefined;
+  }
+
   closed(connection: WebSocketConnection): void {
     this.#open.delete(connection);
     this.#silent.remove(connection);
     this.#lingering.remove(connection);
+    this.outboxes.unregister(connection);
     this.connections.unregister(connection);
     this.connections.websocketActive -= 1;
     if (this.#open.size === 0) this.#onEmpty?.();
-  }
-
-  /** Cuts off those with the most unread until all outboxes together are within their budget. */
-  cutSlowest(): void {
-    while (!this.outboxes.hasRoom(0)) {
-      let slowest: WebSocketConnection | undefined;
-      for (const connection of this.#open) {
-        if (connection.heldBytes > (slowest?.heldBytes ?? 0)) slowest = connection;
-      }
-      if (slowest === undefined) return;
-      this.connections.slowClientsCutOff += 1;
-      slowest.cut();
-    }
   }
 
   sweep(): void {
