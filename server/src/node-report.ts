@@ -6,6 +6,7 @@ import { SlowLog } from "./commands/slow-log.ts";
 import { describeConfig } from "./config/print.ts";
 import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
+import type { Fanout } from "./fanout/fanout.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { StateMachine } from "./state/state-machine.ts";
@@ -18,6 +19,7 @@ export interface NodeReportParts {
   readonly state: StateMachine;
   readonly log: OperationLog;
   readonly connections: Connections;
+  readonly fanout: Fanout;
 }
 
 export class NodeReport implements Node {
@@ -35,7 +37,7 @@ export class NodeReport implements Node {
 
   info(): Record<string, Record<string, unknown>> {
     const { clock, state, log, connections, config } = this.#parts;
-    const { keys } = state;
+    const { keys, queues, rooms } = state;
     const process_ = process.memoryUsage();
     return {
       server: {
@@ -47,8 +49,8 @@ export class NodeReport implements Node {
         uptime_secs: Math.floor((clock.nowMs() - this.#startedAtMs) / 1000),
       },
       memory: {
-        used_bytes: keys.usedBytes,
-        held_bytes: keys.heldBytes,
+        used_bytes: keys.usedBytes + queues.usedBytes + rooms.usedBytes,
+        held_bytes: keys.heldBytes + queues.heldBytes + rooms.heldBytes,
         limit_bytes: config.kvStore.maxMemoryBytes,
         eviction_policy: config.kvStore.evictionPolicy,
         backlog_bytes: log.backlogBytes,
@@ -65,6 +67,7 @@ export class NodeReport implements Node {
       clients: {
         http: connections.httpActive,
         websocket: connections.websocketActive,
+        sse: connections.sseActive,
         refused: connections.connectionsRefused,
         slow_cut_off: connections.slowClientsCutOff,
         silent_cut_off: connections.silentClientsCutOff,
@@ -75,6 +78,7 @@ export class NodeReport implements Node {
         expired: state.expiredCount,
         evicted: state.evictedCount,
       },
+      messaging: { queues: queues.queues().length, rooms: rooms.count },
     };
   }
 
@@ -98,11 +102,15 @@ export class NodeReport implements Node {
   }
 
   memory(): MemoryUse {
-    const { state, log, connections } = this.#parts;
+    const { state, log, connections, fanout } = this.#parts;
     const keys = state.keys.usedBytes;
+    const queues = state.queues.usedBytes;
+    const rooms = state.rooms.usedBytes;
     const backlog = log.backlogBytes;
     const outboxes = connections.unreadBytes;
-    return { total: keys + backlog + outboxes, keys, backlog, outboxes };
+    const subscriptions = fanout.topics.heldBytes + fanout.watches.heldBytes;
+    const total = keys + queues + rooms + backlog + outboxes + subscriptions;
+    return { total, keys, queues, rooms, backlog, outboxes, subscriptions };
   }
 
   removals(): { expired: number; evicted: number } {

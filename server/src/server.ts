@@ -1,16 +1,21 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
+
+import { registerWork } from "./background-work.ts";
+import { attachFanout, buildFanout } from "./build-fanout.ts";
 import type { Codec } from "./codecs/codec.ts";
 import { JsonCodec } from "./codecs/json/json-codec.ts";
 import { MessagePackCodec } from "./codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "./commands/all.ts";
-import { Executor } from "./commands/execute.ts";
+import { ApplyFailure, Executor } from "./commands/execute.ts";
 import { Registry } from "./commands/registry.ts";
 import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
-import { Dispatcher, type Format } from "./dispatch/dispatcher.ts";
+import { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { Format } from "./dispatch/reply.ts";
+import { limitsOf } from "./limits.ts";
 import { CommandInstruments } from "./metrics/command-instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
-import type { MetricsSources } from "./metrics/metrics-sources.ts";
+import { metricsSources } from "./metrics-readings.ts";
 import { NodeReport } from "./node-report.ts";
 import { openApiDocument } from "./openapi/document.ts";
 import { OperationLog } from "./oplog/operation-log.ts";
@@ -18,8 +23,11 @@ import { type Clock, systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { StartError } from "./runtime/start-error.ts";
 import { Ticker } from "./runtime/ticker.ts";
+import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
 import { KeyStore } from "./state/key-store.ts";
 import { KeyView } from "./state/key-view.ts";
+import { QueueStore } from "./state/queue-store.ts";
+import { RoomStore } from "./state/room-store.ts";
 import { StateMachine } from "./state/state-machine.ts";
 import { Connections } from "./transports/connections.ts";
 import { ListenError, type Page, type PageRoute, type Transport } from "./transports/transport.ts";
@@ -31,18 +39,6 @@ export interface RunningServer {
   /** Takes no new work, finishes what is in flight within the grace time, and closes every connection with a reason. */
   stop(): Promise<void>;
 }
-
-/** How many keys expire between two looks at the clock. */
-const EXPIRE_SLICE_KEYS = 64;
-/** How many keys are evicted ahead between two looks at the clock, as one record. */
-const EVICT_SLICE_KEYS = 128;
-/** How soon it is looked again whether little memory is left. */
-const EVICT_IDLE_MS = 20;
-/** Chunks of 64 MB dropped between two looks at the clock. */
-const FREE_SLICE_CHUNKS = 1;
-const TRANSPORT_TICK_MS = 1000;
-/** How soon detached memory is looked for again after there was none. */
-const FREE_IDLE_MS = 100;
 
 /** Throws `StartError` for what the operator can mend: a port in use, an address that is not there. */
 export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
@@ -62,30 +58,43 @@ export async function startServer(config: Config, logger: Logger, clock: Clock =
   };
 }
 
-/** Everything but what starts: state, log, commands, metrics and the transport that leads to them. */
+/** Everything but what starts: state, log, commands, fan-out, metrics and the transport that leads to them. */
 function buildEngine(config: Config, clock: Clock, reportBug: (where: string, error: unknown) => string) {
-  const store = new KeyStore({
-    memoryBytesMax: config.kvStore.maxMemoryBytes,
-    evictionPolicy: config.kvStore.evictionPolicy,
-  });
-  const state = new StateMachine(store);
-  const log = new OperationLog(config.replication.backlogBytes);
   const connections = new Connections();
-  const node = new NodeReport({ config, clock, commands: allCommands, state, log, connections });
+  const state = buildState(config, connections);
+  const log = new OperationLog(config.replication.backlogBytes);
+  const turnEnd = buildTurnEnd(reportBug);
+  const wireCodecs = codecs(config);
+  const seed = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
+  const fanout = buildFanout({
+    config,
+    state,
+    codecs: wireCodecs,
+    turnEnd,
+    clock,
+    seed,
+    slowConsumersDropped: () => connections.slowClientsCutOff,
+  });
+  const node = new NodeReport({ config, clock, commands: allCommands, state, log, connections, fanout });
   const executor = new Executor({
     state,
     log,
-    keys: new KeyView(store),
-    limits: { valueBytesMax: config.kvStore.maxValueBytes, keysReplyMax: config.kvStore.maxKeysReply },
+    keys: new KeyView(state.keys),
+    limits: limitsOf(config),
     node,
     random: Math.random,
+    fanout,
+    reportBug,
   });
+  attachFanout(fanout, executor);
   const instruments = new CommandInstruments(allCommands);
   const dispatcher = new Dispatcher({
     registry: new Registry(allCommands),
     executor,
-    store,
-    codecs: codecs(config),
+    store: state.keys,
+    consumers: fanout.consumers,
+    waitsMax: config.queue.maxConsumers,
+    codecs: wireCodecs,
     clock,
     observer: instruments,
     slowLog: node.slowLog,
@@ -96,7 +105,7 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     instruments,
     clock,
     version,
-    sources: metricsSources({ config, store, log, node, connections, executor, dispatcher }),
+    sources: metricsSources({ config, clock, state, log, node, connections, executor, dispatcher, fanout }),
   });
   const transport: Transport = new UwsTransport({
     options: transportOptions(config),
@@ -104,39 +113,28 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     pages: pages(config, metrics),
     connections,
     clock,
+    turnEnd,
     reportBug: (error, where) => reportBug(where, error),
   });
-  return { store, executor, node, connections, metrics, transport };
+  return { state, executor, fanout, dispatcher, metrics, transport };
 }
 
-interface MeasuredParts {
-  readonly config: Config;
-  readonly store: KeyStore;
-  readonly log: OperationLog;
-  readonly node: NodeReport;
-  readonly connections: Connections;
-  readonly executor: Executor;
-  readonly dispatcher: Dispatcher;
+function buildTurnEnd(reportBug: (where: string, error: unknown) => string): TurnEnd {
+  return new TurnEnd(afterSockets, (error) => {
+    if (error instanceof ApplyFailure) throw error;
+    reportBug("the end of a turn", error);
+  });
 }
 
-function metricsSources({
-  config,
-  store,
-  log,
-  node,
-  connections,
-  executor,
-  dispatcher,
-}: MeasuredParts): MetricsSources {
-  const { counters } = executor;
-  return {
-    memory: () => node.memory(),
-    memoryLimitBytes: () => config.kvStore.maxMemoryBytes,
-    connections: () => connections,
-    refusedRequests: () => dispatcher.refusedRequests,
-    keys: () => ({ count: store.size, ...node.removals(), hits: counters.hits, misses: counters.misses }),
-    log: () => ({ backlogBytes: log.backlogBytes, nextOffset: log.nextOffset }),
-  };
+function buildState(config: Config, connections: Connections): StateMachine {
+  const queues = new QueueStore({ hashSeed: Math.floor(Math.random() * 2 ** 32) });
+  const rooms = new RoomStore();
+  const keys = new KeyStore({
+    memoryBytesMax: config.kvStore.maxMemoryBytes,
+    evictionPolicy: config.kvStore.evictionPolicy,
+    bytesElsewhere: () => queues.heldBytes + rooms.heldBytes + connections.unreadBytes,
+  });
+  return new StateMachine(keys, queues, rooms);
 }
 
 function codecs({ protocol, kvStore }: Config): Record<Format, Codec> {
@@ -207,46 +205,4 @@ function pages(config: Config, metrics: Metrics): PageRoute[] {
 
 function jsonPage(body: unknown, status = 200): Page {
   return { status, contentType: "application/json", body: JSON.stringify(body) };
-}
-
-interface WorkParts {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly executor: Executor;
-  readonly store: KeyStore;
-  readonly transport: Transport;
-}
-
-function registerWork(ticker: Ticker, { config, clock, executor, store, transport }: WorkParts): void {
-  ticker.register("expire keys", (budgetMs) => {
-    const endMs = clock.monotonicMs() + budgetMs;
-    do {
-      if (executor.expireDue(clock.nowMs(), EXPIRE_SLICE_KEYS) < EXPIRE_SLICE_KEYS) return config.kvStore.ttlTickMs;
-    } while (clock.monotonicMs() < endMs);
-    return 0;
-  });
-  if (config.kvStore.evictionPolicy !== "none") {
-    ticker.register("evict keys ahead", (budgetMs) => {
-      const endMs = clock.monotonicMs() + budgetMs;
-      do {
-        executor.at(clock.nowMs());
-        executor.begin();
-        const count = executor.planner.evictAhead(EVICT_SLICE_KEYS);
-        executor.commit();
-        if (count < EVICT_SLICE_KEYS) return EVICT_IDLE_MS;
-      } while (clock.monotonicMs() < endMs);
-      return 0;
-    });
-  }
-  ticker.register("free flushed keys", (budgetMs) => {
-    const endMs = clock.monotonicMs() + budgetMs;
-    do {
-      if (!store.freeDetached(FREE_SLICE_CHUNKS)) return FREE_IDLE_MS;
-    } while (clock.monotonicMs() < endMs);
-    return 0;
-  });
-  ticker.register("connection deadlines", () => {
-    transport.tick();
-    return TRANSPORT_TICK_MS;
-  });
 }

@@ -12,6 +12,21 @@ import { kvDbsize, kvKeys, kvScan } from "./kv/scan.ts";
 import { kvGetset, kvMset, kvMsetnx, kvSet } from "./kv/set.ts";
 import { kvStats } from "./kv/stats.ts";
 import { kvAppend, kvSetrange } from "./kv/text.ts";
+import { kvUnwatch, kvWatch } from "./kv/watch.ts";
+import { pubsubPublish } from "./pubsub/publish.ts";
+import { pubsubSubscribe, pubsubUnsubscribe } from "./pubsub/subscribe.ts";
+import { pubsubInfo, pubsubStats, pubsubTopics } from "./pubsub/topics.ts";
+import { queueAck, queueExtend, queueNack } from "./queue/acknowledge.ts";
+import { queueConsume, queuePeek } from "./queue/consume.ts";
+import { queueDeadList, queueDeadPurge, queueDeadRetry } from "./queue/dead-letters.ts";
+import { queuePublish, queuePublishBatch } from "./queue/publish.ts";
+import { queueCreate, queueDelete, queueList, queuePurge, queueStats } from "./queue/queue.ts";
+import { queueSubscribe, queueUnsubscribe } from "./queue/subscribe.ts";
+import { streamConsume, streamHistory } from "./stream/consume.ts";
+import { streamCreate, streamDelete, streamGetOrCreate } from "./stream/create.ts";
+import { streamList, streamStats } from "./stream/list.ts";
+import { streamPublish, streamPublishBatch } from "./stream/publish.ts";
+import { streamSubscribe, streamUnsubscribe } from "./stream/subscribe.ts";
 
 export const allCommands: readonly Command[] = [
   kvSet,
@@ -39,12 +54,48 @@ export const allCommands: readonly Command[] = [
   kvFlushdb,
   kvFlushall,
   kvStats,
+  kvWatch,
+  kvUnwatch,
   keyType,
   keyExists,
   keyRename,
   keyRenamenx,
   keyCopy,
   keyRandomkey,
+  queueCreate,
+  queuePublish,
+  queuePublishBatch,
+  queueConsume,
+  queueAck,
+  queueNack,
+  queueExtend,
+  queuePeek,
+  queueStats,
+  queueList,
+  queuePurge,
+  queueDelete,
+  queueDeadList,
+  queueDeadRetry,
+  queueDeadPurge,
+  queueSubscribe,
+  queueUnsubscribe,
+  streamCreate,
+  streamGetOrCreate,
+  streamPublish,
+  streamPublishBatch,
+  streamConsume,
+  streamHistory,
+  streamSubscribe,
+  streamUnsubscribe,
+  streamList,
+  streamDelete,
+  streamStats,
+  pubsubPublish,
+  pubsubSubscribe,
+  pubsubUnsubscribe,
+  pubsubTopics,
+  pubsubInfo,
+  pubsubStats,
   adminInfo,
   adminConfig,
   adminClients,

@@ -3,21 +3,32 @@
  * the registry, and served by every protocol.
  *
  * A read answers from what it sees. A write plans: it validates, stages operations and answers with what will be true
- * once they are applied. Neither knows a socket or a codec; both return plain values, or a CommandError.
+ * once they are applied. A node command does neither: it publishes to those connected to this node, or subscribes the
+ * caller, and nothing of it is in the log. None knows a socket or a codec; all return plain values, or a CommandError.
  */
 import type { Caller } from "../dispatch/caller.ts";
+import type { Fanout } from "../fanout/fanout.ts";
 import type { KeyView } from "../state/key-view.ts";
+import type { QueueStore } from "../state/queue-store.ts";
+import type { RoomStore } from "../state/room-store.ts";
 import type { ArgumentShape } from "./argument-shape.ts";
 import { compileShape } from "./argument-shape.ts";
 import type { CommandError } from "./errors.ts";
 import type { KeyCounters } from "./kv/key-counters.ts";
 import type { Node } from "./node.ts";
 import type { Planner } from "./planner.ts";
+import type { QueueLimits } from "./queue/queue-limits.ts";
 import type { AnySchema, Schema } from "./schema.ts";
+import type { RoomLimits } from "./stream/room-limits.ts";
+import type { Wait } from "./wait.ts";
 
 /** What a read command may look at. One per executor, reused. */
 export interface ReadContext {
   readonly keys: KeyView;
+  readonly queues: QueueStore;
+  readonly rooms: RoomStore;
+  /** Who is subscribed here, and to what. */
+  readonly fanout: Fanout;
   readonly counters: KeyCounters;
   readonly limits: Limits;
   /** The process as an operator sees it: configuration, clients, slow log. */
@@ -38,6 +49,8 @@ export interface WriteContext {
 export interface Limits {
   readonly valueBytesMax: number;
   readonly keysReplyMax: number;
+  readonly queue: QueueLimits;
+  readonly room: RoomLimits;
 }
 
 export type Access = "read" | "write" | "admin";
@@ -48,7 +61,7 @@ interface Declaration<Name extends string, Arguments, Reply> {
   readonly summary: string;
   readonly arguments: Schema<Arguments>;
   readonly reply: Schema<Reply>;
-  /** May stand in an atomic batch. False for flush, admin and blocking commands. Default true. */
+  /** May stand in an atomic batch. False for flush, admin, blocking and node commands. Default true. */
   readonly atomic?: boolean;
 }
 
@@ -59,7 +72,15 @@ export interface ReadDeclaration<Name extends string, Arguments, Reply> extends 
 
 export interface WriteDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
   readonly access: "write" | "admin";
-  readonly plan: (args: Arguments, planner: Planner, context: WriteContext) => Reply | CommandError;
+  /** Answers with a `Wait` only where `isBlocking` says that it may. */
+  readonly plan: (args: Arguments, planner: Planner, context: WriteContext) => Reply | CommandError | Wait;
+  /** Whether these arguments may make it wait: then it cannot be in a batch, and needs a request id on a WebSocket. */
+  readonly isBlocking?: (args: Arguments) => boolean;
+}
+
+export interface NodeDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
+  readonly access: Access;
+  readonly act: (args: Arguments, context: ReadContext) => Reply | CommandError;
 }
 
 /** A declared command with its types erased, as the registry and the executor hold it. */
@@ -75,9 +96,11 @@ export interface Command {
   readonly argumentSchema: AnySchema;
   readonly replySchema: AnySchema;
   readonly shape: ArgumentShape;
-  /** Exactly one of the two is there. */
+  /** Exactly one of `read`, `plan` and `act` is there. */
   readonly read: ((args: Record<string, unknown>, context: ReadContext) => unknown) | undefined;
   readonly plan: ((args: Record<string, unknown>, planner: Planner, context: WriteContext) => unknown) | undefined;
+  readonly act: ((args: Record<string, unknown>, context: ReadContext) => unknown) | undefined;
+  readonly isBlocking: ((args: Record<string, unknown>) => boolean) | undefined;
   /** The argument that a pipelined burst looks up ahead, if the command has a single key. */
   readonly hasKey: boolean;
 }
@@ -86,20 +109,27 @@ export function readCommand<const Name extends string, Arguments, Reply>(
   declaration: ReadDeclaration<Name, Arguments, Reply>,
 ): Command {
   // The codec made `args` by this very schema, so the erased function is only called with what it declares.
-  return erase(declaration, declaration.read as Command["read"], undefined);
+  return erase(declaration, { read: declaration.read as Command["read"] });
 }
 
 export function writeCommand<const Name extends string, Arguments, Reply>(
   declaration: WriteDeclaration<Name, Arguments, Reply>,
 ): Command {
   // As above.
-  return erase(declaration, undefined, declaration.plan as Command["plan"]);
+  const plan = declaration.plan as Command["plan"];
+  return erase(declaration, { plan, isBlocking: declaration.isBlocking as Command["isBlocking"] });
+}
+
+export function nodeCommand<const Name extends string, Arguments, Reply>(
+  declaration: NodeDeclaration<Name, Arguments, Reply>,
+): Command {
+  // As above.
+  return erase({ ...declaration, atomic: false }, { act: declaration.act as Command["act"] });
 }
 
 function erase(
   declaration: Declaration<string, unknown, unknown> & { readonly access: Access },
-  read: Command["read"],
-  plan: Command["plan"],
+  functions: Partial<Pick<Command, "read" | "plan" | "act" | "isBlocking">>,
 ): Command {
   const dot = declaration.name.indexOf(".");
   const argumentSchema = ignoringClientId(declaration.arguments);
@@ -114,8 +144,10 @@ function erase(
     argumentSchema,
     replySchema: declaration.reply,
     shape,
-    read,
-    plan,
+    read: functions.read,
+    plan: functions.plan,
+    act: functions.act,
+    isBlocking: functions.isBlocking,
     hasKey: shape.fields.some((field) => field.name === "key" && field.kind === "key"),
   };
 }

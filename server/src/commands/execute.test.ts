@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dump, Engine, type Plain } from "../../test/engine.ts";
-import { KeyStore, NONE } from "../state/key-store.ts";
+import { dump, Engine, emptyState, type Plain } from "../../test/engine.ts";
+import { NONE } from "../state/key-store.ts";
 import { OP_DEADLINE, OP_EVICT, OP_EXPIRE, OP_FLUSH, OP_PUT, OP_REMOVE, OP_SPLICE } from "../state/operation.ts";
-import { StateMachine } from "../state/state-machine.ts";
+import type { StateMachine } from "../state/state-machine.ts";
 import { CommandError } from "./errors.ts";
 import { ApplyFailure } from "./execute.ts";
 
@@ -14,7 +14,7 @@ const lastRecord = (engine: Engine) => {
 
 /** A second machine, fed from the log from its beginning. */
 function replay(engine: Engine): StateMachine {
-  const replica = new StateMachine(new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" }));
+  const replica = emptyState();
   if (engine.log.nextOffset === 1) return replica;
   const complete = engine.log.read(1, ({ operations, firstOffset }) => {
     replica.apply(operations, operations.length, firstOffset);
@@ -448,7 +448,7 @@ describe("an atomic batch", () => {
   it("equals a Map on random commands, and does nothing at all where one of them fails", () => {
     const pair = () => ({
       engine: new Engine(),
-      follower: new StateMachine(new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" })),
+      follower: emptyState(),
     });
     // One pair for all runs, since a store reserves memory by the chunk; a new one after a failure, so that what shrinks
     // is the failure itself and not what it left behind.

@@ -3,6 +3,7 @@
  * the process passes through `commit`.
  */
 import type { Caller } from "../dispatch/caller.ts";
+import type { Fanout } from "../fanout/fanout.ts";
 import type { OperationLog } from "../oplog/operation-log.ts";
 import { NONE } from "../state/key-store.ts";
 import type { KeyView } from "../state/key-view.ts";
@@ -13,6 +14,7 @@ import { CommandError } from "./errors.ts";
 import { KeyCounters } from "./kv/key-counters.ts";
 import type { Node } from "./node.ts";
 import { Planner } from "./planner.ts";
+import { Wait } from "./wait.ts";
 
 /** Apply threw: state may be half changed, so nothing may run after it. The process must end. */
 export class ApplyFailure extends Error {}
@@ -25,6 +27,9 @@ export interface ExecutorOptions {
   readonly node: Node;
   /** Draws from [0, 1): eviction samples and random keys. What it decides goes into operations. */
   readonly random: () => number;
+  readonly fanout: Fanout;
+  /** Logs a bug in the fan-out: the write has happened, whatever became of its pushes. */
+  readonly reportBug: (where: string, error: unknown) => void;
 }
 
 export class Executor {
@@ -34,6 +39,8 @@ export class Executor {
   readonly planner: Planner;
   readonly #state: StateMachine;
   readonly #log: OperationLog;
+  readonly #fanout: Fanout;
+  readonly #reportBug: ExecutorOptions["reportBug"];
   readonly #readContext: MutableReadContext;
   readonly #writeContext: WriteContext;
   readonly #dueKey = new ByteRange(new Uint8Array(0), 0, 0);
@@ -41,9 +48,14 @@ export class Executor {
   constructor(options: ExecutorOptions) {
     this.#state = options.state;
     this.#log = options.log;
-    this.planner = new Planner(options.state.keys, options.keys, options.random);
+    this.#fanout = options.fanout;
+    this.#reportBug = options.reportBug;
+    this.planner = new Planner(options.state, options.keys, options.random);
     this.#readContext = {
       keys: options.keys,
+      queues: options.state.queues,
+      rooms: options.state.rooms,
+      fanout: options.fanout,
       counters: this.counters,
       limits: options.limits,
       node: options.node,
@@ -52,6 +64,10 @@ export class Executor {
       random: options.random,
     };
     this.#writeContext = { counters: this.#stagedCounters, limits: options.limits };
+  }
+
+  get nowMs(): number {
+    return this.#readContext.nowMs;
   }
 
   /** Sets the instant for what comes next; once per message, so that all of it sees one time. */
@@ -67,19 +83,23 @@ export class Executor {
   run(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
     const result = this.attempt(command, args, caller);
     if (command.plan === undefined) return result;
-    if (result instanceof CommandError) this.discard();
+    if (result instanceof CommandError || result instanceof Wait) this.discard();
     else this.commit();
     return result;
   }
 
   /**
-   * Runs a read, or plans a write: then `commit` or `discard` has to follow, once the reply is known to fit. The result may
+   * Runs a read or a node command, or plans a write: then `commit` or `discard` has to follow, once the reply is known to fit. The result may
    * point into the store. Throws whatever a bug in a command throws; then nothing is left to be discarded.
    */
   attempt(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
     if (command.read !== undefined) {
       this.#readContext.caller = caller;
       return command.read(args, this.#readContext);
+    }
+    if (command.act !== undefined) {
+      this.#readContext.caller = caller;
+      return command.act(args, this.#readContext);
     }
     this.begin();
     try {
@@ -100,7 +120,7 @@ export class Executor {
   /** Plans one command into the record, or reads through it. On a CommandError the caller drops the record. */
   stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
     if (command.plan === undefined) {
-      if (command.read === undefined) throw new Error(`command ${command.name} has neither plan nor read`);
+      if (command.read === undefined) throw new Error(`command ${command.name} can neither plan nor read`);
       this.#readContext.caller = caller;
       this.planner.showStaged();
       return command.read(args, this.#readContext);
@@ -123,6 +143,19 @@ export class Executor {
     }
     this.counters.sets += this.#stagedCounters.sets;
     this.counters.dels += this.#stagedCounters.dels;
+    if (this.#state.hasMessagingChanges || this.#fanout.watches.isWatched) this.#tellFanout(firstOffset);
+  }
+
+  /** What waited for this record, or is subscribed to what it changed, gets to know. May commit records of its own. */
+  #tellFanout(firstOffset: number): void {
+    const { writer } = this.planner;
+    this.#state.hasMessagingChanges = false;
+    try {
+      this.#fanout.committed(writer.bytes, writer.length, firstOffset);
+    } catch (error) {
+      if (error instanceof ApplyFailure) throw error;
+      this.#reportBug("fan-out", error);
+    }
   }
 
   /**
@@ -158,4 +191,8 @@ const NOBODY: Caller = {
   connectedAtMs: 0,
   commandCount: 0,
   unreadBytes: () => 0,
+  session: undefined,
+  pushFormat: "json",
+  answerLate: () => {},
+  outbox: undefined,
 };

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { dump, Engine, type EngineOptions, type Plain, seededRandom } from "../../test/engine.ts";
-import { KeyStore, NONE } from "../state/key-store.ts";
+import { dump, Engine, type EngineOptions, emptyState, type Plain, seededRandom } from "../../test/engine.ts";
+import { NONE } from "../state/key-store.ts";
 import { OP_EVICT, OP_SPLICE } from "../state/operation.ts";
-import { StateMachine } from "../state/state-machine.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import { CommandError } from "./errors.ts";
 
@@ -240,7 +239,7 @@ describe("random commands with flushes under a small limit", () => {
       expect(store.residentBytes).toBeLessThanOrEqual(limit * 2);
     }
     store.checkInvariants();
-    const copy = new StateMachine(new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" }));
+    const copy = emptyState();
     engine.log.read(1, ({ operations, firstOffset }) => {
       copy.apply(operations, operations.length, firstOffset);
       return true;

@@ -11,11 +11,15 @@
 import { type KeyStore, NODE_SLACK_BYTES, NONE } from "../state/key-store.ts";
 import type { KeyEntry, KeyView } from "../state/key-view.ts";
 import { OP_DEADLINE, OP_FLUSH, OP_PUT, OP_SPLICE, Operation, OperationWriter } from "../state/operation.ts";
+import type { StateMachine } from "../state/state-machine.ts";
 import type { Value, ValueTag } from "../state/value.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import { type CommandError, fail } from "./errors.ts";
+import { QueuePlanner } from "./queue/queue-planner.ts";
+import { RoomPlanner } from "./stream/room-planner.ts";
 
 const NOTHING = new Uint8Array(0);
+const NOWHERE = -1;
 /** What one record may be: it is built, appended and applied in one step of the loop. A single operation always may. */
 const RECORD_BYTES_MAX = 64 * 2 ** 20;
 const RECORD_OPERATIONS_MAX = 100_000;
@@ -24,6 +28,8 @@ const RECORD_EVICTIONS_MAX = 2000;
 /** Parts of the usable memory: with less free than the first, `evictAhead` evicts until the second is. */
 const ROOM_PART_LOW = 128;
 const ROOM_PART_ENOUGH = 64;
+/** Memory is measured, at about a microsecond, when queues and rooms have reserved so much. */
+const MEASURE_BYTES = 64 * 1024;
 /** Part of the usable memory that deadlines may use beyond it, from the headroom: a full store can still expire keys. */
 const DEADLINE_PART = 32;
 
@@ -33,6 +39,8 @@ export class Planner {
   readonly writer = new OperationWriter();
   /** Why this record cannot be; the executor looks after each command. */
   failure: CommandError | undefined;
+  readonly queues: QueuePlanner;
+  readonly rooms: RoomPlanner;
   readonly #store: KeyStore;
   readonly #random: () => number;
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
@@ -51,15 +59,21 @@ export class Planner {
   #takenBytes = 0;
   #evictedBytes = 0;
   #flushed = false;
+  /** Where the first operation on a queue or a room is in the record, if it came before the view began to show staged ones. */
+  #messagingFrom = NOWHERE;
+  /** What queues and rooms have reserved since memory was measured. */
+  #unmeasuredBytes = 0;
   /** Values put together for the overlay, with room to grow in. */
   readonly #built = new Set<Uint8Array>();
   /** Bytes that `evictAhead` is to make free. */
   #roomWanted = 0;
 
-  constructor(store: KeyStore, keys: KeyView, random: () => number) {
-    this.#store = store;
+  constructor(state: StateMachine, keys: KeyView, random: () => number) {
+    this.#store = state.keys;
     this.keys = keys;
     this.#random = random;
+    this.queues = new QueuePlanner(state.queues, this);
+    this.rooms = new RoomPlanner(state.rooms, this);
   }
 
   get nowMs(): number {
@@ -76,10 +90,18 @@ export class Planner {
     this.#takenBytes = 0;
     this.#evictedBytes = 0;
     this.#flushed = false;
+    this.#messagingFrom = NOWHERE;
     this.#touchedRef = NONE;
     if (this.#built.size > 0) this.#built.clear();
     if (this.#victims.size > 0) this.#victims.clear();
     this.keys.endStaging();
+    this.queues.begin();
+    this.rooms.begin();
+  }
+
+  /** The offset that the next staged operation will have. */
+  get nextOffset(): number {
+    return this.#nextOffset + this.writer.count;
   }
 
   /** Looks a key up for writing. An overdue one is absent, and its `expire` goes into the record before anything else of it. */
@@ -188,7 +210,7 @@ export class Planner {
     return this.#store.slotBytesNeeded(key.end - key.start, value.end - value.start, deadlineMs !== 0);
   }
 
-  /** Fails where one more operation, with so many bytes of key and value, would make the record too large. */
+  /** Fails the record where one more operation, with so many bytes of key and value, would make the record too large. */
   #isTooMuch(bytes: number): boolean {
     const { writer } = this;
     if (this.failure !== undefined) return true;
@@ -234,6 +256,33 @@ export class Planner {
     this.#protectedRef = current === undefined ? NONE : current.ref;
     store.measureMemory();
     return this.#makeRoom(neededBytes, spareBytes);
+  }
+
+  /**
+   * Whether the record can take one more operation on a queue or a room, with so many bytes; else it has failed. Call it
+   * before each.
+   */
+  admit(bytes: number): boolean {
+    if (this.#isTooMuch(bytes)) return false;
+    if (this.#messagingFrom === NOWHERE) this.#messagingFrom = this.writer.length;
+    return true;
+  }
+
+  /**
+   * Makes sure that a queue or a room can take so many bytes more: evicts keys for them, in this record, or fails. Call it
+   * before the operation is written: its offset comes after the evictions.
+   */
+  reserveBytes(neededBytes: number): boolean {
+    if (this.failure !== undefined) return false;
+    this.#stagedBytes += neededBytes;
+    this.#unmeasuredBytes += neededBytes;
+    if (this.#excessBytes <= 0 && this.#unmeasuredBytes < MEASURE_BYTES) return true;
+    this.#unmeasuredBytes = 0;
+    this.#store.measureMemory();
+    if (this.#excessBytes <= 0) return true;
+    this.#protectedRef = NONE;
+    this.showStaged();
+    return this.#makeRoom(neededBytes, 0);
   }
 
   #makeRoom(neededBytes: number, spareBytes: number): boolean {
@@ -321,8 +370,10 @@ export class Planner {
     const { writer, keys } = this;
     if (writer.count === 0 || keys.staging) return;
     keys.beginStaging();
+    const end = this.#messagingFrom === NOWHERE ? writer.length : this.#messagingFrom;
     let offset = this.#nextOffset;
-    for (let at = 0; at < writer.length; offset++) at = this.#stageFrom(at, offset);
+    // A look-up of a key comes before each change of one, so from the first operation on a queue or a room on there is none.
+    for (let at = 0; at < end; offset++) at = this.#stageFrom(at, offset);
   }
 
   /** The staged value points into the writer, whose bytes outlive the request that the value came in. */

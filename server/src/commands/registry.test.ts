@@ -43,10 +43,13 @@ describe("Registry", () => {
 
 describe("every command", () => {
   it.each(allCommands.map((command) => [command.name, command] as const))("%s is declared whole", (name, command) => {
-    expect(name).toMatch(/^[a-z]+(\.[a-z]+)+$/);
+    expect(name).toMatch(/^[a-z]+(\.[a-z]+(_[a-z]+)*)+$/);
     expect(name).toBe(`${command.component}.${command.operation}`);
     expect(command.summary).toMatch(/^[A-Z].*\.$/);
-    expect((command.read === undefined) !== (command.plan === undefined)).toBe(true);
+    const functions = [command.read, command.plan, command.act].filter((each) => each !== undefined);
+    expect(functions).toHaveLength(1);
+    if (command.act !== undefined) expect(command.atomic).toBe(false);
+    if (command.isBlocking !== undefined) expect(command.atomic).toBe(false);
     if (command.access === "read") expect(command.plan).toBeUndefined();
     if (command.component === "admin") expect([command.access, command.atomic]).toEqual(["admin", false]);
   });

@@ -1,15 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { caller as someCaller } from "../../test/engine.ts";
 import type { Caller } from "../dispatch/caller.ts";
 import { SlowLog } from "./slow-log.ts";
 
-const caller: Caller = {
-  id: 7,
-  protocol: "http",
-  address: "127.0.0.1",
-  connectedAtMs: 0,
-  commandCount: 0,
-  unreadBytes: () => 0,
-};
+const caller: Caller = { ...someCaller, id: 7, protocol: "http" };
 
 describe("SlowLog", () => {
   it("keeps the last entries, newest first", () => {

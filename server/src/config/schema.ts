@@ -5,6 +5,7 @@
  * A key is snake_case in the file and camelCase in `Config`, always by the same rule: `kv_store.max_memory_bytes` in the
  * file, `SYNAP_KV_STORE_MAX_MEMORY_BYTES` in the environment, `config.kvStore.maxMemoryBytes` in the code.
  */
+import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
 import { bytes, choice, flag, list, type Setting, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
@@ -127,6 +128,7 @@ export const SETTINGS = {
       description: "`kv.keys` is refused when more keys match; `kv.scan` has no such limit.",
     }),
   },
+  ...MESSAGING_SETTINGS,
   replication: {
     backlog_bytes: bytes({
       default: 32 * MB,
@@ -180,6 +182,12 @@ export const SETTINGS = {
     enabled: flag({
       default: true,
       description: "Whether `GET /metrics` is served.",
+    }),
+    max_queue_series: whole("queues", {
+      default: 100,
+      min: 0,
+      max: 100_000,
+      description: "Queues with series of their own, the oldest ones; the others are summed under `_other`.",
     }),
   },
 } as const satisfies SettingTable;

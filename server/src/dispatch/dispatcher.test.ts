@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { bodyOf, Fixture } from "../../test/dispatcher-fixture.ts";
+import { answered, bodyOf, Fixture } from "../../test/dispatcher-fixture.ts";
 import { caller, dump } from "../../test/engine.ts";
 import { allCommands } from "../commands/all.ts";
 import { ApplyFailure } from "../commands/execute.ts";
@@ -210,13 +210,13 @@ describe("a single command", () => {
   it("answers in the format asked for, with the request id encoded anew", () => {
     const { dispatcher } = new Fixture();
     const message = Buffer.from('{"command":"kv.dbsize","request_id":"\\u017e"}');
-    const packed = dispatcher.handle(message, "json", "msgpack", caller);
+    const packed = answered(dispatcher.handle(message, "json", "msgpack", caller));
     expect(packed.contentType).toBe("application/msgpack");
     expect(Buffer.from(packed.bytes.subarray(0, packed.length)).includes(Buffer.from("\xa2ž", "latin1"))).toBe(false);
     expect(Buffer.from(packed.bytes.subarray(0, packed.length)).includes(Buffer.from([0xa2, 0xc5, 0xbe]))).toBe(true);
     // {"command": "kv.dbsize", "request_id": 7}
     const request = Buffer.from("82a7636f6d6d616e64a96b762e646273697a65aa726571756573745f696407", "hex");
-    expect(bodyOf(dispatcher.handle(request, "msgpack", "json", caller))).toEqual({
+    expect(bodyOf(answered(dispatcher.handle(request, "msgpack", "json", caller)))).toEqual({
       success: true,
       request_id: 7,
       payload: { size: 0 },

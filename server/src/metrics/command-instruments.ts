@@ -1,6 +1,6 @@
 /** How often each command ran, how long it took and how often it failed. The dispatcher calls this for every command. */
 import type { Command } from "../commands/command.ts";
-import type { CommandObserver } from "../dispatch/dispatcher.ts";
+import type { CommandObserver } from "../dispatch/command-runner.ts";
 import { DurationHistogram } from "./duration-histogram.ts";
 
 /** 10 us to 10 s in steps of 1, 2.5 and 5: a command in memory takes microseconds, a blocking one seconds. */

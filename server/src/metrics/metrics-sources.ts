@@ -1,4 +1,5 @@
 /** What the metrics page reads from the rest of the server. Plain functions that answer at once. */
+import type { MessagingReadings } from "./messaging-metrics.ts";
 
 export interface MetricsSources {
   /** Bytes part by part as the server accounts for them (`Node.memory` fits); `total` is the sum of the others. */
@@ -11,12 +12,15 @@ export interface MetricsSources {
   readonly refusedRequests: () => { readonly envelope: number; readonly unknownCommand: number };
   readonly keys: () => KeyReadings;
   readonly log: () => LogReadings;
+  readonly messaging: () => MessagingReadings;
 }
 
 /** `...Active` are as of now, the rest count since the start. */
 export interface ConnectionReadings {
   readonly httpActive: number;
   readonly websocketActive: number;
+  /** Event streams, counted in `httpActive` too. */
+  readonly sseActive: number;
   readonly httpRequests: number;
   readonly websocketMessages: number;
   readonly bytesIn: number;

@@ -5,6 +5,7 @@ import { type PageFamily, readPrometheusPage } from "../../test/prometheus-page.
 import { allCommands } from "../commands/all.ts";
 import { systemClock } from "../runtime/clock.ts";
 import { CommandInstruments } from "./command-instruments.ts";
+import { capped, OTHER_QUEUES } from "./messaging-metrics.ts";
 import { Metrics } from "./metrics.ts";
 import type { MetricsSources } from "./metrics-sources.ts";
 
@@ -15,6 +16,7 @@ const sources: MetricsSources = {
   connections: () => ({
     httpActive: 3,
     websocketActive: 4,
+    sseActive: 2,
     httpRequests: 50,
     websocketMessages: 60,
     bytesIn: 700,
@@ -27,6 +29,20 @@ const sources: MetricsSources = {
   }),
   keys: () => ({ count: 10, expired: 11, evicted: 12, hits: 13, misses: 14 }),
   log: () => ({ backlogBytes: 4096, nextOffset: 21 }),
+  messaging: () => ({
+    queues: [
+      { name: "tasks", depth: 31, pending: 32, dead: 33, consumers: 34, oldestAgeSecs: 35.5 },
+      { name: OTHER_QUEUES, depth: 41, pending: 42, dead: 43, consumers: 44, oldestAgeSecs: 45 },
+    ],
+    rooms: { count: 51, bytes: 52 },
+    subscribers: { queue: 61, room: 62, topic: 63, watch: 64 },
+    waiting: 71,
+    pushes: 72,
+    pushBytes: 73,
+    topicMessagesPublished: 74,
+    topicMessagesDelivered: 75,
+    roomGaps: 76,
+  }),
 };
 
 const started: Metrics[] = [];
@@ -78,9 +94,7 @@ describe("the metrics page", () => {
 
   it("claims no value for what the server does not have yet", async () => {
     const page = await start().read();
-    for (const name of ["synap_queue_depth", "synap_queue_consumers", "synap_replication_lag_ms"]) {
-      expect(page.get(name)?.samples).toEqual([]);
-    }
+    expect(page.get("synap_replication_lag_ms")?.samples).toEqual([]);
   });
 
   it("follows the naming rules of Prometheus", async () => {
@@ -144,7 +158,7 @@ describe("the metrics page", () => {
       synap_memory_bytes: { "": 900 },
       synap_memory_component_bytes: { keys: 600, log: 300 },
       synap_memory_limit_bytes: { "": 2 ** 31 },
-      synap_connections_active: { http: 3, websocket: 4 },
+      synap_connections_active: { http: 1, sse: 2, websocket: 4 },
       synap_requests_total: { http: 50, websocket: 60 },
       synap_requests_refused_total: { envelope: 3, unknown_command: 2 },
       synap_received_bytes_total: { "": 700 },
@@ -161,12 +175,48 @@ describe("the metrics page", () => {
       synap_key_misses_total: { "": 14 },
       synap_replication_log_size: { "": 4096 },
       synap_log_operations_total: { "": 20 },
+      synap_queue_depth: { tasks: 31, _other: 41 },
+      synap_queue_pending_messages: { tasks: 32, _other: 42 },
+      synap_queue_dead_messages: { tasks: 33, _other: 43 },
+      synap_queue_consumers: { tasks: 34, _other: 44 },
+      synap_queue_oldest_message_age_seconds: { tasks: 35.5, _other: 45 },
+      synap_rooms: { "": 51 },
+      synap_room_bytes: { "": 52 },
+      synap_subscriptions: { queue: 61, room: 62, topic: 63, watch: 64 },
+      synap_waiting_consumers: { "": 71 },
+      synap_fanout_pushes_total: { "": 72 },
+      synap_fanout_bytes_total: { "": 73 },
+      synap_pubsub_messages_published_total: { "": 74 },
+      synap_pubsub_messages_delivered_total: { "": 75 },
+      synap_room_gaps_total: { "": 76 },
     });
     expect(all.synap_memory_component_bytes).not.toHaveProperty("total");
     expect(page.get("synap_build_info")?.samples[0].labels).toEqual({
       version: '1.2.3"\\',
       node: process.versions.node,
     });
+  });
+});
+
+describe("queues on the page", () => {
+  const queue = (name: string, depth: number) => ({
+    name,
+    depth,
+    pending: 1,
+    dead: 2,
+    consumers: 3,
+    oldestAgeSecs: depth,
+  });
+
+  it("have series of their own up to the cap", () => {
+    const queues = [queue("a", 1), queue("b", 2)];
+    expect(capped(queues, 2)).toEqual(queues);
+  });
+
+  it("are summed up from one past it, but for the age, which is the oldest", () => {
+    const queues = [queue("a", 1), queue("b", 9), queue("c", 4)];
+    const other = { name: OTHER_QUEUES, depth: 13, pending: 2, dead: 4, consumers: 6, oldestAgeSecs: 9 };
+    expect(capped(queues, 1)).toEqual([queues[0], other]);
   });
 });
 

@@ -4,6 +4,7 @@ import { processStartedAtMs } from "../runtime/clock.ts";
 import type { CommandInstruments } from "./command-instruments.ts";
 import { labelled, type Metric, single, withoutSeries } from "./families.ts";
 import { HistogramText } from "./histogram-text.ts";
+import { messagingMetrics } from "./messaging-metrics.ts";
 import type { MetricsSources } from "./metrics-sources.ts";
 import { GC_KINDS, RuntimeInstruments } from "./runtime-instruments.ts";
 
@@ -34,6 +35,7 @@ export class Metrics {
       ...lossMetrics(sources),
       ...keyMetrics(sources),
       ...logMetrics(sources),
+      ...messagingMetrics(sources.messaging),
       ...laterMetrics(),
       ...runtimeMetrics(this.#runtime),
       ...processMetrics(startedAtSeconds, version),
@@ -98,14 +100,21 @@ function memoryMetrics({ memory, memoryLimitBytes }: MetricsSources): Metric[] {
 function connectionMetrics({ connections }: MetricsSources): Metric[] {
   const http = { protocol: "http" };
   const websocket = { protocol: "websocket" };
+  const sse = { protocol: "sse" };
   return [
-    labelled("gauge", "synap_connections_active", "Open connections.", () => {
-      const { httpActive, websocketActive } = connections();
-      return [
-        { sharedLabels: http, value: httpActive },
-        { sharedLabels: websocket, value: websocketActive },
-      ];
-    }),
+    labelled(
+      "gauge",
+      "synap_connections_active",
+      "Open connections; event streams are `sse`, other HTTP ones `http`.",
+      () => {
+        const { httpActive, websocketActive, sseActive } = connections();
+        return [
+          { sharedLabels: http, value: httpActive - sseActive },
+          { sharedLabels: websocket, value: websocketActive },
+          { sharedLabels: sse, value: sseActive },
+        ];
+      },
+    ),
     labelled("counter", "synap_requests_total", "HTTP requests and WebSocket messages received.", () => {
       const { httpRequests, websocketMessages } = connections();
       return [
@@ -200,11 +209,7 @@ function logMetrics({ log }: MetricsSources): Metric[] {
 
 /** The specification's names whose features are not here yet. */
 function laterMetrics(): Metric[] {
-  return [
-    withoutSeries("gauge", "synap_queue_depth", "Messages of a queue that are ready or delayed."),
-    withoutSeries("gauge", "synap_queue_consumers", "Consumers subscribed to a queue."),
-    withoutSeries("gauge", "synap_replication_lag_ms", "How far a replica is behind, in milliseconds."),
-  ];
+  return [withoutSeries("gauge", "synap_replication_lag_ms", "How far a replica is behind, in milliseconds.")];
 }
 
 function runtimeMetrics(runtime: RuntimeInstruments): Metric[] {

@@ -30,6 +30,18 @@ export const WRITTEN_EXAMPLES: Readonly<Record<string, Payload>> = {
   "key.rename": { source: "user:1", destination: "user:one" },
   "key.renamenx": { source: "user:1", destination: "user:one" },
   "key.copy": { source: "user:1", destination: "user:one" },
+  "queue.create": { name: "jobs", config: { max_depth: 100_000, ack_deadline_secs: 30, default_max_retries: 5 } },
+  "queue.publish": { queue: "jobs", payload: { send: "welcome", to: "ada" }, priority: 7, dedup_id: "welcome-ada" },
+  "queue.publish_batch": { queue: "jobs", messages: [{ payload: 1 }, { payload: 2, delay_ms: 5000 }] },
+  "queue.consume": { queue: "jobs", count: 10 },
+  "queue.ack": { queue: "jobs", message_id: 17, delivery_id: 21 },
+  "queue.nack": { queue: "jobs", message_id: 17, delivery_id: 21, delay_ms: 5000 },
+  "queue.extend": { queue: "jobs", message_id: 17, delivery_id: 21, ack_deadline: 120 },
+  "queue.peek": { queue: "jobs", count: 10 },
+  "queue.dead.list": { queue: "jobs", limit: 100 },
+  "queue.dead.retry": { queue: "jobs", all: true },
+  "queue.subscribe": { queue: "jobs", prefetch: 20 },
+  "queue.unsubscribe": { queue: "jobs" },
   "admin.slowlog.get": { limit: 10 },
 };
 

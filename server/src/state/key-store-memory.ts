@@ -27,7 +27,8 @@ const RECORDS = 0;
 const NODES = 1;
 
 export class KeyStoreMemory {
-  readonly limitBytes: number;
+  /** What is left of the limit for keys. */
+  limitBytes: number;
   heap: PageHeap;
   records: SlabAllocator;
   tree: RadixTree;
@@ -45,9 +46,16 @@ export class KeyStoreMemory {
   #detachedBytes = 0;
   /** Bytes that were neither used nor could be given back when `measure` last looked. */
   #pinnedBytes = 0;
+  readonly #bytesElsewhere: () => number;
+  readonly #limitBytesMax: number;
 
-  /** @param limitBytes 0 for none but what can be addressed. */
-  constructor(limitBytes: number, onMoved: (oldRef: number) => void) {
+  /**
+   * @param limitBytes 0 for none but what can be addressed.
+   * @param bytesElsewhere what others hold of the limit now; `measure` asks.
+   */
+  constructor(limitBytes: number, onMoved: (oldRef: number) => void, bytesElsewhere: () => number = () => 0) {
+    this.#bytesElsewhere = bytesElsewhere;
+    this.#limitBytesMax = limitBytes === 0 ? Number.MAX_SAFE_INTEGER : limitBytes;
     this.limitBytes = Math.min(limitBytes === 0 ? ADDRESSABLE_BYTES : limitBytes, ADDRESSABLE_BYTES);
     this.#pageBytes = pageBytesFor(this.limitBytes);
     this.#spanBytesMax = this.limitBytes / SPAN_PART;
@@ -56,6 +64,7 @@ export class KeyStoreMemory {
     this.records = new SlabAllocator(this.heap, RECORDS, this.#spanBytesMax);
     this.tree = new RadixTree(new SlabAllocator(this.heap, NODES, this.#spanBytesMax), this.records);
     this.#growthBytesMax = this.records.spanBytesMax + NODE_SPAN_BYTES_MAX + DEADLINE_GROWTH_BYTES;
+    this.measure();
   }
 
   get usedBytes(): number {
@@ -77,8 +86,9 @@ export class KeyStoreMemory {
     return this.limitBytes - Math.min(this.limitBytes, Math.max(this.limitBytes / HEADROOM_PART, unusable));
   }
 
-  /** Looks again at what is lost between records; `usableBytes` follows. */
+  /** Looks again at what others hold and at what is lost between records; `usableBytes` follows. */
   measure(): void {
+    this.limitBytes = Math.min(Math.max(0, this.#limitBytesMax - this.#bytesElsewhere()), ADDRESSABLE_BYTES);
     const reclaimable = this.records.reclaimableBytes + this.tree.nodes.reclaimableBytes;
     const held = this.heap.heldBytes + this.deadlines.heldBytes;
     this.#pinnedBytes = Math.max(0, held - this.usedBytes - reclaimable);

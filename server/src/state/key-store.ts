@@ -20,9 +20,7 @@ import type { Value, ValueTag } from "./value.ts";
 
 export { NONE };
 
-/** The most keys that `prime` looks up together. */
 export const PRIME_COUNT_MAX = FIND_MANY_MAX;
-
 /** What a new key adds to the tree's nodes, with room to spare: 8 bytes on average, and now and then a larger node. */
 export const NODE_SLACK_BYTES = 32;
 
@@ -30,6 +28,8 @@ export interface KeyStoreOptions {
   /** 0 for none but what can be addressed, 16 GB. */
   readonly memoryBytesMax: number;
   readonly evictionPolicy: EvictionPolicy;
+  /** Bytes of the limit that others hold: queues, rooms, outboxes. `measureMemory` asks. */
+  readonly bytesElsewhere?: () => number;
 }
 
 export class KeyStore {
@@ -50,7 +50,8 @@ export class KeyStore {
     this.memoryBytesMax = options.memoryBytesMax;
     this.evictionPolicy = options.evictionPolicy;
     this.#clock = new AccessClock(options.evictionPolicy);
-    this.#memory = new KeyStoreMemory(options.memoryBytesMax, (oldRef) => this.#pool.forget(oldRef));
+    const { memoryBytesMax, bytesElsewhere } = options;
+    this.#memory = new KeyStoreMemory(memoryBytesMax, (oldRef) => this.#pool.forget(oldRef), bytesElsewhere);
     this.#records = this.#memory.records;
     this.#tree = this.#memory.tree;
     this.#deadlines = this.#memory.deadlines;
@@ -62,7 +63,6 @@ export class KeyStore {
     return this.#records.count;
   }
 
-  /** Keys that have a deadline. */
   get deadlineCount(): number {
     return this.#deadlines.count;
   }
@@ -87,12 +87,12 @@ export class KeyStore {
     return this.#memory.usableBytes;
   }
 
-  /** Brings `memoryBytesUsable` up to date: do so before evicting or refusing. */
+  /** Brings `memoryBytesUsable` up to date: before evicting or refusing. */
   measureMemory(): void {
     this.#memory.measure();
   }
 
-  /** Whether there are addresses for new records of so many bytes altogether; what they replace goes only afterwards. */
+  /** Whether there are addresses for new records of so many bytes; what they replace goes only afterwards. */
   canTake(slotBytes: number): boolean {
     return this.#memory.heap.canTake(slotBytes);
   }

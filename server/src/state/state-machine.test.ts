@@ -1,14 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { dump } from "../../test/engine.ts";
+import { dump, emptyState } from "../../test/engine.ts";
 import { OperationLog } from "../oplog/operation-log.ts";
 import { rangeOf } from "../structures/byte-range.ts";
-import { KeyStore } from "./key-store.ts";
 import { OperationWriter } from "./operation.ts";
-import { StateMachine } from "./state-machine.ts";
+import type { StateMachine } from "./state-machine.ts";
 import { TAG_TEXT } from "./value.ts";
 
-const machine = () => new StateMachine(new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" }));
+const machine = () => emptyState();
 
 interface Draw {
   readonly choice: number;

@@ -7,20 +7,39 @@
  */
 import { ByteRange } from "../structures/byte-range.ts";
 import type { KeyStore } from "./key-store.ts";
-import { OP_DEADLINE, OP_EVICT, OP_EXPIRE, OP_FLUSH, OP_PUT, OP_REMOVE, OP_SPLICE, Operation } from "./operation.ts";
+import {
+  OP_DEADLINE,
+  OP_EVICT,
+  OP_EXPIRE,
+  OP_FLUSH,
+  OP_PUT,
+  OP_REMOVE,
+  OP_SPLICE,
+  Operation,
+  QUEUE_KIND_MIN,
+  ROOM_KIND_MIN,
+} from "./operation.ts";
+import type { QueueStore } from "./queue-store.ts";
+import type { RoomStore } from "./room-store.ts";
 
 const NOTHING = new Uint8Array(0);
 
 export class StateMachine {
   readonly keys: KeyStore;
+  readonly queues: QueueStore;
+  readonly rooms: RoomStore;
+  /** A queue or a room was changed since somebody set this to false. */
+  hasMessagingChanges = false;
   /** Removals by deadline and by the memory limit since this process started. */
   expiredCount = 0;
   evictedCount = 0;
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
   #appliedOffset = 0;
 
-  constructor(keys: KeyStore) {
+  constructor(keys: KeyStore, queues: QueueStore, rooms: RoomStore) {
     this.keys = keys;
+    this.queues = queues;
+    this.rooms = rooms;
   }
 
   /** The offset of the last operation applied; 0 before the first. */
@@ -39,14 +58,21 @@ export class StateMachine {
     const operation = this.#operation;
     let offset = firstOffset;
     for (let at = 0; at < length; ) {
-      at = operation.read(record, at, length);
-      this.#applyOne(operation, offset);
+      const kind = record[at];
+      if (kind < QUEUE_KIND_MIN) {
+        at = operation.read(record, at, length);
+        this.#applyToKeys(operation, offset);
+      } else {
+        this.hasMessagingChanges = true;
+        const store = kind < ROOM_KIND_MIN ? this.queues : this.rooms;
+        at = store.apply(record, at, length, offset);
+      }
       offset++;
     }
     this.#appliedOffset = offset - 1;
   }
 
-  #applyOne(operation: Operation, offset: number): void {
+  #applyToKeys(operation: Operation, offset: number): void {
     const { keys } = this;
     switch (operation.kind) {
       case OP_PUT: {

@@ -1,0 +1,96 @@
+/** What the ticker does: everything that is due at some time rather than asked for by a client. */
+import type { Executor } from "./commands/execute.ts";
+import type { Config } from "./config/schema.ts";
+import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { Fanout } from "./fanout/fanout.ts";
+import type { Clock } from "./runtime/clock.ts";
+import type { Ticker } from "./runtime/ticker.ts";
+import type { StateMachine } from "./state/state-machine.ts";
+import type { Transport } from "./transports/transport.ts";
+
+/** How many keys expire between two looks at the clock. */
+const EXPIRE_SLICE_KEYS = 64;
+/** How many keys are evicted ahead between two looks at the clock, as one record. */
+const EVICT_SLICE_KEYS = 128;
+/** How soon it is looked again whether little memory is left. */
+const EVICT_IDLE_MS = 20;
+/** Chunks of 64 MB dropped between two looks at the clock. */
+const FREE_SLICE_CHUNKS = 1;
+/** Messages and blocks of events freed between two looks at the clock. */
+const FREE_SLICE_MESSAGES = 512;
+const FREE_SLICE_BLOCKS = 64;
+/** What messages and events of other sizes have left behind is put together from here on, a span at a time. */
+const RECLAIM_BYTES_MIN = 4 * 2 ** 20;
+/** Messages whose deadline, delay or life is over that are dealt with between two looks at the clock, as one record. */
+const DUE_SLICE_MESSAGES = 64;
+const DUE_SLICE_ROOMS = 16;
+/** How soon waits whose time is over are looked for, and how many end between two looks at the clock. */
+const WAITS_TICK_MS = 5;
+const WAITS_SLICE = 64;
+const TRANSPORT_TICK_MS = 1000;
+/** How often it is looked what queues, rooms and outboxes leave of the memory limit for keys. */
+const MEASURE_MS = 100;
+/** How soon detached memory is looked for again after there was none. */
+const FREE_IDLE_MS = 100;
+
+export interface WorkParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly executor: Executor;
+  readonly state: StateMachine;
+  readonly fanout: Fanout;
+  readonly dispatcher: Dispatcher;
+  readonly transport: Transport;
+}
+
+export function registerWork(ticker: Ticker, parts: WorkParts): void {
+  const { config, clock, executor, state, fanout, dispatcher, transport } = parts;
+  /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
+  const inSlices = (name: string, idleMs: number, slice: () => boolean): void => {
+    ticker.register(name, (budgetMs) => {
+      const endMs = clock.monotonicMs() + budgetMs;
+      do {
+        if (!slice()) return idleMs;
+      } while (clock.monotonicMs() < endMs);
+      return 0;
+    });
+  };
+  inSlices("expire keys", config.kvStore.ttlTickMs, () => {
+    return executor.expireDue(clock.nowMs(), EXPIRE_SLICE_KEYS) === EXPIRE_SLICE_KEYS;
+  });
+  if (config.kvStore.evictionPolicy !== "none") {
+    inSlices("evict keys ahead", EVICT_IDLE_MS, () => {
+      executor.at(clock.nowMs());
+      executor.begin();
+      const count = executor.planner.evictAhead(EVICT_SLICE_KEYS);
+      executor.commit();
+      return count === EVICT_SLICE_KEYS;
+    });
+  }
+  inSlices("due messages", config.queue.tickMs, () => {
+    return fanout.consumers.runDue(clock.nowMs(), DUE_SLICE_MESSAGES) === DUE_SLICE_MESSAGES;
+  });
+  inSlices("due rooms", config.stream.tickMs, () => {
+    return fanout.rooms.runDue(clock.nowMs(), DUE_SLICE_ROOMS) === DUE_SLICE_ROOMS;
+  });
+  inSlices("overdue waits", WAITS_TICK_MS, () => {
+    return dispatcher.waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE;
+  });
+  ticker.register("measure memory", () => {
+    state.keys.measureMemory();
+    return MEASURE_MS;
+  });
+  inSlices("free flushed keys", FREE_IDLE_MS, () => state.keys.freeDetached(FREE_SLICE_CHUNKS));
+  inSlices("free purged messages", FREE_IDLE_MS, () => state.queues.freeDetached(FREE_SLICE_MESSAGES));
+  inSlices("free trimmed rooms", FREE_IDLE_MS, () => state.rooms.freeDetached(FREE_SLICE_BLOCKS));
+  inSlices("reclaim messages", FREE_IDLE_MS, () => {
+    return state.queues.reclaimableBytes > RECLAIM_BYTES_MIN && state.queues.evacuate(1);
+  });
+  inSlices("reclaim rooms", FREE_IDLE_MS, () => {
+    return state.rooms.reclaimableBytes > RECLAIM_BYTES_MIN && state.rooms.evacuate();
+  });
+  ticker.register("connection deadlines", () => {
+    transport.tick();
+    return TRANSPORT_TICK_MS;
+  });
+}

@@ -1,0 +1,103 @@
+/** The fan-out and its parts, over a state and a configuration; `attach` it to the executor that holds it. */
+import type { Codec } from "./codecs/codec.ts";
+import type { Executor } from "./commands/execute.ts";
+import type { Config } from "./config/schema.ts";
+import type { Format } from "./dispatch/reply.ts";
+import { Fanout } from "./fanout/fanout.ts";
+import { KeyWatches } from "./fanout/key-watches.ts";
+import { PushEncoder } from "./fanout/push-encoder.ts";
+import { QueueConsumers } from "./fanout/queue-consumers.ts";
+import { RoomFeeds } from "./fanout/room-feeds.ts";
+import { SubscriptionIds } from "./fanout/subscription-ids.ts";
+import { Topics } from "./fanout/topics.ts";
+import type { TurnEnd } from "./runtime/turn-end.ts";
+import type { StateMachine } from "./state/state-machine.ts";
+
+/** A control character takes six bytes in JSON. */
+const ENCODED_BYTES_PER_BYTE = 6;
+/** The rest of a push: names, numbers and what is between them. */
+const FRAME_BYTES = 64 * 1024;
+
+export interface FanoutParts {
+  readonly config: Pick<Config, "kvStore" | "queue" | "stream" | "pubsub">;
+  readonly state: StateMachine;
+  readonly codecs: Readonly<Record<Format, Codec>>;
+  readonly turnEnd: TurnEnd;
+  readonly clock: { nowMs(): number; monotonicMs(): number };
+  /** 53 random bits, for hashes of what clients choose. */
+  readonly seed: number;
+  /** Connections cut off since they did not read, so far. */
+  readonly slowConsumersDropped: () => number;
+}
+
+export function buildFanout({
+  config,
+  state,
+  codecs,
+  turnEnd,
+  clock,
+  seed,
+  slowConsumersDropped,
+}: FanoutParts): Fanout {
+  const { kvStore, queue, stream, pubsub } = config;
+  const contentBytesMax = Math.max(
+    kvStore.maxValueBytes,
+    queue.maxMessageBytes,
+    stream.maxEventBytes,
+    pubsub.maxMessageBytes,
+  );
+  const encoder = new PushEncoder(codecs, contentBytesMax * ENCODED_BYTES_PER_BYTE + FRAME_BYTES);
+  const ids = new SubscriptionIds();
+  const subscriptionsPerConnectionMax = pubsub.maxSubscriptionsPerConnection;
+  return new Fanout({
+    consumers: new QueueConsumers({
+      store: state.queues,
+      encoder,
+      turnEnd,
+      ids,
+      clock,
+      consumersMax: queue.maxConsumers,
+      prefetchMax: queue.maxPrefetch,
+    }),
+    rooms: new RoomFeeds({
+      rooms: state.rooms,
+      encoder,
+      turnEnd,
+      clock,
+      ids,
+      idleMs: stream.idleRoomSecs * 1000,
+    }),
+    topics: new Topics({
+      encoder,
+      ids,
+      turnEnd,
+      seed,
+      startedAtMs: clock.nowMs(),
+      slowConsumersDropped,
+      limits: {
+        messageBytesMax: pubsub.maxMessageBytes,
+        subscriptionsPerConnectionMax,
+        patternsMax: pubsub.maxPatterns,
+        innerWildcardsMax: pubsub.maxInnerWildcards,
+      },
+    }),
+    watches: new KeyWatches({
+      keys: state.keys,
+      encoder,
+      ids,
+      turnEnd,
+      seed,
+      limits: {
+        watchesPerConnectionMax: subscriptionsPerConnectionMax,
+        watchesMax: pubsub.maxWatches,
+        globsMax: pubsub.maxWatchGlobs,
+      },
+    }),
+  });
+}
+
+/** Gives the fan-out what commits its own records: deliveries, and what is due. */
+export function attachFanout(fanout: Fanout, executor: Executor): void {
+  fanout.consumers.attach(executor);
+  fanout.rooms.attach(executor);
+}

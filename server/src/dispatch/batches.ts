@@ -1,0 +1,208 @@
+/**
+ * Batches. A plain one is run in groups: the arguments of a group are read, its keys are looked up together (their cache
+ * misses overlap), then its commands run one by one in order. An atomic one becomes one record, or nothing.
+ */
+import type { Codec, Envelope } from "../codecs/codec.ts";
+import { OutputLimitError } from "../codecs/output-buffer.ts";
+import type { Command } from "../commands/command.ts";
+import { CommandError, fail } from "../commands/errors.ts";
+import { Wait } from "../commands/wait.ts";
+import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
+import { ByteRange } from "../structures/byte-range.ts";
+import type { Caller } from "./caller.ts";
+import { type CommandRunner, replyTooLarge } from "./command-runner.ts";
+import type { Reply } from "./reply.ts";
+
+/**
+ * How long the commands of one batch may hold the loop, and with it every other client. One that is under way is finished;
+ * what comes after it is not begun. A thousand ordinary commands take a few milliseconds, or 50 in a process that has just
+ * begun on a busy machine.
+ */
+const BATCH_MS_MAX = 200;
+
+/** A command of a batch, read and not yet run. */
+interface Prepared {
+  envelope: Envelope;
+  index: number;
+  args: Record<string, unknown>;
+  error: CommandError | undefined;
+}
+
+export class Batches {
+  readonly #runner: CommandRunner;
+  readonly #store: KeyStore;
+  readonly #group: Prepared[] = [];
+  readonly #groupKeys: ByteRange[] = [];
+
+  constructor(runner: CommandRunner, store: KeyStore) {
+    this.#runner = runner;
+    this.#store = store;
+  }
+
+  run(envelope: Envelope, requestId: ByteRange | undefined, decoder: Codec, encoder: Codec, caller: Caller): Reply {
+    const runner = this.#runner;
+    const { out, clock } = runner;
+    const items = envelope.items ?? [];
+    const startedMs = clock.monotonicMs();
+    let done = 0;
+    try {
+      encoder.beginBatch(out, requestId, envelope.itemCount);
+      for (let first = 0; first < envelope.itemCount; first += PRIME_COUNT_MAX) {
+        const count = Math.min(PRIME_COUNT_MAX, envelope.itemCount - first);
+        this.#prepare(items, first, count, decoder);
+        caller.commandCount += count;
+        let atMs = clock.monotonicMs();
+        try {
+          for (let i = 0; i < count; i++, done++) {
+            if (atMs - startedMs >= BATCH_MS_MAX) return this.#overtime(encoder, done, envelope.itemCount);
+            encoder.separateBatchItem(out, done);
+            atMs = this.#runPrepared(this.#group[i], encoder, caller, atMs);
+          }
+        } finally {
+          this.#store.unprime();
+        }
+      }
+      encoder.endBatch(out);
+    } catch (error) {
+      return this.#batchTooLarge(error, encoder, requestId, done);
+    }
+    return runner.finish(encoder, 200);
+  }
+
+  /** @returns when it ended. */
+  #runPrepared({ index, args, error: refusal }: Prepared, encoder: Codec, caller: Caller, startedMs: number): number {
+    const runner = this.#runner;
+    if (index < 0) {
+      runner.encode(encoder, undefined, refusal);
+      return startedMs;
+    }
+    const error =
+      refusal === undefined
+        ? runner.run(runner.registry.commands[index], args, caller, encoder, undefined)
+        : runner.encode(encoder, undefined, refusal);
+    if (error instanceof Wait) throw new Error("a command waits without having said that it may");
+    return runner.observe(index, startedMs, error === undefined, caller);
+  }
+
+  /** What is left of a batch that has had its time is answered and not run. */
+  #overtime(encoder: Codec, done: number, count: number): Reply {
+    const { out } = this.#runner;
+    const error = tooMuchAtOnce(done);
+    for (let i = done; i < count; i++) {
+      encoder.separateBatchItem(out, i);
+      encoder.encodeFailure(out, undefined, error);
+    }
+    encoder.endBatch(out);
+    return this.#runner.finish(encoder, 200);
+  }
+
+  /** Every command sees what those before it staged; all of them become one record, or the first error ends it. */
+  runAtomic(
+    envelope: Envelope,
+    requestId: ByteRange | undefined,
+    decoder: Codec,
+    encoder: Codec,
+    caller: Caller,
+  ): Reply {
+    const runner = this.#runner;
+    const { out, clock, executor } = runner;
+    const items = envelope.items ?? [];
+    const batchStartedMs = clock.monotonicMs();
+    executor.begin();
+    try {
+      encoder.beginBatch(out, requestId, envelope.itemCount);
+      for (let i = 0; i < envelope.itemCount; i++) {
+        this.#prepare(items, i, 1, decoder);
+        const { index, args, error: refusal } = this.#group[0];
+        const command = index < 0 ? undefined : runner.registry.commands[index];
+        const startedMs = clock.monotonicMs();
+        let result: unknown = refusal;
+        if (startedMs - batchStartedMs >= BATCH_MS_MAX) result = tooMuchAtOnce(0);
+        else if (command !== undefined && refusal === undefined) result = this.#stage(command, args, caller);
+        encoder.separateBatchItem(out, i);
+        if (!(result instanceof CommandError)) encoder.encodeSuccess(out, undefined, result);
+        if (command !== undefined) runner.observe(index, startedMs, !(result instanceof CommandError), caller);
+        if (result instanceof CommandError) {
+          executor.discard();
+          out.reset();
+          return runner.failure(encoder, requestId, atCommand(result, i));
+        }
+      }
+      caller.commandCount += envelope.itemCount;
+      encoder.endBatch(out);
+    } catch (error) {
+      executor.discard();
+      return this.#batchTooLarge(error, encoder, requestId, 0);
+    }
+    executor.commit();
+    return runner.finish(encoder, 200);
+  }
+
+  #stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+    if (!command.atomic) {
+      return fail("INVALID_REQUEST", `${command.name} cannot be part of an atomic batch`);
+    }
+    try {
+      return this.#runner.executor.stage(command, args, caller);
+    } catch (error) {
+      return this.#runner.bug(command, error);
+    }
+  }
+
+  /** Reads the arguments of `count` items and looks their keys up together. */
+  #prepare(items: readonly Envelope[], first: number, count: number, decoder: Codec): void {
+    const keys = this.#groupKeys;
+    keys.length = 0;
+    for (let i = 0; i < count; i++) {
+      const envelope = items[first + i];
+      this.#group[i] ??= { envelope, index: -1, args: NO_ARGUMENTS, error: undefined };
+      const prepared = this.#group[i];
+      prepared.envelope = envelope;
+      prepared.args = NO_ARGUMENTS;
+      prepared.error = undefined;
+      prepared.index = -1;
+      this.#read(prepared, decoder);
+      if (prepared.error !== undefined) continue;
+      const { args } = prepared;
+      if (this.#runner.registry.commands[prepared.index].hasKey && args.key instanceof ByteRange) keys.push(args.key);
+    }
+    if (keys.length > 1) this.#store.prime(keys, keys.length);
+  }
+
+  #read(prepared: Prepared, decoder: Codec): void {
+    const { envelope } = prepared;
+    const index = this.#runner.commandOf(envelope);
+    if (typeof index !== "number") {
+      prepared.error = index;
+      return;
+    }
+    prepared.index = index;
+    const command = this.#runner.registry.commands[index];
+    const args = decoder.decodeArguments(envelope.payload, command.shape);
+    if (args instanceof CommandError) prepared.error = args;
+    else if (command.isBlocking?.(args))
+      prepared.error = fail("INVALID_REQUEST", "a batch cannot wait: send the command on its own");
+    else prepared.args = args;
+  }
+
+  /** The replies of a batch together passed the limit: what ran has run, and the client must know how far that is. */
+  #batchTooLarge(error: unknown, encoder: Codec, requestId: ByteRange | undefined, done: number): Reply {
+    if (!(error instanceof OutputLimitError)) throw error;
+    this.#runner.out.reset();
+    const { code, message, details } = replyTooLarge(error);
+    return this.#runner.failure(encoder, requestId, fail(code, message, { ...details, commands_done: done }));
+  }
+}
+
+const NO_ARGUMENTS: Record<string, unknown> = {};
+
+function atCommand({ code, message, details }: CommandError, index: number): CommandError {
+  return fail(code, `command ${index} of the batch: ${message}`, { ...details, index });
+}
+
+function tooMuchAtOnce(done: number): CommandError {
+  return fail("PAYLOAD_TOO_LARGE", "the batch does too much at once: send smaller ones", {
+    limit_ms: BATCH_MS_MAX,
+    commands_done: done,
+  });
+}

@@ -1,0 +1,179 @@
+/**
+ * Runs one command and encodes its reply, for whoever has read it: a request, a batch, a wait that is over. It owns the
+ * buffer that the reply is built in; two runners can have a reply under way at a time.
+ */
+import type { Codec, Envelope } from "../codecs/codec.ts";
+import { OutputBuffer, OutputLimitError } from "../codecs/output-buffer.ts";
+import type { Command } from "../commands/command.ts";
+import { CommandError, ERROR_STATUS, fail } from "../commands/errors.ts";
+import { ApplyFailure, type Executor } from "../commands/execute.ts";
+import type { Registry } from "../commands/registry.ts";
+import type { SlowLog } from "../commands/slow-log.ts";
+import { Wait } from "../commands/wait.ts";
+import type { ByteRange } from "../structures/byte-range.ts";
+import type { Caller } from "./caller.ts";
+import type { Reply } from "./reply.ts";
+
+/** What is told of each command that ran. */
+export interface CommandObserver {
+  /** @param index the command's position in the registry. */
+  observe(index: number, durationMs: number, succeeded: boolean): void;
+}
+
+export interface RunnerOptions {
+  readonly registry: Registry;
+  readonly executor: Executor;
+  readonly clock: { nowMs(): number; monotonicMs(): number };
+  readonly observer: CommandObserver;
+  readonly slowLog: SlowLog;
+  readonly replyBytesMax: number;
+  /** Tells the operator of a bug and answers with the id that the client gets. */
+  readonly reportBug: (command: string, error: unknown) => string;
+}
+
+/** Requests that were refused before a command of them ran, by reason. Grows; for the metrics. */
+export interface RefusedRequests {
+  /** The message could not be read as a request. */
+  envelope: number;
+  /** A name that no command has, counted for each such command of a batch. */
+  unknownCommand: number;
+}
+
+const OUTPUT_BYTES = 64 * 1024;
+
+export class CommandRunner {
+  readonly refused: RefusedRequests = { envelope: 0, unknownCommand: 0 };
+  readonly out: OutputBuffer;
+  readonly registry: Registry;
+  readonly executor: Executor;
+  readonly clock: RunnerOptions["clock"];
+  readonly #observer: CommandObserver;
+  readonly #slowLog: SlowLog;
+  readonly #reportBug: RunnerOptions["reportBug"];
+  readonly #reply: Reply;
+
+  constructor(options: RunnerOptions) {
+    this.registry = options.registry;
+    this.executor = options.executor;
+    this.clock = options.clock;
+    this.#observer = options.observer;
+    this.#slowLog = options.slowLog;
+    this.#reportBug = options.reportBug;
+    this.out = new OutputBuffer(OUTPUT_BYTES, options.replyBytesMax);
+    this.#reply = { status: 200, bytes: this.out.bytes, length: 0, contentType: "" };
+  }
+
+  /** The position of an envelope's command in the registry. */
+  commandOf(envelope: Envelope): number | CommandError {
+    const { command } = envelope;
+    if (command === undefined) {
+      this.refused.envelope++;
+      return fail("INVALID_REQUEST", "the request has no command");
+    }
+    const index = this.registry.indexOf(command);
+    if (index >= 0) return index;
+    this.refused.unknownCommand++;
+    const name = command.toString().slice(0, 100);
+    return fail("INVALID_COMMAND", `there is no command ${JSON.stringify(name)}`, {
+      nearest: this.registry.nearest(name),
+    });
+  }
+
+  /**
+   * Runs a command and encodes its reply. A write happens only once its reply has found room: what a client is told has
+   * failed must not have happened. Answers as `encode`; with a `Wait`, nothing was encoded and nothing has happened.
+   */
+  run(
+    command: Command,
+    args: Record<string, unknown>,
+    caller: Caller,
+    encoder: Codec,
+    requestId: ByteRange | undefined,
+  ): CommandError | Wait | undefined {
+    const mark = this.out.length;
+    let result: unknown;
+    try {
+      result = this.executor.attempt(command, args, caller);
+    } catch (error) {
+      return this.encode(encoder, requestId, this.bug(command, error));
+    }
+    if (command.plan === undefined) return this.encode(encoder, requestId, result);
+    let isSuccess = false;
+    try {
+      if (result instanceof Wait) return result;
+      const error = this.encode(encoder, requestId, result);
+      isSuccess = error === undefined;
+      if (!isSuccess) return error;
+    } finally {
+      if (!isSuccess) this.executor.discard();
+    }
+    return this.#commit(command, encoder, requestId, mark);
+  }
+
+  #commit(command: Command, encoder: Codec, requestId: ByteRange | undefined, mark: number): CommandError | undefined {
+    try {
+      this.executor.commit();
+      return undefined;
+    } catch (error) {
+      if (error instanceof ApplyFailure) throw error;
+      this.out.length = mark;
+      return this.encode(encoder, requestId, this.bug(command, error));
+    }
+  }
+
+  bug(command: Command, error: unknown): CommandError {
+    const id = this.#reportBug(command.name, error);
+    return fail("INTERNAL_ERROR", "the server failed at this command; its log says more under this id", { id });
+  }
+
+  /** Encodes a result in place and answers with the error it was, or became by being too large. */
+  encode(encoder: Codec, requestId: ByteRange | undefined, result: unknown): CommandError | undefined {
+    const { out } = this;
+    if (result instanceof CommandError) {
+      encoder.encodeFailure(out, requestId, result);
+      return result;
+    }
+    const mark = out.length;
+    try {
+      encoder.encodeSuccess(out, requestId, result);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof OutputLimitError)) throw error;
+      out.length = mark;
+      const tooLarge = replyTooLarge(error);
+      encoder.encodeFailure(out, requestId, tooLarge);
+      return tooLarge;
+    }
+  }
+
+  /** @returns when it ended. */
+  observe(index: number, startedMs: number, succeeded: boolean, caller: Caller): number {
+    const endedMs = this.clock.monotonicMs();
+    const durationMs = endedMs - startedMs;
+    this.#observer.observe(index, durationMs, succeeded);
+    if (durationMs >= this.#slowLog.thresholdMs) {
+      this.#slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
+    }
+    return endedMs;
+  }
+
+  failure(encoder: Codec, requestId: ByteRange | undefined, error: CommandError): Reply {
+    encoder.encodeFailure(this.out, requestId, error);
+    return this.finish(encoder, ERROR_STATUS[error.code]);
+  }
+
+  finish(encoder: Codec, status: number): Reply {
+    const reply = this.#reply;
+    reply.status = status;
+    reply.bytes = this.out.bytes;
+    reply.length = this.out.length;
+    reply.contentType = encoder.contentType;
+    return reply;
+  }
+}
+
+export function replyTooLarge(error: OutputLimitError): CommandError {
+  return fail("PAYLOAD_TOO_LARGE", "the reply would be over its limit: ask for less at once", {
+    limit_bytes: error.bytesMax,
+  });
+}

@@ -1,0 +1,107 @@
+/**
+ * `GET /api/v1/events?room=...&topic=...`: what the query asks for, as the subscribe commands it stands for. A stream has one
+ * room at the most, so that the id of its last event says where it goes on; topics have no history.
+ */
+import type { Codec } from "../codecs/codec.ts";
+import type { Command } from "../commands/command.ts";
+import { CommandError, fail } from "../commands/errors.ts";
+import { rangeOf } from "../structures/byte-range.ts";
+import type { Caller } from "./caller.ts";
+import type { CommandRunner } from "./command-runner.ts";
+
+export interface EventsQuery {
+  /** The query string without the `?`. */
+  readonly query: string;
+  /** The `Last-Event-ID` header; empty if there was none. */
+  readonly lastEventId: string;
+}
+
+const PARAMETERS: ReadonlySet<string> = new Set(["room", "topic", "from_offset", "generation"]);
+const INTEGER = /^-?\d{1,15}$/;
+/** `generation-offset`, as the room's events carry it. */
+const EVENT_ID = /^(\d{1,15})-(\d{1,15})$/;
+
+/** Subscribes the caller; a CommandError where that cannot be, and then nothing is subscribed that a closed stream leaves. */
+export function openEvents(
+  runner: CommandRunner,
+  json: Codec,
+  { query, lastEventId }: EventsQuery,
+  caller: Caller,
+): CommandError | undefined {
+  const parameters = new URLSearchParams(query);
+  for (const name of parameters.keys()) {
+    if (!PARAMETERS.has(name)) return invalid(`there is no parameter ${JSON.stringify(name.slice(0, 100))}`, name);
+  }
+  const rooms = parameters.getAll("room");
+  const topics = parameters.getAll("topic");
+  if (rooms.length === 0 && topics.length === 0) return invalid("name a room or a topic to follow", "room");
+  if (rooms.length > 1) return invalid("a stream follows one room: open one for each", "room");
+  const position = positionOf(parameters, lastEventId);
+  if (position instanceof CommandError) return position;
+  if (rooms.length === 0 && parameters.has("from_offset")) return invalid("only a room has a history", "from_offset");
+  const commands: [name: string, payload: object][] = [];
+  if (rooms.length > 0) commands.push(["stream.subscribe", { room: rooms[0], ...position }]);
+  if (topics.length > 0) commands.push(["pubsub.subscribe", { topics }]);
+  for (const [name, payload] of commands) {
+    const error = subscribe(runner, json, name, payload, caller);
+    if (error !== undefined) {
+      caller.session?.closed();
+      return error;
+    }
+  }
+  return undefined;
+}
+
+/** The header wins over the query: a browser that reconnects sends both. */
+function positionOf(
+  parameters: URLSearchParams,
+  lastEventId: string,
+): { from_offset?: number; generation?: number } | CommandError {
+  if (lastEventId !== "") {
+    const match = EVENT_ID.exec(lastEventId);
+    if (match === null) return invalid("Last-Event-ID must be the id of an event, such as 17-4", "Last-Event-ID");
+    return { from_offset: Number(match[2]) + 1, generation: Number(match[1]) };
+  }
+  const position: { from_offset?: number; generation?: number } = {};
+  for (const name of ["from_offset", "generation"] as const) {
+    const text = parameters.get(name);
+    if (text === null) continue;
+    if (!INTEGER.test(text)) return invalid("must be an integer", name);
+    position[name] = Number(text);
+  }
+  return position;
+}
+
+function subscribe(
+  runner: CommandRunner,
+  json: Codec,
+  name: string,
+  payload: object,
+  caller: Caller,
+): CommandError | undefined {
+  const index = runner.registry.indexOf(rangeOf(name));
+  const command = runner.registry.commands[index];
+  const startedMs = runner.clock.monotonicMs();
+  caller.commandCount++;
+  // Through the codec, so that a query is held to the very limits of a message.
+  const message = rangeOf(JSON.stringify({ command: name, payload }));
+  const envelope = json.decodeEnvelope(message.bytes);
+  if (envelope instanceof CommandError) return envelope;
+  const args = json.decodeArguments(envelope.payload, command.shape);
+  const result = args instanceof CommandError ? args : attempt(runner, command, args, caller);
+  const error = result instanceof CommandError ? result : undefined;
+  runner.observe(index, startedMs, error === undefined, caller);
+  return error;
+}
+
+function attempt(runner: CommandRunner, command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+  try {
+    return runner.executor.attempt(command, args, caller);
+  } catch (error) {
+    return runner.bug(command, error);
+  }
+}
+
+function invalid(message: string, path: string): CommandError {
+  return fail("INVALID_PAYLOAD", message, { path });
+}

@@ -1,0 +1,11 @@
+/** What goes back to a client, as a transport sends it. */
+export type Format = "json" | "msgpack";
+
+/** An encoded reply. Its bytes are shared: they live until the next call of the dispatcher. */
+export interface Reply {
+  /** The HTTP status; other protocols do not look. */
+  status: number;
+  bytes: Uint8Array;
+  length: number;
+  contentType: string;
+}

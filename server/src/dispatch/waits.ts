@@ -1,0 +1,182 @@
+/**
+ * Commands whose reply comes late: a `queue.consume` that waits for a message. Each stands in the line of its queue
+ * (fanout/queue-consumers.ts), which has it try again when there is something, and in the heap of deadlines here.
+ *
+ *     park --> line --attempt--> answered     a message came
+ *          --> heap --runDue---> answered     nothing came: with what the command said for that case
+ *                                forgotten    the connection closed
+ */
+import type { Codec } from "../codecs/codec.ts";
+import type { Command } from "../commands/command.ts";
+import { CommandError, fail } from "../commands/errors.ts";
+import { Wait } from "../commands/wait.ts";
+import { ClientSession, type SessionPart } from "../fanout/client-session.ts";
+import type { QueueConsumers, QueueWaiter } from "../fanout/queue-consumers.ts";
+import { ByteRange, copyRange } from "../structures/byte-range.ts";
+import { DeadlineHeap } from "../structures/deadline-heap.ts";
+import type { Caller } from "./caller.ts";
+import type { CommandRunner } from "./command-runner.ts";
+import type { Format } from "./reply.ts";
+
+/** A command as its message gave it: ranges into memory that is gone when the message is handled. */
+interface Request {
+  readonly index: number;
+  readonly args: Record<string, unknown>;
+  readonly requestId: ByteRange | undefined;
+  readonly replyFormat: Format;
+  readonly caller: Caller;
+}
+
+export class Waits {
+  readonly #runner: CommandRunner;
+  readonly #codecs: Readonly<Record<Format, Codec>>;
+  readonly #consumers: QueueConsumers;
+  readonly #deadlines = new DeadlineHeap();
+  /** By number; the heap knows them by it. */
+  readonly #waiting = new Map<number, ParkedCommand>();
+  readonly #countMax: number;
+  #lastNumber = 0;
+  #isEnding = false;
+
+  constructor(
+    runner: CommandRunner,
+    codecs: Readonly<Record<Format, Codec>>,
+    consumers: QueueConsumers,
+    countMax: number,
+  ) {
+    this.#countMax = countMax;
+    this.#runner = runner;
+    this.#codecs = codecs;
+    this.#consumers = consumers;
+  }
+
+  get count(): number {
+    return this.#waiting.size;
+  }
+
+  /** When `runDue` has something to do; infinite for never. */
+  get nextDeadlineMs(): number {
+    return this.#deadlines.nextDeadlineMs;
+  }
+
+  /**
+   * Keeps a command until it has an answer.
+   * @returns `undefined`, or the answer there is at once where nothing more may wait.
+   */
+  park(wait: Wait, request: Request): { readonly answer: unknown } | undefined {
+    const session = ClientSession.of(request.caller);
+    if (this.#isEnding || session.isClosed) return { answer: wait.otherwise };
+    if (this.#waiting.size >= this.#countMax) {
+      const message = "too many commands wait already: try again later, or without waiting";
+      return { answer: fail("SERVICE_UNAVAILABLE", message, { waiting_max: this.#countMax }) };
+    }
+    this.#lastNumber = (this.#lastNumber + 1) & 0x3fffffff;
+    const number = this.#lastNumber;
+    const handle = this.#deadlines.add(this.#runner.executor.nowMs + wait.waitMs, number);
+    const parked = new ParkedCommand(this, number, handle, wait, retained(request), session);
+    this.#waiting.set(number, parked);
+    session.add(parked);
+    this.#consumers.wait(parked);
+    return undefined;
+  }
+
+  /** Ends up to `limit` waits whose time is over; returns how many. */
+  runDue(nowMs: number, limit: number): number {
+    let count = 0;
+    for (; count < limit && this.nextDeadlineMs <= nowMs; count++) this.#expireNext();
+    return count;
+  }
+
+  /** Ends all of them, and lets nothing wait any more. */
+  endAll(): void {
+    this.#isEnding = true;
+    for (const number of [...this.#waiting.keys()]) this.#expire(number);
+  }
+
+  #expireNext(): void {
+    this.#expire(this.#deadlines.ownerOf(this.#deadlines.nextHandle));
+  }
+
+  #expire(number: number): void {
+    const parked = this.#waiting.get(number);
+    if (parked === undefined) throw new Error(`wait ${number} has a deadline and no command`);
+    this.#consumers.forget(parked);
+    this.#leave(parked);
+    parked.session.remove(parked);
+    const { runner, request, encoder } = this.#reply(parked);
+    runner.encode(encoder, request.requestId, parked.wait.otherwise);
+    runner.observe(request.index, runner.clock.monotonicMs(), true, request.caller);
+    request.caller.answerLate(runner.finish(encoder, 200), request.replyFormat);
+  }
+
+  /** Tries again; true when it was answered. */
+  attempt(parked: ParkedCommand): boolean {
+    const { runner, request, encoder } = this.#reply(parked);
+    const command: Command = runner.registry.commands[request.index];
+    const startedMs = runner.clock.monotonicMs();
+    const error = runner.run(command, request.args, request.caller, encoder, request.requestId);
+    if (error instanceof Wait) return false;
+    this.#leave(parked);
+    parked.session.remove(parked);
+    runner.observe(request.index, startedMs, error === undefined, request.caller);
+    const status = error instanceof CommandError ? error.httpStatus : 200;
+    request.caller.answerLate(runner.finish(encoder, status), request.replyFormat);
+    return true;
+  }
+
+  /** The connection of a waiting command is gone. */
+  abandon(parked: ParkedCommand): void {
+    this.#consumers.forget(parked);
+    this.#leave(parked);
+  }
+
+  #reply({ request }: ParkedCommand) {
+    const runner = this.#runner;
+    runner.out.reset();
+    return { runner, request, encoder: this.#codecs[request.replyFormat] };
+  }
+
+  #leave(parked: ParkedCommand): void {
+    this.#waiting.delete(parked.number);
+    this.#deadlines.remove(parked.handle);
+  }
+}
+
+class ParkedCommand implements QueueWaiter, SessionPart {
+  readonly queueId: number;
+  readonly number: number;
+  readonly handle: number;
+  readonly wait: Wait;
+  readonly request: Request;
+  readonly session: ClientSession;
+  readonly #waits: Waits;
+
+  constructor(waits: Waits, number: number, handle: number, wait: Wait, request: Request, session: ClientSession) {
+    this.#waits = waits;
+    this.number = number;
+    this.handle = handle;
+    this.wait = wait;
+    this.queueId = wait.queueId;
+    this.request = request;
+    this.session = session;
+  }
+
+  attempt(): boolean {
+    return this.#waits.attempt(this);
+  }
+
+  closed(): void {
+    this.#waits.abandon(this);
+  }
+
+  drained(): void {}
+}
+
+/** The same request in memory of its own. */
+function retained(request: Request): Request {
+  const args: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(request.args)) {
+    args[name] = value instanceof ByteRange ? copyRange(value) : value;
+  }
+  return { ...request, args, requestId: request.requestId && copyRange(request.requestId) };
+}

@@ -1,0 +1,75 @@
+/** Where the metrics page gets its readings from: the parts of this server, asked when the page is. */
+import type { Executor } from "./commands/execute.ts";
+import type { Config } from "./config/schema.ts";
+import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { Fanout } from "./fanout/fanout.ts";
+import { capped, type MessagingReadings, type QueueReadings } from "./metrics/messaging-metrics.ts";
+import type { MetricsSources } from "./metrics/metrics-sources.ts";
+import type { NodeReport } from "./node-report.ts";
+import type { OperationLog } from "./oplog/operation-log.ts";
+import type { StateMachine } from "./state/state-machine.ts";
+import type { Connections } from "./transports/connections.ts";
+
+export interface MeasuredParts {
+  readonly config: Config;
+  readonly clock: { nowMs(): number };
+  readonly state: StateMachine;
+  readonly log: OperationLog;
+  readonly node: NodeReport;
+  readonly connections: Connections;
+  readonly executor: Executor;
+  readonly dispatcher: Dispatcher;
+  readonly fanout: Fanout;
+}
+
+export function metricsSources(parts: MeasuredParts): MetricsSources {
+  const { config, state, log, node, connections, executor, dispatcher } = parts;
+  const { counters } = executor;
+  return {
+    memory: () => node.memory(),
+    memoryLimitBytes: () => config.kvStore.maxMemoryBytes,
+    connections: () => connections,
+    refusedRequests: () => dispatcher.refusedRequests,
+    keys: () => ({ count: state.keys.size, ...node.removals(), hits: counters.hits, misses: counters.misses }),
+    log: () => ({ backlogBytes: log.backlogBytes, nextOffset: log.nextOffset }),
+    messaging: () => messaging(parts),
+  };
+}
+
+function messaging({ config, clock, state, connections, fanout }: MeasuredParts): MessagingReadings {
+  const { consumers, rooms, topics, watches } = fanout;
+  return {
+    queues: capped(queueReadings(state, fanout, clock.nowMs()), config.metrics.maxQueueSeries),
+    rooms: { count: state.rooms.count, bytes: state.rooms.usedBytes },
+    subscribers: {
+      queue: consumers.subscriptionCount,
+      room: rooms.readerCount,
+      topic: topics.subscriptionCount,
+      watch: watches.subscriptionCount,
+    },
+    waiting: consumers.waiterCount,
+    pushes: connections.pushes,
+    pushBytes: connections.pushBytes,
+    topicMessagesPublished: topics.publishedCount,
+    topicMessagesDelivered: topics.deliveredCount,
+    roomGaps: rooms.pushes.gapCount,
+  };
+}
+
+/** Those that were created first come first, so that a queue keeps its series. */
+function queueReadings({ queues }: StateMachine, { consumers }: Fanout, nowMs: number): QueueReadings[] {
+  return [...queues.queues()]
+    .sort((a, b) => a.id - b.id)
+    .map((queue) => {
+      const oldest = queues.oldestRef(queue);
+      const oldestAgeMs = oldest === 0 ? 0 : nowMs - queues.messages.publishedAtMsOf(oldest);
+      return {
+        name: queue.name,
+        depth: queue.depth,
+        pending: queue.pending,
+        dead: queue.dead,
+        consumers: consumers.consumerCount(queue.id),
+        oldestAgeSecs: Math.max(0, oldestAgeMs) / 1000,
+      };
+    });
+}
