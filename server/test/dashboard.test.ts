@@ -8,7 +8,6 @@ import { type PageFamily, readPrometheusPage } from "./prometheus-page.ts";
 
 /** On the page by name, with the labels their series will have. A name leaves this list when it has series. */
 const LATER: Readonly<Record<string, { readonly labels: readonly string[]; readonly reason: string }>> = {
-  synap_queue_depth: { labels: ["queue"], reason: "there are no queues yet" },
   synap_replication_lag_ms: { labels: ["replica"], reason: "there are no replicas yet" },
 };
 
@@ -45,6 +44,7 @@ const queries = charts.flatMap(({ title, targets = [] }) => targets.map(({ expr 
 const nothing = {
   httpActive: 0,
   websocketActive: 0,
+  sseActive: 0,
   httpRequests: 0,
   websocketMessages: 0,
   bytesIn: 0,
@@ -64,6 +64,17 @@ const metrics = new Metrics({
     connections: () => nothing,
     keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
     log: () => ({ backlogBytes: 0, nextOffset: 1 }),
+    messaging: () => ({
+      queues: [{ name: "tasks", depth: 0, pending: 0, dead: 0, consumers: 0, oldestAgeSecs: 0 }],
+      rooms: { count: 0, bytes: 0 },
+      subscribers: { queue: 0, room: 0, topic: 0, watch: 0 },
+      waiting: 0,
+      pushes: 0,
+      pushBytes: 0,
+      topicMessagesPublished: 0,
+      topicMessagesDelivered: 0,
+      roomGaps: 0,
+    }),
   },
   clock: new ManualClock(),
   version: "1.2.3",

@@ -2,6 +2,9 @@
  * Everything between the codecs and the log, in one process and on a fake clock: store, state machine, log, executor.
  * Commands take and give plain values, so that a test reads like the wire without being one.
  */
+import { attachFanout, buildFanout } from "../src/build-fanout.ts";
+import { JsonCodec } from "../src/codecs/json/json-codec.ts";
+import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "../src/commands/all.ts";
 import type { ArgumentShape, FieldShape } from "../src/commands/argument-shape.ts";
 import type { Limits } from "../src/commands/command.ts";
@@ -9,11 +12,17 @@ import { CommandError } from "../src/commands/errors.ts";
 import { Executor } from "../src/commands/execute.ts";
 import type { Node } from "../src/commands/node.ts";
 import { SlowLog } from "../src/commands/slow-log.ts";
+import { configFromFlags } from "../src/config/load.ts";
 import type { Caller } from "../src/dispatch/caller.ts";
+import type { Fanout } from "../src/fanout/fanout.ts";
+import { limitsOf } from "../src/limits.ts";
 import { OperationLog } from "../src/oplog/operation-log.ts";
+import { TurnEnd } from "../src/runtime/turn-end.ts";
 import { KeyStore } from "../src/state/key-store.ts";
 import { KeyView } from "../src/state/key-view.ts";
 import { Operation } from "../src/state/operation.ts";
+import { QueueStore } from "../src/state/queue-store.ts";
+import { RoomStore } from "../src/state/room-store.ts";
 import { StateMachine } from "../src/state/state-machine.ts";
 import { integerValue, readInt64, TAG_BYTES, TAG_INTEGER, TAG_JSON, TAG_TEXT, Value } from "../src/state/value.ts";
 import { ByteRange, copyRange, rangeOf } from "../src/structures/byte-range.ts";
@@ -36,7 +45,17 @@ export const caller: Caller = {
   connectedAtMs: 0,
   commandCount: 0,
   unreadBytes: () => 0,
+  session: undefined,
+  pushFormat: "json",
+  answerLate: () => {},
+  outbox: undefined,
 };
+
+/** Everything in one place, empty. */
+export function emptyState(): StateMachine {
+  const keys = new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" });
+  return new StateMachine(keys, new QueueStore({ hashSeed: 1 }), new RoomStore());
+}
 
 export interface EngineOptions {
   readonly memoryBytesMax?: number;
@@ -45,6 +64,10 @@ export interface EngineOptions {
   readonly backlogBytesMax?: number;
   readonly seed?: number;
 }
+
+const DEFAULTS = configFromFlags();
+const CODEC_LIMITS = { batchCommandsMax: 1000, valueBytesMax: 64 * 1024 };
+const CODECS = { json: new JsonCodec(CODEC_LIMITS), msgpack: new MessagePackCodec(CODEC_LIMITS) };
 
 /** A string, number, bigint, boolean, null, `Uint8Array`, array or object. */
 export type Plain = unknown;
@@ -55,26 +78,54 @@ export class Engine {
   readonly log: OperationLog;
   readonly view: KeyView;
   readonly executor: Executor;
+  readonly fanout: Fanout;
   readonly node: Node;
+  /** What the fan-out failed at. */
+  readonly bugs: unknown[] = [];
   nowMs = 1_700_000_000_000;
+  readonly #turnEnds: (() => void)[] = [];
 
   constructor(options: EngineOptions = {}) {
+    const queues = new QueueStore({ hashSeed: 1 });
+    const rooms = new RoomStore();
     this.store = new KeyStore({
       memoryBytesMax: options.memoryBytesMax ?? 0,
       evictionPolicy: options.evictionPolicy ?? "none",
+      bytesElsewhere: () => queues.heldBytes + rooms.heldBytes,
     });
-    this.state = new StateMachine(this.store);
+    this.state = new StateMachine(this.store, queues, rooms);
     this.log = new OperationLog(options.backlogBytesMax ?? 64 * 1024 * 1024);
     this.view = new KeyView(this.store);
     this.node = this.#makeNode();
+    const config = DEFAULTS;
+    this.fanout = buildFanout({
+      config,
+      state: this.state,
+      codecs: CODECS,
+      turnEnd: new TurnEnd(
+        (run) => this.#turnEnds.push(run),
+        (error) => this.bugs.push(error),
+      ),
+      clock: { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs },
+      seed: options.seed ?? 1,
+      slowConsumersDropped: () => 0,
+    });
     this.executor = new Executor({
       state: this.state,
       log: this.log,
       keys: this.view,
-      limits: { valueBytesMax: 64 * 1024, keysReplyMax: 100, ...options.limits },
+      limits: { ...limitsOf(config), valueBytesMax: 64 * 1024, keysReplyMax: 100, ...options.limits },
       node: this.node,
       random: seededRandom(options.seed ?? 1),
+      fanout: this.fanout,
+      reportBug: (_, error) => this.bugs.push(error),
     });
+    attachFanout(this.fanout, this.executor);
+  }
+
+  /** The turn of the loop ends, and those that its work asks for. */
+  endTurn(): void {
+    for (let run = this.#turnEnds.shift(); run !== undefined; run = this.#turnEnds.shift()) run();
   }
 
   #makeNode(): Node {

@@ -16,7 +16,7 @@ type EnvelopeFields = Readonly<Record<string, unknown>>;
 /** In a payload or an expectation a `Uint8Array` stands for raw bytes, in whichever way the format says that. */
 type Payload = Readonly<Record<string, unknown>>;
 
-export type Step = CommandStep | BatchStep | RawStep;
+export type Step = CommandStep | BatchStep | RawStep | PushStep;
 
 export interface CommandStep {
   readonly command: string;
@@ -38,6 +38,16 @@ export interface RawStep {
   readonly json?: string | Buffer;
   readonly msgpack?: Buffer;
   readonly expected: Expected;
+}
+
+/**
+ * What the server has pushed since the last such step, whole and in order. It is waited for, so a list of none says something
+ * only after another exchange: pushes leave at the end of the turn of what made them.
+ */
+export interface PushStep {
+  readonly pushes: readonly Reply[] | ((format: WireFormat, earlier: readonly Reply[]) => readonly Reply[]);
+  /** Where their order means nothing. */
+  readonly inAnyOrder?: boolean;
 }
 
 export type Reply = Readonly<Record<string, unknown>>;
@@ -74,6 +84,34 @@ export function atomic(commands: BatchStep["batch"], results: readonly unknown[]
 
 export function raw(messages: Pick<RawStep, "json" | "msgpack">, expected: Reply): RawStep {
   return { ...messages, expected };
+}
+
+/** The pushes that come; see `PushStep`. Such a case is for WebSockets alone, and ends without a subscription. */
+export function pushed(pushes: PushStep["pushes"]): PushStep {
+  return { pushes };
+}
+
+export function pushedInAnyOrder(pushes: PushStep["pushes"]): PushStep {
+  return { pushes, inAnyOrder: true };
+}
+
+/** The `skip` of a case that subscribes. */
+export const overWebSocketOnly = {
+  "http-json": "pushes need a connection",
+  "http-msgpack": "pushes need a connection",
+} as const satisfies Case["skip"];
+
+/** The `skip` of a case that shows the refusal of those that have no connection. */
+export const overHttpOnly = {
+  "websocket-text": "there is a connection to push to",
+  "websocket-binary": "there is a connection to push to",
+} as const satisfies Case["skip"];
+
+/** A field of the payload of an earlier reply, counted from 0 over all steps: `earlierField(earlier, 0, "subscription_id")`. */
+export function earlierField(earlier: readonly Reply[], step: number, field: string): unknown {
+  const { payload } = earlier[step];
+  if (typeof payload !== "object" || payload === null) throw new Error(`step ${step} has no payload`);
+  return new Map(Object.entries(payload)).get(field);
 }
 
 /** A failure with this code, whatever its sentence; `details` names those that must be there. */

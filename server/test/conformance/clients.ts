@@ -14,6 +14,8 @@ export interface ClientReply {
 
 export interface Client {
   readonly format: WireFormat;
+  /** What the server sent unasked and no step has taken yet, oldest first. Over HTTP there is never any. */
+  readonly pushes: unknown[];
   /** Sends one message and waits for its reply, which must be in the client's own format. */
   send(message: Buffer): Promise<ClientReply>;
   close(): Promise<void>;
@@ -34,6 +36,7 @@ export function connect(combination: Combination, url: string): Promise<Client> 
 
 class HttpClient implements Client {
   readonly format: WireFormat;
+  readonly pushes: unknown[] = [];
   readonly #url: string;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 1 });
 
@@ -78,6 +81,7 @@ interface Waiting {
 
 class WebSocketClient implements Client {
   readonly format: WireFormat;
+  readonly pushes: unknown[] = [];
   readonly #socket: WebSocket;
   readonly #closed: Promise<void>;
   #waiting: Waiting | undefined;
@@ -105,15 +109,20 @@ class WebSocketClient implements Client {
   }
 
   #take(data: Buffer, isBinary: boolean): void {
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    if (waiting === undefined) throw new Error(`a message nobody waits for: ${data}`);
     try {
       if (isBinary !== (this.format === msgpack)) throw new Error("a frame of the other kind");
-      waiting.resolve({ status: undefined, body: this.format.decode(data) });
+      const body = this.format.decode(data);
+      if (isPush(body)) {
+        this.pushes.push(body);
+        return;
+      }
+      if (this.#waiting === undefined) throw new Error(`a message nobody waits for: ${data}`);
+      this.#waiting.resolve({ status: undefined, body });
     } catch (error) {
-      waiting.reject(error);
+      if (this.#waiting === undefined) throw error;
+      this.#waiting.reject(error);
     }
+    this.#waiting = undefined;
   }
 
   send(message: Buffer): Promise<ClientReply> {
@@ -128,4 +137,9 @@ class WebSocketClient implements Client {
     this.#socket.close();
     return this.#closed;
   }
+}
+
+/** A reply always says whether it is a success (wire contract, sections 2 and 5). */
+function isPush(body: unknown): boolean {
+  return typeof body === "object" && body !== null && "type" in body && !("success" in body);
 }

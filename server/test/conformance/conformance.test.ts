@@ -5,12 +5,20 @@ import { ERROR_STATUS, type ErrorCode } from "../../src/commands/errors.ts";
 import { configFromFlags } from "../../src/config/load.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
-import type { Case, Expected, Reply, Step } from "./case.ts";
+import type { Case, Expected, PushStep, Reply, Step } from "./case.ts";
 import { admin } from "./cases/admin.ts";
 import { atomicBatches, batches } from "./cases/batches.ts";
 import { keys } from "./cases/keys.ts";
+import { keyWatches } from "./cases/kv-watch.ts";
+import { messages } from "./cases/pubsub-messages.ts";
+import { deadLetters } from "./cases/queue-dead-letters.ts";
+import { queueMessages } from "./cases/queue-messages.ts";
+import { queueBatches, queues } from "./cases/queue-queues.ts";
+import { queueSubscriptions } from "./cases/queue-subscriptions.ts";
 import { requests } from "./cases/requests.ts";
 import { scans } from "./cases/scan.ts";
+import { rooms } from "./cases/stream-rooms.ts";
+import { roomSubscriptions } from "./cases/stream-subscriptions.ts";
 import { counters, strings } from "./cases/strings.ts";
 import { VALUE_TABLE, values } from "./cases/values.ts";
 import { type Client, type ClientReply, COMBINATIONS, type Combination, connect } from "./clients.ts";
@@ -24,8 +32,17 @@ const CASES: readonly Case[] = [
   ...strings,
   ...counters,
   ...scans,
+  ...keyWatches,
   ...batches,
   ...atomicBatches,
+  ...queues,
+  ...queueMessages,
+  ...deadLetters,
+  ...queueBatches,
+  ...queueSubscriptions,
+  ...rooms,
+  ...roomSubscriptions,
+  ...messages,
   ...admin,
 ];
 
@@ -38,6 +55,16 @@ const config = configFromFlags(
     "kv_store.max_value_bytes=64kb",
     "kv_store.max_keys_reply=20",
     "kv_store.ttl_tick_ms=5",
+    "queue.max_message_bytes=16kb",
+    "queue.max_prefetch=100",
+    "queue.max_wait_ms=10000",
+    "queue.tick_ms=2",
+    "stream.max_event_bytes=16kb",
+    "pubsub.max_message_bytes=32kb",
+    "pubsub.max_subscriptions_per_connection=20",
+    "pubsub.max_patterns=40",
+    "pubsub.max_inner_wildcards=2",
+    "pubsub.max_watch_globs=2",
     "slowlog.threshold_ms=0",
     "slowlog.max_entries=10",
   ].flatMap((setting) => ["--set", setting]),
@@ -105,6 +132,7 @@ function commandsOf(step: Step): readonly string[] {
 
 async function runCase(client: Client, steps: readonly Step[]): Promise<void> {
   await removeAllKeys(client);
+  client.pushes.length = 0;
   const earlier: Reply[] = [];
   for (const step of steps) earlier.push(await runStep(client, step, earlier));
 }
@@ -121,6 +149,10 @@ async function runStep(client: Client, step: Step, earlier: readonly Reply[]): P
   if ("command" in step && step.eventually === true) {
     return vi.waitFor(() => runStep(client, { ...step, eventually: false }, earlier), { timeout: 5_000, interval: 2 });
   }
+  if ("pushes" in step) {
+    await expectPushes(client, step, earlier);
+    return {};
+  }
   const message = messageOf(client.format, step, earlier);
   if (message === undefined) return {};
   const reply = await exchange(client, message);
@@ -129,7 +161,25 @@ async function runStep(client: Client, step: Step, earlier: readonly Reply[]): P
   return reply;
 }
 
-function messageOf(format: WireFormat, step: Step, earlier: readonly Reply[]): Buffer | undefined {
+async function expectPushes(
+  client: Client,
+  { pushes, inAnyOrder }: PushStep,
+  earlier: readonly Reply[],
+): Promise<void> {
+  const { format } = client;
+  const expected = (typeof pushes === "function" ? pushes(format, earlier) : pushes).map((push) =>
+    inFormat(push, format),
+  );
+  await vi.waitFor(() => expect(client.pushes.length).toBeGreaterThanOrEqual(expected.length), {
+    timeout: 5_000,
+    interval: 2,
+  });
+  const got = client.pushes.splice(0);
+  expect(got).toHaveLength(expected.length);
+  expect(got).toEqual(inAnyOrder === true ? expect.arrayContaining(expected) : expected);
+}
+
+function messageOf(format: WireFormat, step: Exclude<Step, PushStep>, earlier: readonly Reply[]): Buffer | undefined {
   if ("command" in step) {
     const { command, payload, envelope } = step;
     return format.encode({ command, payload: typeof payload === "function" ? payload(earlier) : payload, ...envelope });

@@ -8,7 +8,8 @@ import { JsonCodec } from "../../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../../src/codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "../../src/commands/all.ts";
 import { Registry } from "../../src/commands/registry.ts";
-import { Dispatcher, type Format } from "../../src/dispatch/dispatcher.ts";
+import { Dispatcher } from "../../src/dispatch/dispatcher.ts";
+import type { Format } from "../../src/dispatch/reply.ts";
 import { ManualClock } from "../../src/runtime/clock.ts";
 import { msgpack } from "../conformance/format.ts";
 import { caller, Engine } from "../engine.ts";
@@ -51,6 +52,8 @@ function converse(format: Format, encode: (line: string) => Buffer | undefined, 
     registry: new Registry(allCommands),
     executor: engine.executor,
     store: engine.store,
+    consumers: engine.fanout.consumers,
+    waitsMax: 10,
     codecs: { json: new JsonCodec(limits), msgpack: new MessagePackCodec(limits) },
     clock,
     observer: { observe: () => {} },
@@ -70,6 +73,7 @@ function converse(format: Format, encode: (line: string) => Buffer | undefined, 
     const message = encode(line);
     if (message === undefined) continue;
     const reply = dispatcher.handle(message, format, format, caller);
+    if (reply === undefined) throw new Error("no command of the conversation waits");
     lines.push(
       `> ${show(message)}`,
       `< ${reply.status} ${show(Buffer.from(reply.bytes.subarray(0, reply.length)))}`,

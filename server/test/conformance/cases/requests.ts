@@ -172,7 +172,7 @@ export const requests: readonly Case[] = [
       run("__proto__", {}, failure("INVALID_COMMAND", { nearest: [] })),
       run("constructor", {}, failure("INVALID_COMMAND", { nearest: [] })),
       run("x".repeat(100_000), {}, failure("INVALID_COMMAND", { nearest: [] })),
-      run("kv.watch", { pattern: "*" }, failure("INVALID_COMMAND")),
+      run("kv.lock", { pattern: "*" }, failure("INVALID_COMMAND")),
     ],
   },
   {
