@@ -1,6 +1,7 @@
 /** The process that makes a load; see load.ts. Requests are drawn and encoded before the first one is sent. */
 import { type Connection, openConnection } from "./connection.ts";
-import type { Generated, GeneratorMessage, Latency, Load } from "./load.ts";
+import type { Generated, GeneratorMessage, Load } from "./load.ts";
+import { Samples } from "./samples.ts";
 import { checkReply, drawRequest } from "./workload.ts";
 
 /** Distinct requests, sent again and again in turn; enough commands that their keys do not stay in the caches. */
@@ -40,39 +41,6 @@ class Lane {
       this.connection.inspectNext = check;
     }
     return this.#due[this.#head++ % OVERDUE_MAX];
-  }
-}
-
-class Samples {
-  #values = new Float64Array(1 << 20);
-  #count = 0;
-
-  add(value: number): void {
-    if (this.#count === this.#values.length) {
-      const longer = new Float64Array(this.#count * 2);
-      longer.set(this.#values);
-      this.#values = longer;
-    }
-    this.#values[this.#count++] = value;
-  }
-
-  clear(): void {
-    this.#count = 0;
-  }
-
-  latency(): Latency {
-    const sorted = this.#values.subarray(0, this.#count).sort();
-    const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
-    let sum = 0;
-    for (const value of sorted) sum += value;
-    return {
-      meanMs: sum / sorted.length,
-      p50Ms: at(0.5),
-      p95Ms: at(0.95),
-      p99Ms: at(0.99),
-      p999Ms: at(0.999),
-      maxMs: sorted[sorted.length - 1],
-    };
   }
 }
 

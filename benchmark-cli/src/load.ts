@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import type { Protocol } from "./connection.ts";
 import { openConnection } from "./connection.ts";
 import { cpuSeconds, stop, track } from "./processes.ts";
+import type { Latency } from "./samples.ts";
 import { drawValue, keyOf, requestOf, type Workload } from "./workload.ts";
 
 export interface Load {
@@ -27,15 +28,6 @@ export interface Load {
   readonly seconds?: number;
   readonly requests?: number;
   readonly warmupSeconds?: number;
-}
-
-export interface Latency {
-  readonly meanMs: number;
-  readonly p50Ms: number;
-  readonly p95Ms: number;
-  readonly p99Ms: number;
-  readonly p999Ms: number;
-  readonly maxMs: number;
 }
 
 export interface Generated {
