@@ -142,6 +142,19 @@ describe("the dashboard", () => {
         "CPU",
       ]),
     );
+    expect(titles).toEqual(
+      expect.arrayContaining([
+        "Pending messages",
+        "Oldest message",
+        "Dead letters",
+        "Consumers",
+        "Pushes",
+        "Fan-out",
+        "Subscriptions",
+        "Rooms",
+        "Slow consumers",
+      ]),
+    );
     for (const { expr } of charts.find(({ title }) => title === "p95 latency")?.targets ?? []) {
       expect(expr).toMatch(
         /^histogram_quantile\(0\.95, sum by \(le(?:, \w+)*\) \(rate\(synap_operation_duration_seconds_bucket\{/,

@@ -271,9 +271,12 @@ export class Planner {
   /**
    * Makes sure that a queue or a room can take so many bytes more: evicts keys for them, in this record, or fails. Call it
    * before the operation is written: its offset comes after the evictions.
+   * @param store the one that takes them; it has addresses of its own.
    */
-  reserveBytes(neededBytes: number): boolean {
+  reserveBytes(neededBytes: number, store: { canTake(bytes: number): boolean }): boolean {
     if (this.failure !== undefined) return false;
+    this.#takenBytes += neededBytes;
+    if (!store.canTake(this.#takenBytes)) return this.#refuse("the address space of the store is in use", neededBytes);
     this.#stagedBytes += neededBytes;
     this.#unmeasuredBytes += neededBytes;
     if (this.#excessBytes <= 0 && this.#unmeasuredBytes < MEASURE_BYTES) return true;

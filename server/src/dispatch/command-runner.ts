@@ -91,6 +91,7 @@ export class CommandRunner {
     requestId: ByteRange | undefined,
   ): CommandError | Wait | undefined {
     const mark = this.out.length;
+    if (command.act !== undefined && caller.protocol === "websocket") caller.pushFormat = encoder.name;
     let result: unknown;
     try {
       result = this.executor.attempt(command, args, caller);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { answered, bodyOf, Fixture } from "../../test/dispatcher-fixture.ts";
+import { answered, bodyOf, Connection, Fixture } from "../../test/dispatcher-fixture.ts";
 import { caller, dump } from "../../test/engine.ts";
 import { allCommands } from "../commands/all.ts";
 import { ApplyFailure } from "../commands/execute.ts";
@@ -205,6 +205,16 @@ describe("a single command", () => {
     const { status, body } = fixture.send({ request_id: "r", command: "kv.mget", payload: { keys: ["a", "b"] } });
     expect([status, body]).toMatchObject([413, { success: false, request_id: "r", code: "PAYLOAD_TOO_LARGE" }]);
     expect(fixture.run("kv.get", { key: "a" }).status).toBe(200);
+  });
+
+  it("pushes in the format of the subscribe command, also of one in a batch", () => {
+    const fixture = new Fixture();
+    const connection = new Connection("websocket");
+    const subscribe = { command: "pubsub.subscribe", payload: { topics: ["a"] } };
+    connection.pushFormat = "msgpack";
+    fixture.sendAs(connection, { type: "batch", commands: [subscribe] });
+    fixture.run("pubsub.publish", { topic: "a", payload: 1 });
+    expect(connection.pushed.map((text) => JSON.parse(text))).toMatchObject([{ type: "message", data: 1 }]);
   });
 
   it("answers in the format asked for, with the request id encoded anew", () => {

@@ -121,7 +121,7 @@ export class Dispatcher {
     caller.commandCount++;
     const startedMs = runner.clock.monotonicMs();
     const args = decoder.decodeArguments(envelope.payload, command.shape);
-    const refusal = args instanceof CommandError ? args : prepare(command, args, requestId, replyFormat, caller);
+    const refusal = args instanceof CommandError ? args : refusalOfWait(command, args, requestId, caller);
     let error =
       refusal === undefined
         ? // The arguments are no error, or there would be a refusal.
@@ -137,20 +137,15 @@ export class Dispatcher {
   }
 }
 
-/** What a command of its own needs before it runs: a refusal, or the format of what it may subscribe. */
-function prepare(
+/** A late reply can be told from others by its request id alone. */
+function refusalOfWait(
   command: Command,
   args: Arguments,
   requestId: ByteRange | undefined,
-  replyFormat: Format,
   caller: Caller,
 ): CommandError | undefined {
-  if (caller.protocol !== "websocket") return undefined;
-  if (command.act !== undefined) caller.pushFormat = replyFormat;
-  if (requestId === undefined && command.isBlocking?.(args)) {
-    return fail("INVALID_REQUEST", "a command that waits needs a request_id on a WebSocket: its reply may come late");
-  }
-  return undefined;
+  if (caller.protocol !== "websocket" || requestId !== undefined || !command.isBlocking?.(args)) return undefined;
+  return fail("INVALID_REQUEST", "a command that waits needs a request_id on a WebSocket: its reply may come late");
 }
 
 function translateId(envelope: Envelope, decoder: Codec, encoder: Codec): ByteRange | undefined {

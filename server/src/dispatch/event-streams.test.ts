@@ -77,6 +77,8 @@ describe("an event stream", () => {
     ["roam=a", "", "INVALID_PAYLOAD", "there is no parameter"],
     ["room=chat&from_offset=1.5", "", "INVALID_PAYLOAD", "must be an integer"],
     ["topic=a&from_offset=1", "", "INVALID_PAYLOAD", "only a room has a history"],
+    ["topic=a&generation=1", "", "INVALID_PAYLOAD", "only a room has a history"],
+    ["room=chat&generation=1", "", "INVALID_PAYLOAD", "goes with the from_offset"],
     ["room=chat", "yesterday", "INVALID_PAYLOAD", "Last-Event-ID"],
     ["topic=a..b", "", "INVALID_PAYLOAD", ""],
     ["room=nowhere", "", "ROOM_NOT_FOUND", ""],

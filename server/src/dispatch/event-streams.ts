@@ -38,7 +38,12 @@ export function openEvents(
   if (rooms.length > 1) return invalid("a stream follows one room: open one for each", "room");
   const position = positionOf(parameters, lastEventId);
   if (position instanceof CommandError) return position;
-  if (rooms.length === 0 && parameters.has("from_offset")) return invalid("only a room has a history", "from_offset");
+  for (const name of ["from_offset", "generation"]) {
+    if (rooms.length === 0 && parameters.has(name)) return invalid("only a room has a history", name);
+  }
+  if (parameters.has("generation") && position.from_offset === undefined) {
+    return invalid("a generation goes with the from_offset that was learned from it", "generation");
+  }
   const commands: [name: string, payload: object][] = [];
   if (rooms.length > 0) commands.push(["stream.subscribe", { room: rooms[0], ...position }]);
   if (topics.length > 0) commands.push(["pubsub.subscribe", { topics }]);

@@ -230,16 +230,19 @@ describe("consumers that wait", () => {
     await until(async () => (await stats("even")).consumers === 60);
     for (const abort of aborts.slice(0, 20)) abort.abort();
     await until(async () => (await stats("even")).consumers === 40);
-    const published = publish("even", numbers(40));
-    for (const abort of aborts.slice(20, 40)) abort.abort();
-    await published;
+    // Those at the end of the line go when the first one has its answer: theirs are on their way.
+    const gone = Promise.race(answers.slice(20)).then(() => {
+      for (const abort of aborts.slice(40)) abort.abort();
+    });
+    await publish("even", numbers(40));
+    await gone;
     const taken = (await Promise.all(answers)).flatMap((reply) => (reply ? [reply.payload.message as Delivered] : []));
     expect(taken.length).toBeGreaterThanOrEqual(20);
     const seen = new Set<unknown>();
     const finish = async ({ id, delivery_id, payload: content }: Delivered): Promise<void> => {
+      const { success } = await server.post("queue.ack", { queue: "even", message_id: id, delivery_id });
       // Where the machine is slow its deadline may be over: then it comes again.
-      await server.post("queue.ack", { queue: "even", message_id: id, delivery_id });
-      seen.add(content);
+      if (success) seen.add(content);
     };
     for (const message of taken) await finish(message);
     // What was on its way to those who gave up comes back at its deadline; nobody had it from them.
@@ -247,7 +250,7 @@ describe("consumers that wait", () => {
       const { message } = await server.send("queue.consume", payload);
       await finish(message as Delivered);
     }
-    await until(async () => (await stats("even")).acked === 40);
+    expect(await stats("even")).toMatchObject({ ready: 0, pending: 0, dead: 0, acked: 40 });
   });
 
   it("are answered when the server stops, which ends in time", async () => {

@@ -34,14 +34,24 @@ export class ServerProcess {
   }
 
   /** @param settings each as `section.key=value` */
-  static async start(...settings: readonly string[]): Promise<ServerProcess> {
+  static start(...settings: readonly string[]): Promise<ServerProcess> {
+    return ServerProcess.#start([], settings);
+  }
+
+  /** With a module of its own that runs before the program; `ask` talks to it. */
+  static startWith(planted: string): Promise<ServerProcess> {
+    return ServerProcess.#start(["--import", `data:text/javascript,${encodeURIComponent(planted)}`], []);
+  }
+
+  static async #start(nodeFlags: readonly string[], settings: readonly string[]): Promise<ServerProcess> {
     const flags = ["logging.format=json", ...settings].flatMap((setting) => ["--set", setting]);
     const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_"));
-    const child = spawn(process.execPath, [program, "--port", "0", ...flags], {
+    const child = spawn(process.execPath, [...nodeFlags, program, "--port", "0", ...flags], {
       env: Object.fromEntries(kept),
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "inherit", "ipc"],
     });
     const ended = once(child, "close");
+    if (child.stdout === null) throw new Error("its output is piped");
     const lines = createInterface({ input: child.stdout });
     const url = await new Promise<string>((resolve, reject) => {
       lines.on("line", (line) => {
@@ -55,6 +65,13 @@ export class ServerProcess {
 
   signal(name: NodeJS.Signals): void {
     this.#child.kill(name);
+  }
+
+  /** What the planted module sends back. */
+  async ask(question: string): Promise<unknown> {
+    this.#child.send(question);
+    const [answer]: unknown[] = await once(this.#child, "message");
+    return answer;
   }
 
   /** For `afterEach` and `afterAll`: nothing of it is left. */

@@ -80,7 +80,7 @@ describe("queue.create", () => {
       queues.failure("create", { name: "other" }),
       queues.failure("publish", { queue: "other", payload: 1 }),
     ]) {
-      expect(refused).toEqual(["SERVICE_UNAVAILABLE", { queues_max: 1 }]);
+      expect(refused).toEqual(["MEMORY_LIMIT_EXCEEDED", { queues_max: 1 }]);
     }
     queues.publish(2);
   });

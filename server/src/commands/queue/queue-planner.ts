@@ -165,14 +165,14 @@ export class QueuePlanner {
     return entry;
   }
 
-  /** Stages a queue of a name that none has. Error: SERVICE_UNAVAILABLE where there are `queuesMax` already. */
+  /** Stages a queue of a name that none has. Error: MEMORY_LIMIT_EXCEEDED where there are `queuesMax` already. */
   create(name: ByteRange, config: QueueConfig, queuesMax: number): QueueEntry | CommandError {
     if (this.store.queues().length + this.#staged.createdCount >= queuesMax) {
       const message = "there are as many queues as there may be: delete some, or raise queue.max_queues";
-      return fail("SERVICE_UNAVAILABLE", message, { queues_max: queuesMax });
+      return fail("MEMORY_LIMIT_EXCEEDED", message, { queues_max: queuesMax });
     }
     const nameBytes = name.end - name.start;
-    this.#planner.reserveBytes(QUEUE_BYTES + nameBytes);
+    this.#planner.reserveBytes(QUEUE_BYTES + nameBytes, this.store);
     if (!this.#planner.admit(QUEUE_CREATE_HEADER_BYTES + nameBytes)) return this.#fill(0, config, undefined);
     const id = this.#note();
     writeQueueCreate(this.#planner.writer, name, config);
@@ -215,7 +215,8 @@ export class QueuePlanner {
     if (full !== undefined) return full;
     const priority = request.priority ?? config.defaultPriority;
     const position = entry.readyBefore(priority);
-    this.#planner.reserveBytes(this.store.messageBytesNeeded(payloadBytes, headersBytes, dedupBytes));
+    const neededBytes = this.store.messageBytesNeeded(payloadBytes, headersBytes, dedupBytes);
+    this.#planner.reserveBytes(neededBytes, this.store);
     if (!this.#planner.admit(PUBLISH_HEADER_BYTES + payloadBytes + headersBytes + dedupBytes))
       return { messageId: 0, position: 0, duplicate: undefined };
     const { nowMs } = this.#planner;

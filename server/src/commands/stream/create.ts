@@ -72,11 +72,11 @@ export const streamDelete = writeCommand({
   access: "write",
   summary: "Removes a room and its events; its subscribers wait for the next room of the name.",
   arguments: Struct({ room: Name() }),
-  reply: Struct({ deleted: Flag() }),
+  reply: Struct({ deleted: Flag({ description: "False where there was no such room." }) }),
   atomic: false,
   plan(args, { rooms }) {
     const found = rooms.find(args.room);
-    if (found?.room === undefined) return roomNotFound(args.room);
+    if (found?.room === undefined) return { deleted: false };
     rooms.remove(found.room);
     return { deleted: true };
   },

@@ -105,14 +105,14 @@ export class RoomPlanner {
   create(name: ByteRange, config: RoomConfig, limits: RoomLimits): PlannedRoom | CommandError {
     const planner = this.#planner;
     if (this.#store.count + this.#created.size >= limits.roomsMax) {
-      return fail("MEMORY_LIMIT_EXCEEDED", "there are as many rooms as there may be: delete some", {
+      return fail("MEMORY_LIMIT_EXCEEDED", "there are as many rooms as there may be: delete some, or raise stream.max_rooms", {
         rooms_max: limits.roomsMax,
       });
     }
     const nameBytes = name.end - name.start;
     const planned = new PlannedRoom();
     planned.config = config;
-    if (!planner.reserveBytes(this.#store.createBytesNeeded(nameBytes))) return planned;
+    if (!planner.reserveBytes(this.#store.createBytesNeeded(nameBytes), this.#store)) return planned;
     if (!planner.admit(CREATE_HEADER_BYTES + nameBytes)) return planned;
     planned.id = planner.nextOffset;
     planned.subscriberCount = this.#store.waitingFor(name);
@@ -155,7 +155,7 @@ export class RoomPlanner {
   publish(planned: PlannedRoom, event: NewEvent): number {
     const planner = this.#planner;
     const offset = planned.nextOffset;
-    if (!planner.reserveBytes(this.#memoryBytes(planned, event))) return offset;
+    if (!planner.reserveBytes(this.#memoryBytes(planned, event), this.#store)) return offset;
     const { dedupId } = event;
     const ownBytes = event.event.length + event.data.length + event.metadata.length + dedupId.length;
     if (!planner.admit(PUBLISH_HEADER_BYTES + ownBytes)) return offset;
