@@ -17,8 +17,8 @@ const EVICT_IDLE_MS = 20;
 /** Chunks of 64 MB dropped between two looks at the clock. */
 const FREE_SLICE_CHUNKS = 1;
 /** Messages and blocks of events freed between two looks at the clock. */
-const FREE_SLICE_MESSAGES = 512;
-const FREE_SLICE_BLOCKS = 64;
+const FREE_SLICE_MESSAGES = 128;
+const FREE_SLICE_BLOCKS = 128;
 /** What messages and events of other sizes have left behind is put together from here on, a span at a time. */
 const RECLAIM_BYTES_MIN = 4 * 2 ** 20;
 /** Messages whose deadline, delay or life is over that are dealt with between two looks at the clock, as one record. */

@@ -4,6 +4,9 @@ import { type Fields, numbers, ServerProcess, type SocketClient, until } from ".
 
 const MB = 2 ** 20;
 const OUTBOX_BYTES_MAX = MB;
+/** On an idle machine a round takes half a second and ten thousand subscriptions one; it may have other things to do. */
+const ROUND_MS_MAX = 10_000;
+const CHURN_MS_MAX = 5000;
 
 let server: ServerProcess;
 beforeEach(async () => {
@@ -170,7 +173,7 @@ it("gives five thousand subscribers every event once and in order, whoever does 
     }
     await Promise.all(published);
     await until(() => subscribers.every((subscriber) => subscriber.hasAll(round + 1)));
-    expect(performance.now() - startedAtMs).toBeLessThan(5000);
+    expect(performance.now() - startedAtMs).toBeLessThan(ROUND_MS_MAX);
   }
   await until(() => ofTopic.every(({ closeCode }) => closeCode === 1013));
   for (const { pushes } of ofTopic) {
@@ -214,7 +217,7 @@ it("takes ten thousand subscriptions and their ends in a second, and has nothing
     }
   }
   await Promise.all(replies);
-  expect(performance.now() - startedAtMs).toBeLessThan(5000);
+  expect(performance.now() - startedAtMs).toBeLessThan(CHURN_MS_MAX);
   expect(await subscriptions()).toBe(0);
   expect(await server.send("pubsub.stats", {})).toMatchObject({
     total_subscribers: 0,
@@ -235,5 +238,5 @@ it("takes ten thousand subscriptions and their ends in a second, and has nothing
   const publishingAtMs = performance.now();
   const published = numbers(5000).map((n) => publisher.send("pubsub.publish", { topic: `held.${n}`, payload: n }));
   for (const reply of await Promise.all(published)) expect(reply.subscribers_matched).toBe(0);
-  expect(performance.now() - publishingAtMs).toBeLessThan(3000);
+  expect(performance.now() - publishingAtMs).toBeLessThan(CHURN_MS_MAX);
 });

@@ -105,9 +105,8 @@ export class RoomPlanner {
   create(name: ByteRange, config: RoomConfig, limits: RoomLimits): PlannedRoom | CommandError {
     const planner = this.#planner;
     if (this.#store.count + this.#created.size >= limits.roomsMax) {
-      return fail("MEMORY_LIMIT_EXCEEDED", "there are as many rooms as there may be: delete some, or raise stream.max_rooms", {
-        rooms_max: limits.roomsMax,
-      });
+      const message = "there are as many rooms as there may be: delete some, or raise stream.max_rooms";
+      return fail("MEMORY_LIMIT_EXCEEDED", message, { rooms_max: limits.roomsMax });
     }
     const nameBytes = name.end - name.start;
     const planned = new PlannedRoom();
