@@ -8,6 +8,7 @@ import { KeyWatches } from "./fanout/key-watches.ts";
 import { PushEncoder } from "./fanout/push-encoder.ts";
 import { QueueConsumers } from "./fanout/queue-consumers.ts";
 import { RoomFeeds } from "./fanout/room-feeds.ts";
+import { SubscriptionCount } from "./fanout/subscription-count.ts";
 import { SubscriptionIds } from "./fanout/subscription-ids.ts";
 import { Topics } from "./fanout/topics.ts";
 import type { TurnEnd } from "./runtime/turn-end.ts";
@@ -48,6 +49,7 @@ export function buildFanout({
   );
   const encoder = new PushEncoder(codecs, contentBytesMax * ENCODED_BYTES_PER_BYTE + FRAME_BYTES);
   const ids = new SubscriptionIds();
+  const subscriptions = new SubscriptionCount(pubsub.maxSubscriptions);
   const subscriptionsPerConnectionMax = pubsub.maxSubscriptionsPerConnection;
   return new Fanout({
     consumers: new QueueConsumers({
@@ -55,6 +57,7 @@ export function buildFanout({
       encoder,
       turnEnd,
       ids,
+      subscriptions,
       clock,
       consumersMax: queue.maxConsumers,
       prefetchMax: queue.maxPrefetch,
@@ -65,11 +68,13 @@ export function buildFanout({
       turnEnd,
       clock,
       ids,
+      subscriptions,
       idleMs: stream.idleRoomSecs * 1000,
     }),
     topics: new Topics({
       encoder,
       ids,
+      subscriptions,
       turnEnd,
       seed,
       startedAtMs: clock.nowMs(),
@@ -78,13 +83,14 @@ export function buildFanout({
         messageBytesMax: pubsub.maxMessageBytes,
         subscriptionsPerConnectionMax,
         patternsMax: pubsub.maxPatterns,
-        innerWildcardsMax: pubsub.maxInnerWildcards,
+        costlyPatternsMax: pubsub.maxCostlyPatterns,
       },
     }),
     watches: new KeyWatches({
       keys: state.keys,
       encoder,
       ids,
+      subscriptions,
       turnEnd,
       seed,
       limits: {

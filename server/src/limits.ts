@@ -1,19 +1,28 @@
 /** What the configuration allows commands, in the units that plans count in. */
 import type { Limits } from "./commands/command.ts";
 import type { QueueLimits } from "./commands/queue/queue-limits.ts";
-import type { RoomLimits } from "./commands/stream/room-limits.ts";
+import { EVENTS_READ_BYTES, type RoomLimits } from "./commands/stream/room-limits.ts";
 import type { Config } from "./config/schema.ts";
 
+/** Messages and events in one page; six times as much fits into the default `protocol.max_reply_bytes`. */
+const PAGE_BYTES_MAX = 2.5 * 2 ** 20;
+/** What JSON makes of a control character. */
+const ENCODED_BYTES_PER_BYTE = 6;
+/** The envelope of a reply, and the fields beside its messages or events. */
+const REPLY_FIELDS_BYTES = 2 ** 10;
+
 export function limitsOf(config: Config): Limits {
+  const replyBytes = config.protocol.maxReplyBytes - REPLY_FIELDS_BYTES;
+  const pageBytesMax = Math.min(PAGE_BYTES_MAX, Math.floor(replyBytes / ENCODED_BYTES_PER_BYTE));
   return {
     valueBytesMax: config.kvStore.maxValueBytes,
     keysReplyMax: config.kvStore.maxKeysReply,
-    queue: queueLimits(config.queue),
-    room: roomLimits(config.stream, config.pubsub),
+    queue: queueLimits(config.queue, pageBytesMax),
+    room: roomLimits(config.stream, config.pubsub, pageBytesMax),
   };
 }
 
-function queueLimits(queue: Config["queue"]): QueueLimits {
+function queueLimits(queue: Config["queue"], pageBytesMax: number): QueueLimits {
   return {
     defaults: {
       maxDepth: queue.maxDepth,
@@ -31,12 +40,13 @@ function queueLimits(queue: Config["queue"]): QueueLimits {
       dedupWindowMs: queue.dedupWindowSecs * 1000,
     },
     messageBytesMax: queue.maxMessageBytes,
+    pageBytesMax,
     queuesMax: queue.maxQueues,
     waitMsMax: queue.maxWaitMs,
   };
 }
 
-function roomLimits(stream: Config["stream"], pubsub: Config["pubsub"]): RoomLimits {
+function roomLimits(stream: Config["stream"], pubsub: Config["pubsub"], pageBytesMax: number): RoomLimits {
   return {
     defaults: {
       maxEvents: stream.maxEvents,
@@ -45,6 +55,7 @@ function roomLimits(stream: Config["stream"], pubsub: Config["pubsub"]): RoomLim
       dedupIdsMax: stream.dedupIds,
     },
     eventBytesMax: stream.maxEventBytes,
+    pageBytesMax: Math.min(pageBytesMax, EVENTS_READ_BYTES),
     roomsMax: stream.maxRooms,
     subscriptionsPerConnectionMax: pubsub.maxSubscriptionsPerConnection,
   };

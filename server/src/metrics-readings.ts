@@ -7,6 +7,7 @@ import { capped, type MessagingReadings, type QueueReadings } from "./metrics/me
 import type { MetricsSources } from "./metrics/metrics-sources.ts";
 import type { NodeReport } from "./node-report.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
+import type { Queue } from "./state/queue.ts";
 import type { StateMachine } from "./state/state-machine.ts";
 import type { Connections } from "./transports/connections.ts";
 
@@ -31,15 +32,19 @@ export function metricsSources(parts: MeasuredParts): MetricsSources {
     connections: () => connections,
     refusedRequests: () => dispatcher.refusedRequests,
     keys: () => ({ count: state.keys.size, ...node.removals(), hits: counters.hits, misses: counters.misses }),
-    log: () => ({ backlogBytes: log.backlogBytes, nextOffset: log.nextOffset }),
+    log: () => ({ backlogBytes: log.backlogBytes, operations: log.nextOffset - log.firstOffset }),
     messaging: () => messaging(parts),
   };
 }
 
 function messaging({ config, clock, state, connections, fanout }: MeasuredParts): MessagingReadings {
   const { consumers, rooms, topics, watches } = fanout;
+  const nowMs = clock.nowMs();
   return {
-    queues: capped(queueReadings(state, fanout, clock.nowMs()), config.metrics.maxQueueSeries),
+    // The oldest queues first, so that a queue keeps its series.
+    queues: capped(state.queues.queuesById(), config.metrics.maxQueueSeries, (queue) =>
+      readingsOf(queue, state, fanout, nowMs),
+    ),
     rooms: { count: state.rooms.count, bytes: state.rooms.usedBytes },
     subscribers: {
       queue: consumers.subscriptionCount,
@@ -56,20 +61,15 @@ function messaging({ config, clock, state, connections, fanout }: MeasuredParts)
   };
 }
 
-/** Those that were created first come first, so that a queue keeps its series. */
-function queueReadings({ queues }: StateMachine, { consumers }: Fanout, nowMs: number): QueueReadings[] {
-  return [...queues.queues()]
-    .sort((a, b) => a.id - b.id)
-    .map((queue) => {
-      const oldest = queues.oldestRef(queue);
-      const oldestAgeMs = oldest === 0 ? 0 : nowMs - queues.messages.publishedAtMsOf(oldest);
-      return {
-        name: queue.name,
-        depth: queue.depth,
-        pending: queue.pending,
-        dead: queue.dead,
-        consumers: consumers.consumerCount(queue.id),
-        oldestAgeSecs: Math.max(0, oldestAgeMs) / 1000,
-      };
-    });
+function readingsOf(queue: Queue, { queues }: StateMachine, { consumers }: Fanout, nowMs: number): QueueReadings {
+  const oldest = queues.oldestRef(queue);
+  const oldestAgeMs = oldest === 0 ? 0 : nowMs - queues.messages.publishedAtMsOf(oldest);
+  return {
+    name: queue.name,
+    depth: queue.depth,
+    pending: queue.pending,
+    dead: queue.dead,
+    consumers: consumers.consumerCount(queue.id),
+    oldestAgeSecs: Math.max(0, oldestAgeMs) / 1000,
+  };
 }

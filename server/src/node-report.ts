@@ -108,7 +108,7 @@ export class NodeReport implements Node {
     const rooms = state.rooms.usedBytes;
     const backlog = log.backlogBytes;
     const outboxes = connections.unreadBytes;
-    const subscriptions = fanout.topics.heldBytes + fanout.watches.heldBytes;
+    const subscriptions = fanout.heldBytes;
     const total = keys + queues + rooms + backlog + outboxes + subscriptions;
     return { total, keys, queues, rooms, backlog, outboxes, subscriptions };
   }

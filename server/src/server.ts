@@ -12,6 +12,7 @@ import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Format } from "./dispatch/reply.ts";
+import type { Fanout } from "./fanout/fanout.ts";
 import { limitsOf } from "./limits.ts";
 import { CommandInstruments } from "./metrics/command-instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
@@ -40,6 +41,12 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
+/**
+ * The log begins at this many offsets for each millisecond since the epoch: an earlier process that wrote less than 100,000
+ * operations a second on average has come to none of them. Versions and ids have 48 bits, which lasts until 2059.
+ */
+const OFFSETS_PER_MS = 100;
+
 /** Throws `StartError` for what the operator can mend: a port in use, an address that is not there. */
 export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
   const engine = buildEngine(config, clock, bugReporter(logger, clock));
@@ -61,12 +68,13 @@ export async function startServer(config: Config, logger: Logger, clock: Clock =
 /** Everything but what starts: state, log, commands, fan-out, metrics and the transport that leads to them. */
 function buildEngine(config: Config, clock: Clock, reportBug: (where: string, error: unknown) => string) {
   const connections = new Connections();
-  const state = buildState(config, connections);
-  const log = new OperationLog(config.replication.backlogBytes);
+  const log = new OperationLog(config.replication.backlogBytes, clock.nowMs() * OFFSETS_PER_MS);
+  let fanout: Fanout | undefined;
+  const state = buildState(config, log, () => connections.unreadBytes + (fanout?.heldBytes ?? 0));
   const turnEnd = buildTurnEnd(reportBug);
   const wireCodecs = codecs(config);
   const seed = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
-  const fanout = buildFanout({
+  fanout = buildFanout({
     config,
     state,
     codecs: wireCodecs,
@@ -93,7 +101,6 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     executor,
     store: state.keys,
     consumers: fanout.consumers,
-    waitsMax: config.queue.maxConsumers,
     codecs: wireCodecs,
     clock,
     observer: instruments,
@@ -126,15 +133,16 @@ function buildTurnEnd(reportBug: (where: string, error: unknown) => string): Tur
   });
 }
 
-function buildState(config: Config, connections: Connections): StateMachine {
+/** @param otherBytes what of the memory limit is neither in keys nor in queues nor in rooms. */
+function buildState(config: Config, log: OperationLog, otherBytes: () => number): StateMachine {
   const queues = new QueueStore({ hashSeed: Math.floor(Math.random() * 2 ** 32) });
   const rooms = new RoomStore();
   const keys = new KeyStore({
     memoryBytesMax: config.kvStore.maxMemoryBytes,
     evictionPolicy: config.kvStore.evictionPolicy,
-    bytesElsewhere: () => queues.heldBytes + rooms.heldBytes + connections.unreadBytes,
+    bytesElsewhere: () => queues.residentBytes + rooms.residentBytes + otherBytes(),
   });
-  return new StateMachine(keys, queues, rooms);
+  return new StateMachine(keys, queues, rooms, log.firstOffset - 1);
 }
 
 function codecs({ protocol, kvStore }: Config): Record<Format, Codec> {
@@ -156,7 +164,7 @@ function bugReporter(logger: Logger, clock: Clock): (where: string, error: unkno
   let count = 0;
   return (where, error) => {
     const id = `${clock.nowMs().toString(36)}-${++count}`;
-    logger.error({ id, where, err: error }, "a bug: a client got INTERNAL_ERROR");
+    logger.error({ id, where, err: error }, "a bug in the server");
     return id;
   };
 }

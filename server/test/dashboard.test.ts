@@ -50,6 +50,7 @@ const nothing = {
   bytesIn: 0,
   bytesOut: 0,
   slowClientsCutOff: 0,
+  floodersCutOff: 0,
   silentClientsCutOff: 0,
   repliesAbandoned: 0,
   invalidMessages: 0,
@@ -63,7 +64,7 @@ const metrics = new Metrics({
     refusedRequests: () => ({ envelope: 0, unknownCommand: 0 }),
     connections: () => nothing,
     keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
-    log: () => ({ backlogBytes: 0, nextOffset: 1 }),
+    log: () => ({ backlogBytes: 0, operations: 0 }),
     messaging: () => ({
       queues: [{ name: "tasks", depth: 0, pending: 0, dead: 0, consumers: 0, oldestAgeSecs: 0 }],
       rooms: { count: 0, bytes: 0 },

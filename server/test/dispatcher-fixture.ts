@@ -30,7 +30,6 @@ export class Fixture {
       executor: this.engine.executor,
       store: this.engine.store,
       consumers: this.engine.fanout.consumers,
-      waitsMax: 100,
       codecs: { json: new JsonCodec(codecOptions), msgpack: new MessagePackCodec(codecOptions) },
       clock: this.clock,
       observer: {

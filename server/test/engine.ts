@@ -63,6 +63,8 @@ export interface EngineOptions {
   readonly limits?: Partial<Limits>;
   readonly backlogBytesMax?: number;
   readonly seed?: number;
+  /** Where the log begins; 1 if it does not say. */
+  readonly firstOffset?: number;
 }
 
 const DEFAULTS = configFromFlags();
@@ -93,8 +95,8 @@ export class Engine {
       evictionPolicy: options.evictionPolicy ?? "none",
       bytesElsewhere: () => queues.heldBytes + rooms.heldBytes,
     });
-    this.state = new StateMachine(this.store, queues, rooms);
-    this.log = new OperationLog(options.backlogBytesMax ?? 64 * 1024 * 1024);
+    this.state = new StateMachine(this.store, queues, rooms, (options.firstOffset ?? 1) - 1);
+    this.log = new OperationLog(options.backlogBytesMax ?? 64 * 1024 * 1024, options.firstOffset);
     this.view = new KeyView(this.store);
     this.node = this.#makeNode();
     const config = DEFAULTS;

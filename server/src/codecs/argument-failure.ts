@@ -118,9 +118,13 @@ export function notOneOf(path: string, words: readonly string[]): CommandError {
 /** A list with fewer or more items than its field allows. */
 export function wrongItemCount(path: string, field: FieldShape, count: number): CommandError {
   if (count < field.itemsMin) {
-    return fail("INVALID_PAYLOAD", `${path} must have at least ${field.itemsMin} item(s)`, { path });
+    return fail("INVALID_PAYLOAD", `${path} must have at least ${items(field.itemsMin)}`, { path });
   }
-  return fail("INVALID_PAYLOAD", `${path} may have at most ${field.itemsMax} items`, { path, limit: field.itemsMax });
+  return fail("INVALID_PAYLOAD", `${path} may have at most ${items(field.itemsMax)}`, { path, limit: field.itemsMax });
+}
+
+function items(count: number): string {
+  return count === 1 ? "1 item" : `${count} items`;
 }
 
 /** A value that its format can say and the store cannot keep. */

@@ -325,6 +325,13 @@ for (const format of [json, messagePack]) {
       expect(error.details).toMatchObject({ path });
     });
 
+    it("says how many items a list is to have, of one as of many", () => {
+      expect(refused(argumentsOf({ key: "k", keys: [] })).message).toBe("keys must have at least 1 item");
+      expect(refused(argumentsOf({ key: "k", keys: ["a", "b", "c", "d"] })).message).toBe(
+        "keys may have at most 3 items",
+      );
+    });
+
     it("takes a path back after a failure", () => {
       refused(argumentsOf({ key: "k", config: { inner: ["a", 1] } }));
       expect(refused(argumentsOf({ key: 1 })).details).toEqual({ path: "key" });

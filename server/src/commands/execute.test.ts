@@ -140,6 +140,7 @@ describe("expiry", () => {
     engine.run("kv.set", { key: "stays", value: 1 });
     engine.nowMs += 104;
     expect(engine.executor.expireDue(engine.nowMs, 3)).toBe(3);
+    expect(engine.executor.nowMs).toBe(engine.nowMs);
     expect(engine.executor.expireDue(engine.nowMs, 3)).toBe(2);
     expect(engine.executor.expireDue(engine.nowMs, 3)).toBe(0);
     expect(engine.operations(12).map(({ kinds, keys }) => [...kinds, ...keys])).toEqual(

@@ -163,8 +163,10 @@ export class Executor {
    * @returns how many; fewer than `limit` means that nothing more is overdue.
    */
   expireDue(nowMs: number, limit: number): number {
+    this.at(nowMs);
     const { keys } = this.#state;
     const { planner } = this;
+    this.at(nowMs);
     for (let count = 0; count < limit; count++) {
       const ref = keys.nextDueRef(nowMs);
       if (ref === NONE) return count;

@@ -41,6 +41,7 @@ export class Planner {
   failure: CommandError | undefined;
   readonly queues: QueuePlanner;
   readonly rooms: RoomPlanner;
+  readonly #state: StateMachine;
   readonly #store: KeyStore;
   readonly #random: () => number;
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
@@ -69,6 +70,7 @@ export class Planner {
   #roomWanted = 0;
 
   constructor(state: StateMachine, keys: KeyView, random: () => number) {
+    this.#state = state;
     this.#store = state.keys;
     this.keys = keys;
     this.#random = random;
@@ -312,7 +314,7 @@ export class Planner {
   #refuse(message: string, neededBytes: number): boolean {
     this.failure = fail("MEMORY_LIMIT_EXCEEDED", message, {
       limit_bytes: this.#store.memoryBytesMax,
-      used_bytes: this.#store.usedBytes,
+      used_bytes: this.#store.usedBytes + this.#state.queues.usedBytes + this.#state.rooms.usedBytes,
       needed_bytes: neededBytes,
     });
     return false;

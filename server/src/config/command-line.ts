@@ -171,7 +171,7 @@ function assignment(path: string, raw: unknown, origin: string): Assignment {
 
 export function helpText(version: string): string {
   const lines = [
-    `synap ${version}: a key-value store behind one command endpoint, over HTTP and WebSocket`,
+    `synap ${version}: keys, queues, event rooms and publish/subscribe behind one command endpoint`,
     "",
     "Usage: synap-server [flags]",
   ];

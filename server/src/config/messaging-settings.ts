@@ -185,18 +185,24 @@ export const MESSAGING_SETTINGS = {
       max: 1_000_000,
       description: "Topics, patterns, rooms and watches that one connection may be subscribed to.",
     }),
+    max_subscriptions: whole("subscriptions", {
+      default: 1_000_000,
+      min: 1,
+      max: 100_000_000,
+      description: "Subscriptions to queues, rooms, topics and keys, all connections together.",
+    }),
     max_patterns: whole("patterns", {
       default: 1_000_000,
       min: 1,
       max: 10_000_000,
       description: "Different topics and patterns that are subscribed to, all connections together.",
     }),
-    max_inner_wildcards: whole("patterns", {
+    max_costly_patterns: whole("patterns", {
       default: 1000,
       min: 0,
       max: 1_000_000,
       description:
-        "Different patterns with a `#` before their last level: each of them can cost every published message some time.",
+        "Different patterns with a `#`, or three `*`, before their last level: each of them can cost every published message some time. One connection may have a tenth of them, or 10.",
     }),
     max_watches: whole("watches", {
       default: 100_000,
@@ -209,7 +215,7 @@ export const MESSAGING_SETTINGS = {
       min: 0,
       max: 1_000_000,
       description:
-        "Different `kv.watch` patterns that are neither a key nor a prefix: every change of a key is held against each of them.",
+        "Different `kv.watch` patterns that are neither a key nor a prefix: every change of a key is held against each of them. One connection may have a tenth of them, or 10.",
     }),
   },
 } as const;

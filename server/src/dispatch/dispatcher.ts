@@ -25,8 +25,6 @@ import { Waits } from "./waits.ts";
 export interface DispatcherOptions extends RunnerOptions {
   readonly store: KeyStore;
   readonly consumers: QueueConsumers;
-  /** How many commands may wait at a time. */
-  readonly waitsMax: number;
   readonly codecs: Readonly<Record<Format, Codec>>;
 }
 
@@ -46,7 +44,7 @@ export class Dispatcher {
     this.#batches = new Batches(this.#runner, options.store);
     this.#codecs = options.codecs;
     // Its replies come while another is under way: a runner, and so a buffer, of its own.
-    this.waits = new Waits(new CommandRunner(options), options.codecs, options.consumers, options.waitsMax);
+    this.waits = new Waits(new CommandRunner(options), options.codecs, options.consumers);
   }
 
   /**
@@ -99,7 +97,7 @@ export class Dispatcher {
   }
 
   /** The push that tells a client why the server closes its connection (wire contract, section 5). */
-  closing(code: "SLOW_CONSUMER" | "SHUTTING_DOWN", message: string, format: Format): Reply {
+  closing(code: "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED", message: string, format: Format): Reply {
     const codec = this.#codecs[format];
     this.#runner.out.reset();
     codec.encodeValue(this.#runner.out, { type: "closing", code, error: message });

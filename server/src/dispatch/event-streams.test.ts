@@ -11,7 +11,10 @@ describe("an event stream", () => {
   function open(query: string, lastEventId = "") {
     const connection = new Connection("sse");
     const reply = fixture.dispatcher.openEvents({ query, lastEventId }, connection);
-    return { connection, failure: reply === undefined ? undefined : bodyOf(reply) };
+    // Where a room's stream begins.
+    const start = /^id: (.*)\n\n$/.exec(connection.pushed[0] ?? "")?.[1];
+    if (start !== undefined) connection.pushed.shift();
+    return { connection, start, failure: reply === undefined ? undefined : bodyOf(reply) };
   }
 
   function publish(...events: string[]) {
@@ -60,6 +63,49 @@ describe("an event stream", () => {
     fixture.engine.endTurn();
     expect(dataOf(connection)).toEqual(["gap", "new"]);
     expect(connection.pushed[0]).toContain('"reason":"recreated"');
+  });
+
+  test("begins with an id, so that nothing is lost when the connection is before the first event", () => {
+    fixture.run("stream.create", { room: "chat" });
+    const first = open("room=chat");
+    expect(first.start).toMatch(/^\d+--1$/);
+    publish("a");
+    const second = open("room=chat", first.start);
+    expect(second.start).toBe(first.start);
+    fixture.engine.endTurn();
+    expect(dataOf(second.connection)).toEqual(["a"]);
+    const third = open("room=chat");
+    publish("b", "c");
+    const fourth = open("room=chat", third.start);
+    const fromEnd = open("room=chat&from_offset=-1");
+    fixture.engine.endTurn();
+    expect(dataOf(fourth.connection)).toEqual(["b", "c"]);
+    expect(fromEnd.start).toBe(first.start?.replace("--1", "-1"));
+    expect(open("topic=a").start).toBeUndefined();
+  });
+
+  test("tells of a gap once: it has an id too", () => {
+    fixture.run("stream.create", { room: "chat", max_events: 2 });
+    publish("a", "b", "c", "d");
+    const trimmed = open("room=chat&from_offset=0");
+    fixture.engine.endTurn();
+    const trimmedId = /^id: (\S+)/.exec(trimmed.connection.pushed[0])?.[1];
+    expect(dataOf(trimmed.connection)).toEqual(["gap", "c", "d"]);
+    expect(trimmedId).toMatch(/^\d+-1$/);
+    const after = open("room=chat", trimmedId);
+    fixture.engine.endTurn();
+    expect(dataOf(after.connection)).toEqual(["c", "d"]);
+    fixture.run("stream.delete", { room: "chat" });
+    publish("new");
+    // It has no id before the gap: who is cut off before that has to be told again.
+    const recreated = open("room=chat", trimmedId);
+    expect(recreated.start).toBeUndefined();
+    fixture.engine.endTurn();
+    const recreatedId = /^id: (\S+)/.exec(recreated.connection.pushed[0])?.[1];
+    expect(recreatedId).toMatch(/^\d+--1$/);
+    const again = open("room=chat", recreatedId);
+    fixture.engine.endTurn();
+    expect(dataOf(again.connection)).toEqual(["new"]);
   });
 
   test("has topics and patterns, also beside a room", () => {

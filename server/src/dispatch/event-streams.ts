@@ -1,10 +1,15 @@
 /**
  * `GET /api/v1/events?room=...&topic=...`: what the query asks for, as the subscribe commands it stands for. A stream has one
  * room at the most, so that the id of its last event says where it goes on; topics have no history.
+ *
+ *     id: 81-6                              where the room's subscription begins: a browser that loses the connection before
+ *                                           the first event names it too, and misses nothing
+ *     id: 81-7 / data: {"type":"event",...
  */
 import type { Codec } from "../codecs/codec.ts";
 import type { Command } from "../commands/command.ts";
 import { CommandError, fail } from "../commands/errors.ts";
+import { eventId } from "../commands/stream/event-id.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import type { CommandRunner } from "./command-runner.ts";
@@ -18,8 +23,13 @@ export interface EventsQuery {
 
 const PARAMETERS: ReadonlySet<string> = new Set(["room", "topic", "from_offset", "generation"]);
 const INTEGER = /^-?\d{1,15}$/;
-/** `generation-offset`, as the room's events carry it. */
-const EVENT_ID = /^(\d{1,15})-(\d{1,15})$/;
+/** `generation-offset`, as the room's events carry it; -1 is before the first. */
+const EVENT_ID = /^(\d{1,15})-(-1|\d{1,15})$/;
+
+interface Position {
+  from_offset?: number;
+  generation?: number;
+}
 
 /** Subscribes the caller; a CommandError where that cannot be, and then nothing is subscribed that a closed stream leaves. */
 export function openEvents(
@@ -41,33 +51,41 @@ export function openEvents(
   for (const name of ["from_offset", "generation"]) {
     if (rooms.length === 0 && parameters.has(name)) return invalid("only a room has a history", name);
   }
-  if (parameters.has("generation") && position.from_offset === undefined) {
-    return invalid("a generation goes with the from_offset that was learned from it", "generation");
+  let start: Required<Position> | undefined;
+  if (rooms.length > 0) {
+    const reply = subscribe(runner, json, "stream.subscribe", { room: rooms[0], ...position }, caller);
+    if (reply instanceof CommandError) return undone(caller, reply);
+    start = reply as Required<Position>; // As the command's schema says.
   }
-  const commands: [name: string, payload: object][] = [];
-  if (rooms.length > 0) commands.push(["stream.subscribe", { room: rooms[0], ...position }]);
-  if (topics.length > 0) commands.push(["pubsub.subscribe", { topics }]);
-  for (const [name, payload] of commands) {
-    const error = subscribe(runner, json, name, payload, caller);
-    if (error !== undefined) {
-      caller.session?.closed();
-      return error;
-    }
+  if (topics.length > 0) {
+    const reply = subscribe(runner, json, "pubsub.subscribe", { topics }, caller);
+    if (reply instanceof CommandError) return undone(caller, reply);
   }
+  if (start !== undefined) pushStart(start, position, caller);
   return undefined;
 }
 
+function undone(caller: Caller, error: CommandError): CommandError {
+  caller.session?.closed();
+  return error;
+}
+
+/** Gives a stream the id of what is before its first event; an id without data is kept by browsers, and not shown. */
+function pushStart({ from_offset, generation }: Required<Position>, wanted: Position, caller: Caller): void {
+  // Where the room is not the one that was named, the stream begins with a gap, and that has an id. Whoever is cut off
+  // before it has to come again with the position of now.
+  const isForeign = (wanted.generation ?? generation) !== generation || (wanted.from_offset ?? 0) > from_offset;
+  if (!isForeign) caller.outbox?.push(Buffer.from(`id: ${eventId(generation, from_offset - 1)}\n\n`), false);
+}
+
 /** The header wins over the query: a browser that reconnects sends both. */
-function positionOf(
-  parameters: URLSearchParams,
-  lastEventId: string,
-): { from_offset?: number; generation?: number } | CommandError {
+function positionOf(parameters: URLSearchParams, lastEventId: string): Position | CommandError {
   if (lastEventId !== "") {
     const match = EVENT_ID.exec(lastEventId);
     if (match === null) return invalid("Last-Event-ID must be the id of an event, such as 17-4", "Last-Event-ID");
     return { from_offset: Number(match[2]) + 1, generation: Number(match[1]) };
   }
-  const position: { from_offset?: number; generation?: number } = {};
+  const position: Position = {};
   for (const name of ["from_offset", "generation"] as const) {
     const text = parameters.get(name);
     if (text === null) continue;
@@ -77,13 +95,8 @@ function positionOf(
   return position;
 }
 
-function subscribe(
-  runner: CommandRunner,
-  json: Codec,
-  name: string,
-  payload: object,
-  caller: Caller,
-): CommandError | undefined {
+/** Runs a subscribe command; returns its reply. */
+function subscribe(runner: CommandRunner, json: Codec, name: string, payload: object, caller: Caller): unknown {
   const index = runner.registry.indexOf(rangeOf(name));
   const command = runner.registry.commands[index];
   const startedMs = runner.clock.monotonicMs();
@@ -94,9 +107,8 @@ function subscribe(
   if (envelope instanceof CommandError) return envelope;
   const args = json.decodeArguments(envelope.payload, command.shape);
   const result = args instanceof CommandError ? args : attempt(runner, command, args, caller);
-  const error = result instanceof CommandError ? result : undefined;
-  runner.observe(index, startedMs, error === undefined, caller);
-  return error;
+  runner.observe(index, startedMs, !(result instanceof CommandError), caller);
+  return result;
 }
 
 function attempt(runner: CommandRunner, command: Command, args: Record<string, unknown>, caller: Caller): unknown {

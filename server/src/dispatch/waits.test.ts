@@ -91,11 +91,14 @@ describe("a command that waits", () => {
     }
   });
 
-  test("is refused past the limit of those that wait", () => {
-    const connections = Array.from({ length: 101 }, () => new Connection("websocket"));
-    const replies = connections.map((connection) => fixture.sendAs(connection, consume(1)));
-    expect(replies.slice(0, 100).every((reply) => reply === undefined)).toBe(true);
-    expect(replies[100]).toMatchObject({ success: false, code: "SERVICE_UNAVAILABLE", details: { waiting_max: 100 } });
+  test("is refused past the limit of those of one connection that wait, until one of them does not any more", () => {
+    const connection = new Connection("websocket");
+    const replies = Array.from({ length: 1001 }, (_, i) => fixture.sendAs(connection, consume(i)));
+    expect(replies.slice(0, 1000).every((reply) => reply === undefined)).toBe(true);
+    expect(replies[1000]).toMatchObject({ success: false, code: "INVALID_REQUEST", details: { waiting_max: 1000 } });
+    expect(fixture.sendAs(new Connection("websocket"), consume(1))).toBeUndefined();
+    publish("a");
+    expect(fixture.sendAs(connection, consume(1001))).toBeUndefined();
   });
 
   test("is answered when the server stops, and nothing waits any more", () => {

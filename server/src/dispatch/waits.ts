@@ -27,6 +27,9 @@ interface Request {
   readonly caller: Caller;
 }
 
+/** One connection may not take the places of all the others. */
+const WAITS_PER_SESSION_MAX = 1000;
+
 export class Waits {
   readonly #runner: CommandRunner;
   readonly #codecs: Readonly<Record<Format, Codec>>;
@@ -34,17 +37,12 @@ export class Waits {
   readonly #deadlines = new DeadlineHeap();
   /** By number; the heap knows them by it. */
   readonly #waiting = new Map<number, ParkedCommand>();
-  readonly #countMax: number;
+  /** How many of a session wait. */
+  readonly #counts = new Map<ClientSession, number>();
   #lastNumber = 0;
   #isEnding = false;
 
-  constructor(
-    runner: CommandRunner,
-    codecs: Readonly<Record<Format, Codec>>,
-    consumers: QueueConsumers,
-    countMax: number,
-  ) {
-    this.#countMax = countMax;
+  constructor(runner: CommandRunner, codecs: Readonly<Record<Format, Codec>>, consumers: QueueConsumers) {
     this.#runner = runner;
     this.#codecs = codecs;
     this.#consumers = consumers;
@@ -66,15 +64,18 @@ export class Waits {
   park(wait: Wait, request: Request): { readonly answer: unknown } | undefined {
     const session = ClientSession.of(request.caller);
     if (this.#isEnding || session.isClosed) return { answer: wait.otherwise };
-    if (this.#waiting.size >= this.#countMax) {
-      const message = "too many commands wait already: try again later, or without waiting";
-      return { answer: fail("SERVICE_UNAVAILABLE", message, { waiting_max: this.#countMax }) };
+    const refusal = this.#consumers.refusal();
+    if (refusal !== undefined) return { answer: refusal };
+    if (this.#countOf(session) >= WAITS_PER_SESSION_MAX) {
+      const message = "too many commands of this connection wait already";
+      return { answer: fail("INVALID_REQUEST", message, { waiting_max: WAITS_PER_SESSION_MAX }) };
     }
     this.#lastNumber = (this.#lastNumber + 1) & 0x3fffffff;
     const number = this.#lastNumber;
     const handle = this.#deadlines.add(this.#runner.executor.nowMs + wait.waitMs, number);
     const parked = new ParkedCommand(this, number, handle, wait, retained(request), session);
     this.#waiting.set(number, parked);
+    this.#counts.set(session, this.#countOf(session) + 1);
     session.add(parked);
     this.#consumers.wait(parked);
     return undefined;
@@ -136,7 +137,15 @@ export class Waits {
     return { runner, request, encoder: this.#codecs[request.replyFormat] };
   }
 
+  #countOf(session: ClientSession): number {
+    return this.#counts.get(session) ?? 0;
+  }
+
   #leave(parked: ParkedCommand): void {
+    const { session } = parked;
+    const others = this.#countOf(session) - 1;
+    if (others > 0) this.#counts.set(session, others);
+    else this.#counts.delete(session);
     this.#waiting.delete(parked.number);
     this.#deadlines.remove(parked.handle);
   }

@@ -14,7 +14,10 @@ export interface SessionPart {
 
 export class ClientSession implements Session {
   readonly caller: Caller;
-  readonly #parts = new Set<SessionPart>();
+  /** By the id of its subscription, or by itself. */
+  readonly #parts = new Map<number | SessionPart, SessionPart>();
+  /** Rooms that it is subscribed to. Owned by the feeds. */
+  roomCount = 0;
   #isClosed = false;
 
   constructor(caller: Caller) {
@@ -43,25 +46,30 @@ export class ClientSession implements Session {
     return this.#parts.size;
   }
 
-  add(part: SessionPart): void {
+  /** @param key what it is removed by, and found by if that is the id of its subscription. */
+  add(part: SessionPart, key: number | SessionPart = part): void {
     if (this.#isClosed) throw new Error("a closed session takes nothing more");
-    this.#parts.add(part);
+    this.#parts.set(key, part);
   }
 
-  remove(part: SessionPart): void {
-    this.#parts.delete(part);
+  remove(key: number | SessionPart): void {
+    this.#parts.delete(key);
+  }
+
+  find(subscriptionId: number): SessionPart | undefined {
+    return this.#parts.get(subscriptionId);
   }
 
   closed(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const parts = [...this.#parts];
+    const parts = [...this.#parts.values()];
     this.#parts.clear();
     for (const part of parts) part.closed();
   }
 
   drained(): void {
-    for (const part of this.#parts) part.drained();
+    for (const part of this.#parts.values()) part.drained();
   }
 }
 

@@ -7,7 +7,6 @@
  * A line belongs to a name, not to a queue: subscriptions outlive the queue and go on with the next one of that name.
  */
 import type { Queue } from "../state/queue.ts";
-import type { ClientSession } from "./client-session.ts";
 import type { QueueSubscription } from "./queue-subscription.ts";
 
 /** A command that waits for a message. */
@@ -18,64 +17,86 @@ export interface QueueWaiter {
   attempt(): boolean;
 }
 
-/** A place in a line; whoever stands there keeps it. */
-export class Place {
-  readonly consumer: QueueWaiter | QueueSubscription;
-  before: Place | undefined;
-  after: Place | undefined;
-  isTaken = false;
+/** Who can stand in a line, once. */
+export abstract class Consumer {
+  before: Consumer | undefined = undefined;
+  after: Consumer | undefined = undefined;
+  isInLine = false;
+}
 
-  constructor(consumer: QueueWaiter | QueueSubscription) {
-    this.consumer = consumer;
+export class WaitingConsumer extends Consumer {
+  readonly waiter: QueueWaiter;
+  readonly line: ConsumerLine;
+
+  constructor(waiter: QueueWaiter, line: ConsumerLine) {
+    super();
+    this.waiter = waiter;
+    this.line = line;
   }
 }
 
+/** Shared, and so never added to. */
+const NOBODY: QueueSubscription[] = [];
+/** A list of fewer is copied to grow. */
+const SHORT_LIST = 8;
+
 export class ConsumerLine {
+  /** A session has one to a line at the most, so they share it. */
+  readonly subscriptionId: number;
   readonly name: string;
   /** The queue of that name; `undefined` after it was deleted, until the next one has messages. */
-  queue: Queue | undefined;
-  first: Place | undefined;
-  #last: Place | undefined;
+  queue: Queue | undefined = undefined;
+  first: Consumer | undefined = undefined;
+  #last: Consumer | undefined = undefined;
   waiterCount = 0;
-  readonly subscriptions = new Map<ClientSession, QueueSubscription>();
+  /** Each knows its index. */
+  subscriptions: QueueSubscription[] = NOBODY;
   /** Is to be served. */
   isDue = false;
 
-  constructor(name: string) {
+  constructor(subscriptionId: number, name: string) {
+    this.subscriptionId = subscriptionId;
     this.name = name;
   }
 
   get consumerCount(): number {
-    return this.waiterCount + this.subscriptions.size;
+    return this.waiterCount + this.subscriptions.length;
   }
 
-  append(place: Place): void {
-    if (place.isTaken) throw new Error("a consumer stands in its line once");
-    place.isTaken = true;
-    place.before = this.#last;
-    if (this.#last === undefined) this.first = place;
-    else this.#last.after = place;
-    this.#last = place;
+  addSubscription(subscription: QueueSubscription): void {
+    subscription.index = this.subscriptions.length;
+    // V8 would make room for 16 more.
+    if (subscription.index < SHORT_LIST) this.subscriptions = [...this.subscriptions, subscription];
+    else this.subscriptions.push(subscription);
   }
 
-  prepend(place: Place): void {
-    if (place.isTaken) throw new Error("a consumer stands in its line once");
-    place.isTaken = true;
-    place.after = this.first;
-    if (this.first === undefined) this.#last = place;
-    else this.first.before = place;
-    this.first = place;
+  /** The last one takes its place. */
+  removeSubscription(subscription: QueueSubscription): void {
+    const last = this.subscriptions.pop();
+    if (last === undefined) throw new Error("a subscription is not one of its line");
+    if (last === subscription) return;
+    this.subscriptions[subscription.index] = last;
+    last.index = subscription.index;
+  }
+
+  append(consumer: Consumer): void {
+    if (consumer.isInLine) throw new Error("a consumer stands in its line once");
+    consumer.isInLine = true;
+    consumer.before = this.#last;
+    if (this.#last === undefined) this.first = consumer;
+    else this.#last.after = consumer;
+    this.#last = consumer;
   }
 
   /** Nothing happens where it does not stand in the line. */
-  remove(place: Place): void {
-    if (!place.isTaken) return;
-    place.isTaken = false;
-    if (place.before === undefined) this.first = place.after;
-    else place.before.after = place.after;
-    if (place.after === undefined) this.#last = place.before;
-    else place.after.before = place.before;
-    place.before = undefined;
-    place.after = undefined;
+  remove(consumer: Consumer): void {
+    if (!consumer.isInLine) return;
+    consumer.isInLine = false;
+    if (consumer.before === undefined) this.first = consumer.after;
+    else consumer.before.after = consumer.after;
+    if (consumer.after === undefined) this.#last = consumer.before;
+    else consumer.after.before = consumer.before;
+    consumer.before = undefined;
+    consumer.after = undefined;
   }
 }

@@ -25,13 +25,26 @@ export class Fanout {
     this.watches = parts.watches;
   }
 
+  /** About what subscriptions take in memory, of all kinds, and what waits for subscribers of topics and keys. */
+  get heldBytes(): number {
+    const { consumers, rooms, topics, watches } = this;
+    return consumers.heldBytes + rooms.heldBytes + topics.heldBytes + watches.heldBytes;
+  }
+
   /**
    * A record was applied. May commit records of its own: deliveries to those who waited.
    * @param record its operations, `record[0..length)`; gone when this returns or commits.
    */
   committed(record: Uint8Array, length: number, firstOffset: number): void {
-    if (this.watches.isWatched) this.watches.committed(record, length, firstOffset);
-    this.rooms.committed();
-    this.consumers.committed();
+    try {
+      if (this.watches.isWatched) this.watches.committed(record, length, firstOffset);
+    } finally {
+      // A bug in one of them must not keep the others from what they will not be told again.
+      try {
+        this.rooms.committed();
+      } finally {
+        this.consumers.committed();
+      }
+    }
   }
 }

@@ -6,6 +6,7 @@ import { TurnEnd } from "../runtime/turn-end.ts";
 import { KeyStore } from "../state/key-store.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import { KeyWatches, type WatchMode } from "./key-watches.ts";
+import { SubscriptionCount } from "./subscription-count.ts";
 import { SubscriptionIds } from "./subscription-ids.ts";
 
 const keysOf = (text: string, isPattern: boolean) => ({ isPattern, text: rangeOf(text) });
@@ -220,6 +221,7 @@ describe("KeyWatches", () => {
       keys: engine.store,
       encoder: pushEncoder(70_000),
       ids: new SubscriptionIds(),
+      subscriptions: new SubscriptionCount(Number.POSITIVE_INFINITY),
       turnEnd: new TurnEnd(),
       seed: 1,
       limits: { watchesPerConnectionMax: 10, watchesMax: 10, globsMax: 10 },
@@ -237,29 +239,69 @@ describe("KeyWatches", () => {
 });
 
 describe("limits of KeyWatches", () => {
-  const newWatches = (limits: Partial<ConstructorParameters<typeof KeyWatches>[0]["limits"]>) =>
+  const newWatches = (
+    limits: Partial<ConstructorParameters<typeof KeyWatches>[0]["limits"]>,
+    subscriptions = new SubscriptionCount(Number.POSITIVE_INFINITY),
+  ) =>
     new KeyWatches({
       keys: new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" }),
       encoder: pushEncoder(),
       ids: new SubscriptionIds(),
+      subscriptions,
       turnEnd: new TurnEnd(),
       seed: 1,
       limits: { watchesPerConnectionMax: 10, watchesMax: 10, globsMax: 10, ...limits },
     });
 
   it.each([
-    ["watches of a connection", { watchesPerConnectionMax: 2 }, ["a", "b"], "c", { watches_max: 2 }],
-    ["different watches", { watchesMax: 2 }, ["a", "b"], "c", { watches_max: 2 }],
-    ["globs", { globsMax: 1 }, ["a", "b", "a?b"], "?", { globs_max: 1 }],
-  ])("refuses one %s more than there may be", (_, limits, texts, more, details) => {
+    ["watches of a connection", { watchesPerConnectionMax: 2 }, ["a", "b"], "c", "INVALID_REQUEST", { watches_max: 2 }],
+    ["different watches", { watchesMax: 2 }, ["a", "b"], "c", "SERVICE_UNAVAILABLE", { watches_max: 2 }],
+    ["globs", { globsMax: 1 }, ["a", "b", "a?b"], "?", "SERVICE_UNAVAILABLE", { globs_max: 1 }],
+  ])("refuses one %s more than there may be", (_, limits, texts, more, code, details) => {
     const watches = newWatches(limits);
     const connection = new PushConnection(1);
     for (const text of [...texts, ...texts]) watch(watches, connection, text);
     const refused = watches.watch(connection.session, connection.outbox, keysOf(more, true), "value");
-    expect(refused).toMatchObject({ code: "INVALID_REQUEST", details });
+    expect(refused).toMatchObject({ code, details });
     expect(watches.unwatch(connection.session, keysOf(texts[texts.length - 1], true), undefined)).toBe(1);
     watch(watches, connection, more);
     connection.close();
+    watches.checkEmpty();
+  });
+
+  it("lets a connection watch a tenth of the globs", () => {
+    const watches = newWatches({ globsMax: 200, watchesMax: 1000, watchesPerConnectionMax: 1000 });
+    const [connection, other] = [1, 2].map((id) => new PushConnection(id));
+    for (let i = 0; i < 20; i++) {
+      watch(watches, connection, `?${i}`);
+      watch(watches, connection, `?${i}`);
+      watch(watches, connection, `${i}*`);
+    }
+    const tryWatch = () => watches.watch(connection.session, connection.outbox, keysOf("a?", true), "value");
+    const refused = { code: "INVALID_REQUEST", details: { globs_max: 20 } };
+    expect(tryWatch()).toMatchObject(refused);
+    watch(watches, other, "a?");
+    expect(tryWatch()).toMatchObject(refused);
+    watch(watches, connection, "a*");
+    watches.unwatch(connection.session, keysOf("?3", true), undefined);
+    expect(tryWatch()).toEqual(expect.any(Number));
+  });
+
+  it("counts with the subscriptions of all kinds, and gives back what ends", () => {
+    const subscriptions = new SubscriptionCount(2);
+    const watches = newWatches({}, subscriptions);
+    const connection = new PushConnection(1);
+    watch(watches, connection, "a");
+    watch(watches, connection, "b");
+    watch(watches, connection, "b");
+    expect(watches.watch(connection.session, connection.outbox, keysOf("c", true), "value")).toMatchObject({
+      code: "SERVICE_UNAVAILABLE",
+      details: { subscriptions_max: 2 },
+    });
+    watches.unwatch(connection.session, keysOf("b", true), undefined);
+    watch(watches, connection, "c");
+    connection.close();
+    expect(subscriptions.count).toBe(0);
     watches.checkEmpty();
   });
 

@@ -34,7 +34,8 @@ import { ByteRange, copyRange } from "../structures/byte-range.ts";
 import type { ClientSession } from "./client-session.ts";
 import { KeyWatchLookup, WatchMatcher } from "./key-watch-lookup.ts";
 import type { PushEncoder } from "./push-encoder.ts";
-import { type FrameSource, Subscribers } from "./subscribers.ts";
+import { type FrameSource, Subscribers, shareOf } from "./subscribers.ts";
+import type { SubscriptionCount } from "./subscription-count.ts";
 import type { SubscriptionIds } from "./subscription-ids.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -63,6 +64,7 @@ export interface KeyWatchParts {
   readonly keys: KeyStore;
   readonly encoder: PushEncoder;
   readonly ids: SubscriptionIds;
+  readonly subscriptions: SubscriptionCount;
   readonly turnEnd: TurnEnd;
   /** 53 random bits, so that clients cannot choose watches that collide. */
   readonly seed: number;
@@ -82,6 +84,7 @@ export class KeyWatches {
   readonly #ids: SubscriptionIds;
   readonly #limits: KeyWatchLimits;
   readonly #subscribers: Subscribers;
+  readonly #allSubscriptions: SubscriptionCount;
   readonly #frames: ChangeFrames;
   readonly #lookup: KeyWatchLookup<KeyWatch>;
   /** By mode and text. */
@@ -94,13 +97,19 @@ export class KeyWatches {
   readonly #value = new Value(TAG_TEXT, NOTHING, 0, 0);
   readonly #matched: KeyWatch[] = [];
 
-  constructor({ keys, encoder, ids, turnEnd, seed, limits }: KeyWatchParts) {
+  constructor({ keys, encoder, ids, subscriptions, turnEnd, seed, limits }: KeyWatchParts) {
     this.#keys = keys;
     this.#ids = ids;
+    this.#allSubscriptions = subscriptions;
     this.#limits = limits;
     this.#lookup = new KeyWatchLookup(seed);
     this.#frames = new ChangeFrames(encoder);
-    this.#subscribers = new Subscribers({ seed, turnEnd, onUnlinked: (target) => this.#unlinked(target) });
+    this.#subscribers = new Subscribers({
+      seed,
+      turnEnd,
+      subscriptions,
+      onUnlinked: (target) => this.#unlinked(target),
+    });
   }
 
   /** Watches of all connections. */
@@ -108,17 +117,7 @@ export class KeyWatches {
     return this.#subscribers.linkCount;
   }
 
-  /** Different ones. */
-  get watchCount(): number {
-    return this.#byName.size;
-  }
-
-  /** Pushes that outboxes took. Grows. */
-  get pushedCount(): number {
-    return this.#subscribers.pushedCount;
-  }
-
-  /** Bytes in typed arrays. */
+  /** Bytes in typed arrays, and pushes that wait. */
   get heldBytes(): number {
     return this.#subscribers.heldBytes;
   }
@@ -126,39 +125,61 @@ export class KeyWatches {
   /**
    * From now on the connection is told of the keys, in the session's present format. Again is the same as once.
    * @returns the subscription's id, the same for all connections that watch the same in the same mode; or INVALID_REQUEST
-   * past a limit.
+   * past a limit of the connection, SERVICE_UNAVAILABLE past one of all together.
    */
   watch(session: ClientSession, outbox: Outbox, keys: WatchedKeys, mode: WatchMode): number | CommandError {
     const name = nameOf(keys, mode);
     const known = this.#byName.get(name);
+    const matcher = known?.matcher ?? new WatchMatcher(copyRange(keys.text), keys.isPattern);
     const isLinked = known !== undefined && this.#subscribers.isLinked(session, known.target);
-    if (!isLinked && this.#subscribers.linkCountOf(session) >= this.#limits.watchesPerConnectionMax) {
-      return fail("INVALID_REQUEST", "the connection has as many watches as it may: end some of them first", {
-        watches_max: this.#limits.watchesPerConnectionMax,
-      });
-    }
-    const watch = known ?? this.#create(name, keys, mode);
-    if (!(watch instanceof KeyWatch)) return watch;
+    const refusal = isLinked
+      ? undefined
+      : (this.#refusal(session, matcher) ?? (known ? undefined : this.#refusalOfNew(matcher)));
+    if (refusal !== undefined) return refusal;
+    const watch = known ?? this.#create(name, mode, matcher);
     this.#subscribers.link(session, outbox, watch.target);
     this.isWatched = true;
     return watch.subscriptionId;
   }
 
-  #create(name: string, keys: WatchedKeys, mode: WatchMode): KeyWatch | CommandError {
+  /** Whether the connection may have no such watch more. */
+  #refusal(session: ClientSession, { isGlob }: WatchMatcher): CommandError | undefined {
+    const { watchesPerConnectionMax, globsMax } = this.#limits;
+    if (this.#subscribers.linkCountOf(session) >= watchesPerConnectionMax) {
+      return fail("INVALID_REQUEST", "the connection has as many watches as it may: end some of them first", {
+        watches_max: watchesPerConnectionMax,
+      });
+    }
+    if (!this.#subscribers.hasRoom(1)) return this.#allSubscriptions.refusal();
+    if (!isGlob) return undefined;
+    const share = shareOf(globsMax);
+    let globCount = 0;
+    this.#subscribers.visitTargets(session, (target) => {
+      if (this.#byTarget[target]?.matcher.isGlob) globCount++;
+    });
+    if (globCount < share) return undefined;
+    return fail("INVALID_REQUEST", "the connection watches as many globs as one may: watch a prefix or whole keys", {
+      globs_max: share,
+    });
+  }
+
+  /** Whether there may be no such watch more. */
+  #refusalOfNew({ isGlob }: WatchMatcher): CommandError | undefined {
     const { watchesMax, globsMax } = this.#limits;
     if (this.#byName.size >= watchesMax) {
-      return fail("INVALID_REQUEST", "there are as many different watches as there may be", {
+      return fail("SERVICE_UNAVAILABLE", "there are as many different watches as there may be", {
         watches_max: watchesMax,
       });
     }
-    const matcher = new WatchMatcher(copyRange(keys.text), keys.isPattern);
-    if (matcher.isGlob && this.#lookup.globCount >= globsMax) {
-      return fail(
-        "INVALID_REQUEST",
-        "there are as many different globs watched as there may be: watch a prefix or whole keys",
-        { globs_max: globsMax },
-      );
-    }
+    if (!isGlob || this.#lookup.globCount < globsMax) return undefined;
+    return fail(
+      "SERVICE_UNAVAILABLE",
+      "there are as many different globs watched as there may be: watch a prefix or whole keys",
+      { globs_max: globsMax },
+    );
+  }
+
+  #create(name: string, mode: WatchMode, matcher: WatchMatcher): KeyWatch {
     const target = this.#freeTargets.pop() ?? this.#byTarget.length;
     const watch = new KeyWatch(target, this.#ids.next(), name, mode, matcher);
     this.#byTarget[target] = watch;

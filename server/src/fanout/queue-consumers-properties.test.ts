@@ -1,13 +1,14 @@
 /**
  * Connections that subscribe, acknowledge, reject, fall behind and close at random, beside commands that take messages. Held
- * against one book of who has what: no message is with two at a time, nobody has more than its prefetch, and in the end every
- * message was acknowledged once.
+ * against one book of who has what: no message is with two at a time, nobody has more than its prefetch, nobody waits while a
+ * message is ready, and in the end every message was acknowledged once.
  */
 import { expect, it } from "vitest";
 import { ConsumerConnection, type Delivered } from "../../test/consumer-connection.ts";
 import { Engine, seededRandom } from "../../test/engine.ts";
 import { CommandError } from "../commands/errors.ts";
 import { rangeOf } from "../structures/byte-range.ts";
+import type { QueueWaiter } from "./queue-consumers.ts";
 import { UNREAD_BYTES_MAX } from "./queue-subscription.ts";
 
 const ACK_DEADLINE_MS = 1000;
@@ -24,6 +25,9 @@ class Run {
   /** Message id -> when its delivery ends by itself. */
   readonly pendingUntilMs = new Map<number, number>();
   readonly unacknowledged = new Set<number>();
+  readonly waiters = new Set<QueueWaiter>();
+  /** What they got since the last look. */
+  readonly waitedFor: Delivered[] = [];
   readonly #random: () => number;
 
   constructor(seed: number) {
@@ -43,10 +47,12 @@ class Run {
     else if (draw < 72) this.open();
     else if (draw < 76) this.close();
     else if (draw < 82) this.fallBehind();
-    else if (draw < 88) this.consume();
+    else if (draw < 86) this.consume();
+    else if (draw < 90) this.wait();
     else if (draw < 94) this.pass(this.below(400));
     else this.engine.endTurn();
     this.look();
+    if (draw >= 94) this.checkServed();
   }
 
   publish(count: number): void {
@@ -55,8 +61,9 @@ class Run {
     for (const id of (reply as { message_ids: number[] }).message_ids) this.unacknowledged.add(id);
   }
 
-  /** Takes note of what was pushed. */
+  /** Takes note of what was pushed and what those who waited got. */
   look(): void {
+    for (const message of this.waitedFor.splice(0)) this.given(message);
     for (const { connection, has, prefetch } of this.consumers) {
       for (const message of connection.takeMessages()) {
         this.given(message);
@@ -121,6 +128,32 @@ class Run {
     if (message !== null) this.given(message);
   }
 
+  /** A command that waits for a message, at the end of the line. */
+  wait(): void {
+    const queue = this.engine.state.queues.find(rangeOf("q"));
+    if (queue === undefined) throw new Error("the queue is gone");
+    if (queue.ready > 0) return;
+    const waiter = { queueId: queue.id, attempt: () => this.attempt(waiter) };
+    this.waiters.add(waiter);
+    this.engine.fanout.consumers.wait(waiter);
+  }
+
+  attempt(waiter: QueueWaiter): boolean {
+    const reply = this.engine.run("queue.consume", { queue: "q", wait_ms: 1000 }) as object; // The reply, or a Wait.
+    if (!("message" in reply)) return false;
+    this.waitedFor.push(reply.message as Delivered); // The contract's shape.
+    return this.waiters.delete(waiter);
+  }
+
+  /** At the end of a turn nothing is ready that somebody could have. */
+  checkServed(): void {
+    if (this.engine.state.queues.find(rangeOf("q"))?.ready === 0) return;
+    expect(this.waiters.size).toBe(0);
+    for (const { connection, has, prefetch } of this.consumers) {
+      expect(has.size === prefetch || connection.unread >= UNREAD_BYTES_MAX).toBe(true);
+    }
+  }
+
   pass(ms: number): void {
     const { engine } = this;
     engine.nowMs += ms;
@@ -136,6 +169,7 @@ class Run {
   finish(): void {
     while (this.consumers.length > 0) this.close();
     this.look();
+    for (const waiter of this.waiters) this.engine.fanout.consumers.forget(waiter);
     this.pass(ACK_DEADLINE_MS);
     for (;;) {
       const { message } = this.engine.run("queue.consume", { queue: "q" }) as { message: Delivered | null };

@@ -1,10 +1,19 @@
 import { describe, expect, it } from "vitest";
 import { ConsumerConnection } from "../../test/consumer-connection.ts";
 import { Engine, type Plain } from "../../test/engine.ts";
+import { JsonCodec } from "../codecs/json/json-codec.ts";
+import { MessagePackCodec } from "../codecs/msgpack/message-pack-codec.ts";
 import { CommandError } from "../commands/errors.ts";
+import { TurnEnd } from "../runtime/turn-end.ts";
 import { rangeOf } from "../structures/byte-range.ts";
-import type { QueueConsumers, QueueWaiter } from "./queue-consumers.ts";
+import { PushEncoder } from "./push-encoder.ts";
+import { QueueConsumers, type QueueWaiter } from "./queue-consumers.ts";
 import { UNREAD_BYTES_MAX } from "./queue-subscription.ts";
+import { SubscriptionCount } from "./subscription-count.ts";
+import { SubscriptionIds } from "./subscription-ids.ts";
+
+const CODEC_LIMITS = { batchCommandsMax: 10, valueBytesMax: 1024 };
+const CODECS = { json: new JsonCodec(CODEC_LIMITS), msgpack: new MessagePackCodec(CODEC_LIMITS) };
 
 class Consumed extends Engine {
   readonly consumers: QueueConsumers = this.fanout.consumers;
@@ -125,6 +134,19 @@ describe("waiters", () => {
     expect(consumed.consumers.count).toBe(0);
   });
 
+  it("are not kept waiting by a subscription before them that has fallen behind", () => {
+    const consumed = new Consumed();
+    const [slow, quick] = [new ConsumerConnection(), new ConsumerConnection()];
+    consumed.subscribe(slow);
+    const waiter = consumed.wait();
+    consumed.subscribe(quick);
+    slow.unread = UNREAD_BYTES_MAX;
+    consumed.publish("a");
+    expect(waiter.payload).toBe("a");
+    consumed.publish("b");
+    expect([slow.payloads, quick.payloads]).toEqual([[], ["b"]]);
+  });
+
   it("do not starve a round: the rest is served at the end of the turn", () => {
     const consumed = new Consumed();
     const waiters = Array.from({ length: 700 }, () => consumed.wait());
@@ -220,6 +242,25 @@ describe("subscriptions", () => {
     expect(connection.payloads).toEqual([]);
   });
 
+  it("are pushed in the format of the last call", () => {
+    const consumed = new Consumed();
+    const connection = new ConsumerConnection("json");
+    const kinds: boolean[] = [];
+    const { outbox } = connection.caller;
+    if (outbox === undefined) throw new Error("it has an outbox");
+    const push = outbox.push.bind(outbox);
+    outbox.push = (frame, isBinary) => kinds.push(isBinary) > 0 && push(frame, isBinary);
+    consumed.subscribe(connection);
+    consumed.publish("a");
+    connection.caller.pushFormat = "msgpack";
+    consumed.subscribe(connection);
+    consumed.publish("b");
+    expect([kinds, connection.payloads]).toEqual([
+      [false, true],
+      ["a", "b"],
+    ]);
+  });
+
   it("get nothing more once their prefetch is lowered to what they have", () => {
     const consumed = new Consumed();
     const connection = new ConsumerConnection();
@@ -283,7 +324,7 @@ describe("subscriptions", () => {
     consumed.run("queue.delete", { queue: "q" });
     consumed.endTurn();
     expect(consumed.bugs).toEqual([]);
-    expect(consumed.run("queue.list")).toEqual({ queues: [] });
+    expect(consumed.run("queue.list")).toMatchObject({ queues: [] });
   });
 
   it("end by unsubscribing, by id or by name, only those of the same connection", () => {
@@ -349,6 +390,58 @@ describe("subscriptions", () => {
     consumed.log.read(nextOffset, ({ count }) => counts.push(count) > 0);
     expect(counts).toEqual([1000, 1000, 1000, 1]);
     expect(consumed.stats()).toMatchObject({ expired: 3000, dead: 3000, pending: 1 });
+  });
+
+  it("get later, and once, what could not be delivered because of a bug", () => {
+    const consumed = new Consumed();
+    const [a, b] = [new ConsumerConnection(), new ConsumerConnection()];
+    consumed.subscribe(a, 1);
+    consumed.subscribe(b, 1);
+    const { log } = consumed;
+    const append = log.append.bind(log);
+    let appends = 0;
+    log.append = (writer) => {
+      if (++appends === 2) throw new Error("no delivery today");
+      return append(writer);
+    };
+    const messages = [{ payload: "a" }, { payload: "b" }];
+    consumed.run("queue.publish_batch", { queue: "q", messages });
+    expect(consumed.bugs).toHaveLength(1);
+    expect([a.payloads, b.payloads]).toEqual([[], []]);
+    expect(consumed.stats()).toMatchObject({ ready: 2, pending: 0 });
+    consumed.publish("c");
+    expect([a.payloads, b.payloads]).toEqual([["a"], ["b"]]);
+    expect(consumed.stats()).toMatchObject({ ready: 1, pending: 2 });
+    consumed.state.queues.checkInvariants();
+  });
+
+  it("are counted with all other subscriptions, and refused past the limit of all", () => {
+    const consumed = new Consumed();
+    consumed.run("queue.create", { name: "other" });
+    const subscriptions = new SubscriptionCount(1);
+    const consumers = new QueueConsumers({
+      store: consumed.state.queues,
+      encoder: new PushEncoder(CODECS, 2 ** 20),
+      turnEnd: new TurnEnd(() => {}),
+      ids: new SubscriptionIds(),
+      subscriptions,
+      clock: { nowMs: () => consumed.nowMs },
+      consumersMax: 100,
+      prefetchMax: 100,
+    });
+    consumers.attach(consumed.executor);
+    const { session } = new ConsumerConnection();
+    const subscribe = (name: string) => {
+      const queue = consumed.state.queues.find(rangeOf(name));
+      if (queue === undefined) throw new Error(`no queue ${name}`);
+      return consumers.subscribe(session, queue, { prefetch: 1, ackDeadlineMs: undefined });
+    };
+    expect(subscribe("q")).toMatchObject({ id: 1 });
+    expect(subscribe("q")).toMatchObject({ id: 1 });
+    expect(subscribe("other")).toMatchObject({ code: "SERVICE_UNAVAILABLE", details: { subscriptions_max: 1 } });
+    expect(consumers.heldBytes).toBeGreaterThan(0);
+    session.closed();
+    expect([subscriptions.count, consumers.count, consumers.heldBytes]).toEqual([0, 0, 0]);
   });
 
   it("are refused past the limits, and where nothing can be pushed", () => {

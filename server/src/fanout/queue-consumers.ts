@@ -20,10 +20,11 @@ import type { Queue } from "../state/queue.ts";
 import { QueueDue } from "../state/queue-due.ts";
 import type { QueueStore } from "../state/queue-store.ts";
 import type { ClientSession } from "./client-session.ts";
-import { ConsumerLine, Place, type QueueWaiter } from "./consumer-line.ts";
+import { type Consumer, ConsumerLine, type QueueWaiter, WaitingConsumer } from "./consumer-line.ts";
 import type { PushEncoder } from "./push-encoder.ts";
 import { QueueDeliveries } from "./queue-deliveries.ts";
 import { QueueSubscription } from "./queue-subscription.ts";
+import type { SubscriptionCount } from "./subscription-count.ts";
 import type { SubscriptionIds } from "./subscription-ids.ts";
 
 export type { QueueWaiter } from "./consumer-line.ts";
@@ -32,12 +33,18 @@ export type { QueueWaiter } from "./consumer-line.ts";
 const ROUND_MAX = 256;
 /** Deliveries given back by one record, at 2 to 5 us each. */
 const RECORD_RELEASES_MAX = 250;
+/** Heap of a consumer, of a line and of a delivery that is not acknowledged; measured. */
+const CONSUMER_BYTES = 200;
+const LINE_BYTES = 300;
+const PENDING_BYTES = 150;
 
 export interface QueueConsumersOptions {
   readonly store: QueueStore;
   readonly encoder: PushEncoder;
   readonly turnEnd: TurnEnd;
   readonly ids: SubscriptionIds;
+  /** Of all kinds; shared. */
+  readonly subscriptions: SubscriptionCount;
   readonly clock: { nowMs(): number };
   /** Waiters and subscriptions, over all queues. */
   readonly consumersMax: number;
@@ -59,9 +66,9 @@ export class QueueConsumers {
   #attached: Executor | undefined;
   /** By queue name; a line without consumers goes. */
   readonly #lines = new Map<string, ConsumerLine>();
-  readonly #placeOf = new Map<QueueWaiter, { readonly place: Place; readonly line: ConsumerLine }>();
+  readonly #waiting = new Map<QueueWaiter, WaitingConsumer>();
   readonly #deliveries: QueueDeliveries;
-  readonly #byId = new Map<number, QueueSubscription>();
+  #subscriptionCount = 0;
   /** To be served, in this order. */
   #dueLines: ConsumerLine[] = [];
   /** Over, with deliveries to give back. */
@@ -91,15 +98,21 @@ export class QueueConsumers {
 
   /** Waiters and subscriptions, over all queues. */
   get count(): number {
-    return this.#placeOf.size + this.#byId.size;
+    return this.#waiting.size + this.#subscriptionCount;
   }
 
   get waiterCount(): number {
-    return this.#placeOf.size;
+    return this.#waiting.size;
   }
 
   get subscriptionCount(): number {
-    return this.#byId.size;
+    return this.#subscriptionCount;
+  }
+
+  /** Heap bytes of all this; an estimate. */
+  get heldBytes(): number {
+    const consumers = this.count * CONSUMER_BYTES + this.#lines.size * LINE_BYTES;
+    return consumers + this.#deliveries.pendingCount * PENDING_BYTES;
   }
 
   /** Messages pushed to subscriptions since the start. */
@@ -129,20 +142,24 @@ export class QueueConsumers {
     const queue = this.#store.queueOf(waiter.queueId);
     if (queue === undefined) throw new Error(`there is no queue ${waiter.queueId} to wait for`);
     const line = this.#lineOf(queue);
-    const place = new Place(waiter);
-    line.append(place);
+    const consumer = new WaitingConsumer(waiter, line);
+    line.append(consumer);
     line.waiterCount++;
-    this.#placeOf.set(waiter, { place, line });
+    this.#waiting.set(waiter, consumer);
   }
 
   /** Takes a waiter out of its line: its time is over, or its connection is gone. */
   forget(waiter: QueueWaiter): void {
-    const found = this.#placeOf.get(waiter);
-    if (found === undefined) return;
-    this.#placeOf.delete(waiter);
-    found.line.remove(found.place);
-    found.line.waiterCount--;
-    this.#dropIfEmpty(found.line);
+    const consumer = this.#waiting.get(waiter);
+    if (consumer !== undefined) this.#leave(consumer);
+  }
+
+  #leave(consumer: WaitingConsumer): void {
+    const { line, waiter } = consumer;
+    this.#waiting.delete(waiter);
+    line.remove(consumer);
+    line.waiterCount--;
+    this.#dropIfEmpty(line);
   }
 
   // Subscriptions
@@ -159,14 +176,21 @@ export class QueueConsumers {
       const message = `prefetch may be at most ${prefetchMax}`;
       return fail("INVALID_PAYLOAD", message, { path: "prefetch", maximum: prefetchMax });
     }
-    const there = this.#lines.get(queue.name)?.subscriptions.get(session);
-    const refusal = there === undefined ? this.refusal() : undefined;
+    const there = this.find(session, queue.name);
+    const refusal = there === undefined ? this.#takeSubscription() : undefined;
     if (refusal !== undefined) return refusal;
     const subscription = there ?? this.#addSubscription(session, outbox, queue, options);
+    subscription.format = session.format;
     subscription.prefetch = options.prefetch;
     subscription.ackDeadlineMs = options.ackDeadlineMs;
     this.wanting(subscription);
     return subscription;
+  }
+
+  /** Counts one more, or returns why there can be none. */
+  #takeSubscription(): CommandError | undefined {
+    const { subscriptions } = this.#options;
+    return this.refusal() ?? (subscriptions.take(1) ? undefined : subscriptions.refusal());
   }
 
   #addSubscription(
@@ -177,24 +201,23 @@ export class QueueConsumers {
   ): QueueSubscription {
     const line = this.#lineOf(queue);
     const { format } = session;
-    const id = this.#options.ids.next();
-    const subscription = new QueueSubscription(this, { id, session, outbox, format, line, ...options });
-    line.subscriptions.set(session, subscription);
-    this.#byId.set(id, subscription);
-    session.add(subscription);
+    const subscription = new QueueSubscription(this, { session, outbox, format, line, ...options });
+    line.addSubscription(subscription);
+    this.#subscriptionCount++;
+    session.add(subscription, subscription.id);
     return subscription;
   }
 
   /** The subscription of a session by its id or by the name of its queue. */
   find(session: ClientSession, key: number | string): QueueSubscription | undefined {
-    if (typeof key === "string") return this.#lines.get(key)?.subscriptions.get(session);
-    const subscription = this.#byId.get(key);
-    return subscription?.session === session ? subscription : undefined;
+    const id = typeof key === "string" ? this.#lines.get(key)?.subscriptionId : key;
+    const part = id === undefined ? undefined : session.find(id);
+    return part instanceof QueueSubscription ? part : undefined;
   }
 
   /** Ends a subscription. What it has not acknowledged is given back at the end of the turn. */
   unsubscribe(subscription: QueueSubscription): void {
-    subscription.session.remove(subscription);
+    subscription.session.remove(subscription.id);
     this.ended(subscription);
   }
 
@@ -202,9 +225,10 @@ export class QueueConsumers {
   ended(subscription: QueueSubscription): void {
     const { line } = subscription;
     subscription.isClosed = true;
-    line.remove(subscription.place);
-    line.subscriptions.delete(subscription.session);
-    this.#byId.delete(subscription.id);
+    line.remove(subscription);
+    line.removeSubscription(subscription);
+    this.#subscriptionCount--;
+    this.#options.subscriptions.give(1);
     this.#dropIfEmpty(line);
     if (subscription.pending.size === 0) return;
     this.#releasing.push(subscription);
@@ -220,9 +244,9 @@ export class QueueConsumers {
 
   /** Whether it stands in its line now and did not before. */
   #joinLine(subscription: QueueSubscription): boolean {
-    const { line, place } = subscription;
-    if (subscription.isClosed || place.isTaken || subscription.credit <= 0 || subscription.isBehind) return false;
-    line.append(place);
+    const { line, isClosed, isInLine, credit } = subscription;
+    if (isClosed || isInLine || credit <= 0 || subscription.isBehind) return false;
+    line.append(subscription);
     return true;
   }
 
@@ -240,7 +264,7 @@ export class QueueConsumers {
     const line = this.#lines.get(queue.name);
     if (line === undefined) return;
     line.queue = undefined;
-    for (const subscription of line.subscriptions.values()) {
+    for (const subscription of line.subscriptions) {
       this.#deliveries.forget(subscription);
       this.#joinLine(subscription);
     }
@@ -252,7 +276,7 @@ export class QueueConsumers {
   #lineOf(queue: Queue): ConsumerLine {
     let line = this.#lines.get(queue.name);
     if (line === undefined) {
-      line = new ConsumerLine(queue.name);
+      line = new ConsumerLine(this.#options.ids.next(), queue.name);
       this.#lines.set(queue.name, line);
     }
     line.queue = queue;
@@ -309,12 +333,11 @@ export class QueueConsumers {
     while (done < limit) {
       const { first, queue } = line;
       if (first === undefined || queue === undefined || queue.ready === 0) return done;
-      const { consumer } = first;
       const before = done;
-      if (consumer instanceof QueueSubscription)
-        done += this.#deliveries.deliver(this.#executor, line, queue, limit - done);
-      else if (this.#attempt(line, first, consumer)) done++;
-      if (done === before) return done;
+      if (first instanceof WaitingConsumer) done += this.#attempt(first) ? 1 : 0;
+      else done += this.#deliveries.deliver(this.#executor, line, queue, limit - done);
+      // Those that may not be sent more have left the line: then the next one is there to be served.
+      if (done === before && line.first === first) return done;
     }
     return done;
   }
@@ -323,22 +346,17 @@ export class QueueConsumers {
   #answerOrphans(line: ConsumerLine, limit: number): number {
     if (line.queue !== undefined || line.waiterCount === 0) return 0;
     let done = 0;
-    for (let place = line.first; place !== undefined && done < limit; ) {
-      const { consumer, after } = place;
-      if (!(consumer instanceof QueueSubscription) && this.#attempt(line, place, consumer)) done++;
-      place = after;
+    for (let consumer = line.first; consumer !== undefined && done < limit; ) {
+      const after: Consumer | undefined = consumer.after;
+      if (consumer instanceof WaitingConsumer && this.#attempt(consumer)) done++;
+      consumer = after;
     }
     return done;
   }
 
-  #attempt(line: ConsumerLine, place: Place, waiter: QueueWaiter): boolean {
-    if (!waiter.attempt()) return false;
-    if (place.isTaken) {
-      this.#placeOf.delete(waiter);
-      line.remove(place);
-      line.waiterCount--;
-      this.#dropIfEmpty(line);
-    }
+  #attempt(consumer: WaitingConsumer): boolean {
+    if (!consumer.waiter.attempt()) return false;
+    if (consumer.isInLine) this.#leave(consumer);
     return true;
   }
 

@@ -34,20 +34,25 @@ export class QueueDeliveries {
     this.#encoder = encoder;
   }
 
+  /** Deliveries that are not acknowledged. */
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
   /** A delivery has ended, by whatever; returns the subscription that had pushed it, if one had. */
   ended(deliveryId: number): QueueSubscription | undefined {
     if (this.#pending.size === 0) return undefined;
     const subscription = this.#pending.get(deliveryId);
     if (subscription === undefined) return undefined;
     this.#pending.delete(deliveryId);
-    subscription.pending.delete(deliveryId);
+    subscription.settled(deliveryId);
     return subscription;
   }
 
   /** All that a subscription was pushed has ended. */
-  forget({ pending }: QueueSubscription): void {
-    for (const deliveryId of pending.keys()) this.#pending.delete(deliveryId);
-    pending.clear();
+  forget(subscription: QueueSubscription): void {
+    for (const deliveryId of subscription.pending.keys()) this.#pending.delete(deliveryId);
+    subscription.allSettled();
   }
 
   /**
@@ -60,17 +65,18 @@ export class QueueDeliveries {
     const { queues } = executor.planner;
     executor.begin();
     queues.beginTaking(queue);
+    let hasGivenUp: boolean;
     try {
       let isMore = true;
       while (isMore && this.#staged.length < countMax && this.#stagedBytes < RECORD_PUSH_BYTES_MAX) {
         isMore = this.#stage(executor, line, queue);
       }
+      ({ hasGivenUp } = queues);
+      executor.commit();
     } catch (error) {
-      this.#discard(executor);
+      this.#discard(executor, line);
       throw error;
     }
-    const { hasGivenUp } = queues;
-    executor.commit();
     const work = this.#push();
     // Burying what has expired was the work of a round.
     return hasGivenUp ? limit : work;
@@ -89,16 +95,19 @@ export class QueueDeliveries {
     this.#staged.push({ id, subscription, frame });
     this.#stagedBytes += frame.length;
     this.#pending.set(id, subscription);
-    subscription.pending.set(id, message.id);
-    line.remove(subscription.place);
-    if (subscription.credit > 0) line.append(subscription.place);
+    subscription.delivered(id, message.id);
+    line.remove(subscription);
+    if (subscription.credit > 0) line.append(subscription);
     return true;
   }
 
   /** After a bug: nobody has been given anything. */
-  #discard(executor: Executor): void {
+  #discard(executor: Executor, line: ConsumerLine): void {
     executor.discard();
-    for (const { id } of this.#staged) this.ended(id);
+    for (const { id, subscription } of this.#staged) {
+      this.ended(id);
+      if (!subscription.isInLine && subscription.credit > 0) line.append(subscription);
+    }
     this.#staged.length = 0;
     this.#stagedBytes = 0;
   }
@@ -118,9 +127,8 @@ export class QueueDeliveries {
 /** The subscription at the head of a line, if one is there; those that may not be sent more leave it. */
 function nextSubscription(line: ConsumerLine): QueueSubscription | undefined {
   for (let { first } = line; first !== undefined; first = line.first) {
-    const { consumer } = first;
-    if (!(consumer instanceof QueueSubscription)) return undefined;
-    if (consumer.credit > 0 && !consumer.isBehind) return consumer;
+    if (!(first instanceof QueueSubscription)) return undefined;
+    if (first.credit > 0 && !first.isBehind) return first;
     line.remove(first);
   }
   return undefined;

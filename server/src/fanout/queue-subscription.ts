@@ -1,7 +1,7 @@
 /** One `queue.subscribe`: what was pushed by it and not acknowledged, and how much more it may be pushed. */
 import type { Outbox, PushFormat } from "../dispatch/caller.ts";
 import type { ClientSession, SessionPart } from "./client-session.ts";
-import { type ConsumerLine, Place } from "./consumer-line.ts";
+import { Consumer, type ConsumerLine } from "./consumer-line.ts";
 
 /** A consumer that has not read so many bytes gets nothing more until it has. */
 export const UNREAD_BYTES_MAX = 2 ** 20;
@@ -12,27 +12,30 @@ export interface SubscriptionOwner {
   wanting(subscription: QueueSubscription): void;
 }
 
-export class QueueSubscription implements SessionPart {
-  readonly id: number;
+/** Delivery id -> message id; shared, and so never added to. */
+const NOTHING_PENDING = new Map<number, number>();
+
+export class QueueSubscription extends Consumer implements SessionPart {
   readonly session: ClientSession;
   readonly outbox: Outbox;
-  readonly format: PushFormat;
+  format: PushFormat;
   readonly line: ConsumerLine;
-  readonly place = new Place(this);
+  /** Among the subscriptions of the line. Owned by the line. */
+  index = 0;
   prefetch: number;
   /** `undefined` for what the queue says. */
   ackDeadlineMs: number | undefined;
-  /** Delivery id -> message id of what is not acknowledged; never more than `prefetch` but after that was lowered. */
-  readonly pending = new Map<number, number>();
+  /** What is not acknowledged. */
+  #pending = NOTHING_PENDING;
   isClosed = false;
   readonly #owner: SubscriptionOwner;
 
   constructor(
     owner: SubscriptionOwner,
-    parts: Pick<QueueSubscription, "id" | "session" | "outbox" | "format" | "line" | "prefetch" | "ackDeadlineMs">,
+    parts: Pick<QueueSubscription, "session" | "outbox" | "format" | "line" | "prefetch" | "ackDeadlineMs">,
   ) {
+    super();
     this.#owner = owner;
-    this.id = parts.id;
     this.session = parts.session;
     this.outbox = parts.outbox;
     this.format = parts.format;
@@ -41,8 +44,30 @@ export class QueueSubscription implements SessionPart {
     this.ackDeadlineMs = parts.ackDeadlineMs;
   }
 
+  get id(): number {
+    return this.line.subscriptionId;
+  }
+
+  /** Delivery id -> message id of what is not acknowledged; never more than `prefetch` but after that was lowered. */
+  get pending(): ReadonlyMap<number, number> {
+    return this.#pending;
+  }
+
   get credit(): number {
-    return this.prefetch - this.pending.size;
+    return this.prefetch - this.#pending.size;
+  }
+
+  delivered(deliveryId: number, messageId: number): void {
+    if (this.#pending === NOTHING_PENDING) this.#pending = new Map();
+    this.#pending.set(deliveryId, messageId);
+  }
+
+  settled(deliveryId: number): void {
+    this.#pending.delete(deliveryId);
+  }
+
+  allSettled(): void {
+    this.#pending = NOTHING_PENDING;
   }
 
   get isBehind(): boolean {

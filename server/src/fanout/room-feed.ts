@@ -6,55 +6,79 @@
  *     live                              ^ nextOffset         one position for all live readers: they get each new event
  *     behind            ^        ^                           each with its own: they page until they meet the live ones
  *
- * Live readers stand in one list per format, because they share frames. Adding and taking out cost O(1).
+ * Live readers stand in one list per format, because they share frames, and those behind in another: a reader is in one of
+ * them, and knows its index. Adding and taking out cost O(1).
  */
 import type { PushFormat } from "../dispatch/caller.ts";
 import type { Room } from "../state/room.ts";
-import { type ByteRange, rangeOf } from "../structures/byte-range.ts";
-import type { ClientSession } from "./client-session.ts";
 import type { RoomReader } from "./room-reader.ts";
 
 export const PUSH_FORMATS: readonly PushFormat[] = ["json", "msgpack", "sse"];
 
+/** Shared, and so never added to: most feeds have one reader, in one list. */
+const NOBODY: RoomReader[] = [];
+/** A list of fewer is copied to grow: V8 would make room for 16 more. */
+const SHORT_LIST = 8;
+
 export class RoomFeed {
   readonly subscriptionId: number;
   readonly name: string;
-  readonly nameRange: ByteRange;
   /** The last room of this name. It may be deleted. */
   room: Room;
   /** The first offset that the live readers have not got; the room's `nextOffset`, unless the feed is unfinished. */
   nextOffset: number;
   /** There was too much for one step: the rest goes out at the end of the turn. */
   isUnfinished = false;
-  readonly readers = new Map<ClientSession, RoomReader>();
-  readonly live: Readonly<Record<PushFormat, RoomReader[]>> = { json: [], msgpack: [], sse: [] };
+  /** The readers: those that are live, by their format, and those behind. Changed here alone. */
+  json: readonly RoomReader[] = NOBODY;
+  msgpack: readonly RoomReader[] = NOBODY;
+  sse: readonly RoomReader[] = NOBODY;
+  behind: readonly RoomReader[] = NOBODY;
 
   constructor(subscriptionId: number, room: Room) {
     this.subscriptionId = subscriptionId;
     this.name = room.name;
-    this.nameRange = rangeOf(room.name);
     this.room = room;
     this.nextOffset = room.nextOffset;
   }
 
   get liveCount(): number {
-    const { json, msgpack, sse } = this.live;
-    return json.length + msgpack.length + sse.length;
+    return this.json.length + this.msgpack.length + this.sse.length;
   }
 
-  addLive(reader: RoomReader): void {
-    reader.liveIndex = this.live[reader.format].push(reader) - 1;
+  get readerCount(): number {
+    return this.liveCount + this.behind.length;
   }
 
-  /** The last of its list takes its place: a loop that runs from the end meets nobody twice. */
-  removeLive(reader: RoomReader): void {
-    const list = this.live[reader.format];
-    const last = list.pop();
-    if (last === undefined) throw new Error("a live reader is in no list");
+  /** All of them, as they are now. */
+  allReaders(): RoomReader[] {
+    return [...this.json, ...this.msgpack, ...this.sse, ...this.behind];
+  }
+
+  /** Adds a reader: live, or behind. */
+  add(reader: RoomReader, isLive: boolean): void {
+    reader.isLive = isLive;
+    const list = listOf(reader);
+    const readers = this[list] as RoomReader[]; // Read-only for others.
+    reader.index = readers.length;
+    if (readers.length < SHORT_LIST) this[list] = [...readers, reader];
+    else readers.push(reader);
+  }
+
+  /** The last of its list takes its place: a loop that runs from the end and takes out nobody else meets nobody twice. */
+  remove(reader: RoomReader): void {
+    const list = listOf(reader);
+    const readers = this[list] as RoomReader[]; // Read-only for others.
+    const last = readers.pop();
+    if (last === undefined) throw new Error("a reader is in no list");
     if (last !== reader) {
-      list[reader.liveIndex] = last;
-      last.liveIndex = reader.liveIndex;
+      readers[reader.index] = last;
+      last.index = reader.index;
     }
-    reader.liveIndex = -1;
+    if (readers.length === 0) this[list] = NOBODY;
   }
+}
+
+function listOf({ isLive, format }: RoomReader): PushFormat | "behind" {
+  return isLive ? format : "behind";
 }

@@ -102,8 +102,8 @@ class Run {
       throw new Error("somebody is behind who has read everything");
     }
     for (const connection of open) connection.close();
-    const { readerCount, feedCount } = this.under.feeds;
-    if (readerCount > 0 || feedCount > 0) throw new Error("closed connections left something");
+    const { feeds, subscriptions } = this.under;
+    if (feeds.heldBytes > 0 || subscriptions.count > 0) throw new Error("closed connections left something");
   }
 }
 

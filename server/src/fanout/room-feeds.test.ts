@@ -252,6 +252,36 @@ describe("RoomFeeds", () => {
     expect(under.existing("r").watched).toBe(13);
   });
 
+  it("refuses a subscription past the limit of all, and not a second call", () => {
+    const under = new RoomsUnderTest(2);
+    const { id } = under.create("r");
+    const [a, b, c] = [new FakeConnection(under), new FakeConnection(under), new FakeConnection(under)];
+    a.subscribe("r");
+    b.subscribe("r");
+    b.subscribe("r", { fromOffset: 0, generation: id });
+    const refused = under.feeds.subscribe(c.session, under.existing("r"), {});
+    expect(refused).toMatchObject({ code: "SERVICE_UNAVAILABLE", details: { subscriptions_max: 2 } });
+    expect(under.feeds.heldBytes).toBeGreaterThan(0);
+    a.close();
+    c.subscribe("r");
+    expect(under.subscriptions.count).toBe(2);
+  });
+
+  it("finds the readers of many connections again, in the order in which they leave", () => {
+    const under = new RoomsUnderTest();
+    under.create("r");
+    const connections = Array.from({ length: 30 }, () => new FakeConnection(under));
+    for (const connection of connections) connection.subscribe("r");
+    for (let step = 0; connections.length > 0; step++) {
+      const [gone] = connections.splice((step * 7) % connections.length, 1);
+      if (step % 2 === 0) gone.close();
+      else expect(gone.unsubscribe("r")).toBe(true);
+      under.publish("r");
+      for (const connection of connections) expect(connection.pushes).toHaveLength(step + 1);
+      expect(under.feeds.subscriberCount(under.existing("r"))).toBe(connections.length);
+    }
+  });
+
   it("leaves nothing behind when connections close or unsubscribe", () => {
     const under = new RoomsUnderTest();
     under.create("r");
@@ -272,8 +302,9 @@ describe("RoomFeeds", () => {
     under.publish("r");
     under.endTurns();
     expect(connection.session.partCount).toBe(0);
-    const { readerCount, behindCount, feedCount } = under.feeds;
-    expect({ readerCount, behindCount, feedCount }).toEqual({ readerCount: 0, behindCount: 0, feedCount: 0 });
+    const { readerCount, behindCount, heldBytes } = under.feeds;
+    expect({ readerCount, behindCount, heldBytes }).toEqual({ readerCount: 0, behindCount: 0, heldBytes: 0 });
+    expect([under.subscriptions.count, connection.session.roomCount]).toEqual([0, 0]);
     expect([under.existing("r").watched, under.existing("gone").watched]).toEqual([0, 0]);
   });
 });

@@ -14,19 +14,21 @@
  * No turn is long: what would be too many pushes goes on at the end of the turn from where it was, after others were
  * served, and a turn gives pages for a few milliseconds, to one reader after the other.
  */
+import type { CommandError } from "../commands/errors.ts";
 import type { Executor } from "../commands/execute.ts";
 import type { Outbox } from "../dispatch/caller.ts";
 import type { TurnEnd, TurnEndTask } from "../runtime/turn-end.ts";
 import type { Room } from "../state/room.ts";
 import type { RoomCursor } from "../state/room-cursor.ts";
 import type { RoomStore } from "../state/room-store.ts";
-import type { ByteRange } from "../structures/byte-range.ts";
+import { type ByteRange, rangeOf } from "../structures/byte-range.ts";
 import type { ClientSession } from "./client-session.ts";
 import type { PushEncoder } from "./push-encoder.ts";
 import { PUSH_FORMATS, RoomFeed } from "./room-feed.ts";
 import { RoomPages, UNREAD_BYTES_MAX } from "./room-pages.ts";
 import { RoomPushes } from "./room-pushes.ts";
 import { type ReaderOwner, RoomReader } from "./room-reader.ts";
+import type { SubscriptionCount } from "./subscription-count.ts";
 import type { SubscriptionIds } from "./subscription-ids.ts";
 
 export interface RoomFeedsParts {
@@ -35,6 +37,8 @@ export interface RoomFeedsParts {
   readonly turnEnd: TurnEnd;
   readonly clock: { nowMs(): number; monotonicMs(): number };
   readonly ids: SubscriptionIds;
+  /** Of all kinds; shared. */
+  readonly subscriptions: SubscriptionCount;
   /** How long a room may be unused, without subscribers, before it is removed; 0 for ever. */
   readonly idleMs: number;
 }
@@ -60,18 +64,21 @@ const TURN_PUSHES = 20_000;
 /** What encoding a frame costs in pushes, at least, and the bytes of it that cost one more. */
 const ENCODING_PUSHES = 16;
 const ENCODED_BYTES_PER_PUSH = 64;
+/** Heap of a subscription, and of a name that has some; measured. */
+const READER_BYTES = 200;
+const FEED_BYTES = 300;
 
 export class RoomFeeds implements ReaderOwner {
   readonly pushes: RoomPushes;
   readonly #rooms: RoomStore;
   readonly #clock: RoomFeedsParts["clock"];
   readonly #ids: SubscriptionIds;
+  readonly #subscriptions: SubscriptionCount;
   readonly #idleMs: number;
   readonly #task: TurnEndTask;
   readonly #cursor: RoomCursor;
   readonly #pages: RoomPages;
   readonly #byName = new Map<string, RoomFeed>();
-  readonly #byId = new Map<number, RoomFeed>();
   #executor: Executor | undefined = undefined;
   #unfinished: RoomFeed[] = [];
   #behindCount = 0;
@@ -86,6 +93,7 @@ export class RoomFeeds implements ReaderOwner {
     this.#rooms = parts.rooms;
     this.#clock = parts.clock;
     this.#ids = parts.ids;
+    this.#subscriptions = parts.subscriptions;
     this.#idleMs = parts.idleMs;
     this.pushes = new RoomPushes(parts.encoder);
     this.#cursor = parts.rooms.cursor();
@@ -111,28 +119,30 @@ export class RoomFeeds implements ReaderOwner {
     return this.#behindCount;
   }
 
-  /** Names with subscriptions. */
-  get feedCount(): number {
-    return this.#byName.size;
+  /** Heap bytes of all this; an estimate. */
+  get heldBytes(): number {
+    return this.#readerCount * READER_BYTES + this.#byName.size * FEED_BYTES;
   }
 
   subscriberCount(room: Room): number {
-    return this.#byName.get(room.name)?.readers.size ?? 0;
+    return this.#byName.get(room.name)?.readerCount ?? 0;
   }
 
   isSubscribed(session: ClientSession, room: Room): boolean {
-    return this.#byName.get(room.name)?.readers.has(session) ?? false;
+    return readerOf(session, this.#byName.get(room.name)?.subscriptionId) !== undefined;
   }
 
   /**
    * Subscribes a connection to the rooms of this room's name. It may be again: then the position and the format are new.
-   * The connection has an outbox. History comes from the end of the turn on, so after the reply.
+   * The connection has an outbox. History comes from the end of the turn on, so after the reply. Error: SERVICE_UNAVAILABLE.
    */
-  subscribe(session: ClientSession, room: Room, position: RoomPosition): RoomSubscription {
+  subscribe(session: ClientSession, room: Room, position: RoomPosition): RoomSubscription | CommandError {
     const { outbox } = session.caller;
     if (outbox === undefined) throw new Error("a subscriber needs an outbox");
-    const feed = this.#byName.get(room.name) ?? this.#addFeed(room);
-    const reader = feed.readers.get(session) ?? this.#addReader(feed, session, outbox);
+    const there = readerOf(session, this.#byName.get(room.name)?.subscriptionId);
+    if (there === undefined && !this.#subscriptions.take(1)) return this.#subscriptions.refusal();
+    const reader = there ?? this.#addReader(session, room, outbox);
+    const { feed } = reader;
     if (reader.isLive) this.#leaveLive(reader);
     reader.turnsOver = 0;
     reader.format = session.format;
@@ -150,15 +160,16 @@ export class RoomFeeds implements ReaderOwner {
   #addFeed(room: Room): RoomFeed {
     const feed = new RoomFeed(this.#ids.next(), room);
     this.#byName.set(feed.name, feed);
-    this.#byId.set(feed.subscriptionId, feed);
     return feed;
   }
 
-  #addReader(feed: RoomFeed, session: ClientSession, outbox: Outbox): RoomReader {
+  #addReader(session: ClientSession, room: Room, outbox: Outbox): RoomReader {
+    const feed = this.#byName.get(room.name) ?? this.#addFeed(room);
     const reader = new RoomReader(feed, session, outbox, this);
-    session.add(reader);
-    feed.readers.set(session, reader);
-    this.#rooms.watch(feed.nameRange);
+    session.add(reader, feed.subscriptionId);
+    session.roomCount++;
+    feed.add(reader, false);
+    this.#rooms.watch(rangeOf(feed.name));
     this.#readerCount++;
     this.#behindCount++;
     return reader;
@@ -185,11 +196,11 @@ export class RoomFeeds implements ReaderOwner {
 
   /** Ends a connection's subscription to a room, by name or by the id that `subscribe` gave; false if there is none. */
   unsubscribe(session: ClientSession, subscription: ByteRange | number): boolean {
-    const feed =
-      typeof subscription === "number" ? this.#byId.get(subscription) : this.#byName.get(subscription.toString());
-    const reader = feed?.readers.get(session);
+    const id =
+      typeof subscription === "number" ? subscription : this.#byName.get(subscription.toString())?.subscriptionId;
+    const reader = readerOf(session, id);
     if (reader === undefined) return false;
-    session.remove(reader);
+    session.remove(reader.feed.subscriptionId);
     this.closed(reader);
     return true;
   }
@@ -198,14 +209,13 @@ export class RoomFeeds implements ReaderOwner {
   closed(reader: RoomReader): void {
     const { feed } = reader;
     reader.isEnded = true;
-    if (reader.isLive) feed.removeLive(reader);
-    else this.#behindCount--;
+    if (!reader.isLive) this.#behindCount--;
+    feed.remove(reader);
+    reader.session.roomCount--;
     this.#readerCount--;
-    feed.readers.delete(reader.session);
-    this.#rooms.unwatch(feed.nameRange);
-    if (feed.readers.size > 0) return;
-    this.#byName.delete(feed.name);
-    this.#byId.delete(feed.subscriptionId);
+    this.#subscriptions.give(1);
+    this.#rooms.unwatch(rangeOf(feed.name));
+    if (feed.readerCount === 0) this.#byName.delete(feed.name);
   }
 
   /** For the reader: its connection has read what it was sent. */
@@ -244,7 +254,7 @@ export class RoomFeeds implements ReaderOwner {
 
   /** Nobody is live in a new room before they were told of the gap. */
   #recreated(feed: RoomFeed, room: Room): void {
-    for (const reader of feed.readers.values()) {
+    for (const reader of feed.allReaders()) {
       if (reader.isLive) this.#fallBehind(reader, feed.nextOffset);
       else this.#pages.enqueue(reader);
     }
@@ -264,7 +274,7 @@ export class RoomFeeds implements ReaderOwner {
     while (feed.liveCount > 0 && cursor.next()) {
       if (this.#pushesLeft <= 0) return false;
       for (const format of PUSH_FORMATS) {
-        if (feed.live[format].length === 0) continue;
+        if (feed[format].length === 0) continue;
         const pushed = this.#pushToLive(feed, format, this.pushes.event(feed, cursor, format));
         this.pushes.eventCount += pushed;
         room.consumedCount += pushed;
@@ -277,7 +287,7 @@ export class RoomFeeds implements ReaderOwner {
 
   #broadcastGap(feed: RoomFeed, oldestOffset: number): void {
     for (const format of PUSH_FORMATS) {
-      if (feed.live[format].length === 0) continue;
+      if (feed[format].length === 0) continue;
       const frame = this.pushes.gap(feed, feed.nextOffset, oldestOffset - 1, "retention", format);
       this.pushes.gapCount += this.#pushToLive(feed, format, frame);
     }
@@ -286,7 +296,7 @@ export class RoomFeeds implements ReaderOwner {
 
   /** Pushes a frame to all live readers of a format; who has too much unread falls behind. Returns how many got it. */
   #pushToLive(feed: RoomFeed, format: RoomReader["format"], frame: Uint8Array): number {
-    const live = feed.live[format];
+    const live = feed[format];
     const isBinary = format === "msgpack";
     let pushed = 0;
     this.#pushesLeft -= live.length + ENCODING_PUSHES + Math.floor(frame.length / ENCODED_BYTES_PER_PUSH);
@@ -296,19 +306,20 @@ export class RoomFeeds implements ReaderOwner {
       if (reader.session.caller.unreadBytes() > UNREAD_BYTES_MAX) this.#fallBehind(reader, feed.nextOffset);
       else if (reader.outbox.push(frame, isBinary)) pushed++;
     }
-    this.pushes.byteCount += pushed * frame.length;
     return pushed;
   }
 
   #joinLive(reader: RoomReader): void {
     this.#behindCount--;
     reader.room = undefined;
-    reader.feed.addLive(reader);
+    reader.feed.remove(reader);
+    reader.feed.add(reader, true);
   }
 
   #leaveLive(reader: RoomReader): void {
     this.#behindCount++;
-    reader.feed.removeLive(reader);
+    reader.feed.remove(reader);
+    reader.feed.add(reader, false);
   }
 
   #fallBehind(reader: RoomReader, nextOffset: number): void {
@@ -363,6 +374,7 @@ export class RoomFeeds implements ReaderOwner {
   runDue(nowMs: number, limit: number): number {
     const executor = this.#executor;
     if (executor === undefined) throw new Error("due work needs an executor");
+    executor.at(nowMs);
     let steps = 0;
     while (steps < limit && this.#runStep(executor, nowMs)) steps++;
     return steps;
@@ -386,4 +398,10 @@ export class RoomFeeds implements ReaderOwner {
     executor.commit();
     return true;
   }
+}
+
+/** A session's reader, by the id of its subscription. */
+function readerOf(session: ClientSession, subscriptionId: number | undefined): RoomReader | undefined {
+  const part = subscriptionId === undefined ? undefined : session.find(subscriptionId);
+  return part instanceof RoomReader ? part : undefined;
 }

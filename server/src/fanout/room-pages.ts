@@ -138,8 +138,6 @@ export class RoomPages {
   }
 
   #push(reader: RoomReader, frame: Uint8Array): boolean {
-    if (!reader.outbox.push(frame, reader.format === "msgpack")) return false;
-    this.#pushes.byteCount += frame.length;
-    return true;
+    return reader.outbox.push(frame, reader.format === "msgpack");
   }
 }

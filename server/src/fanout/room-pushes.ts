@@ -28,7 +28,6 @@ export class RoomPushes {
   /** Pushes that outboxes took, one for each subscriber. They grow; for the metrics. */
   eventCount = 0;
   gapCount = 0;
-  byteCount = 0;
   readonly #encoder: PushEncoder;
   readonly #metadata = new Value(TAG_JSON, NOTHING, 0, 0);
   readonly #event: EventPush = {
@@ -71,7 +70,8 @@ export class RoomPushes {
 
   /**
    * The frame that says that no event from `fromOffset` to `toOffset`, both inclusive, will come. Where the room was
-   * recreated they are offsets of the one before, and the generation is that of the new one.
+   * recreated they are offsets of the one before, and the generation is that of the new one. An event stream goes on after
+   * it: else it would be told of the gap again each time.
    */
   gap(feed: RoomFeed, fromOffset: number, toOffset: number, reason: GapReason, format: PushFormat): Uint8Array {
     const gap = {
@@ -83,6 +83,6 @@ export class RoomPushes {
       reason,
       generation: reason === "recreated" ? feed.room.id : undefined,
     };
-    return this.#encoder.encode(gap, format);
+    return this.#encoder.encode(gap, format, eventId(feed.room.id, reason === "recreated" ? -1 : toOffset));
   }
 }

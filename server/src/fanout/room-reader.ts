@@ -10,19 +10,19 @@ export interface ReaderOwner {
   drained(reader: RoomReader): void;
 }
 
-const NOT_LIVE = -1;
-
 export class RoomReader implements SessionPart {
   readonly feed: RoomFeed;
   readonly session: ClientSession;
   readonly outbox: Outbox;
+  /** Changed only while it is behind: the feed has it in the list of its format otherwise. */
   format: PushFormat;
   /** While it is behind: the room it reads, undefined for one that was gone before it subscribed. */
   room: Room | undefined = undefined;
   /** While it is behind: the first offset of that room that it has not got. */
   nextOffset = 0;
-  /** Its place among the live readers of its format, or -1. Owned by the feed. */
-  liveIndex = NOT_LIVE;
+  /** Live, and so among those of its format; else among those behind. Owned by the feed, as its index there is. */
+  isLive = false;
+  index = 0;
   /** Whether it waits for its next page. */
   isQueued = false;
   /** Turns in a row in which it had too much unread for a page. */
@@ -37,10 +37,6 @@ export class RoomReader implements SessionPart {
     this.outbox = outbox;
     this.format = session.format;
     this.#owner = owner;
-  }
-
-  get isLive(): boolean {
-    return this.liveIndex !== NOT_LIVE;
   }
 
   closed(): void {

@@ -7,11 +7,16 @@
  *
  * A link is 37 bytes (structures/subscription-lists.ts) and one for its format. Pushing costs no allocation per subscriber.
  * Closing a connection costs its links, a slice of them in each turn: until then those left count, and get nothing.
+ *
+ * A turn makes `PUSHES_PER_TURN` pushes at most. What is past that is encoded and waits (subscribers-backlog.ts), up to
+ * `BACKLOG_BYTES_MAX`; past that each push delivers the oldest ones first.
  */
 import type { Outbox, PushFormat } from "../dispatch/caller.ts";
 import type { TurnEnd, TurnEndTask } from "../runtime/turn-end.ts";
 import { SubscriptionLists } from "../structures/subscription-lists.ts";
 import type { ClientSession, SessionPart } from "./client-session.ts";
+import { type Frames, SubscribersBacklog } from "./subscribers-backlog.ts";
+import type { SubscriptionCount } from "./subscription-count.ts";
 
 /** A link keeps its format as the index in here. */
 const FORMATS: readonly PushFormat[] = ["json", "msgpack", "sse"];
@@ -19,6 +24,16 @@ const MSGPACK = FORMATS.indexOf("msgpack");
 const LINKS_AT_FIRST = 64;
 /** How many links of closed connections go in one turn, at 1 to 3 us each. */
 const LINKS_CLOSED_PER_TURN = 1000;
+
+/** At 0.2 to 0.5 us each. */
+export const PUSHES_PER_TURN = 10_000;
+const SHARE_MIN = 10;
+export const BACKLOG_BYTES_MAX = 64 * 2 ** 20;
+
+/** A connection may have this much of what is limited for all together, so that one cannot use it up. */
+export function shareOf(max: number): number {
+  return Math.max(SHARE_MIN, Math.floor(max / 10));
+}
 
 /** What gives the frame of a push, encoded in a format. */
 export interface FrameSource {
@@ -29,6 +44,8 @@ export interface SubscribersOptions {
   /** Random: clients must not be able to choose links whose hashes collide. */
   readonly seed: number;
   readonly turnEnd: TurnEnd;
+  /** Every link is one of these. */
+  readonly subscriptions: SubscriptionCount;
   /** A link to the target is gone, taken away or closed with its connection. It may add no link. */
   readonly onUnlinked: (target: number) => void;
 }
@@ -37,6 +54,7 @@ export class Subscribers {
   /** Pushes that outboxes took. Grows. */
   pushedCount = 0;
   readonly #onUnlinked: (target: number) => void;
+  readonly #subscriptions: SubscriptionCount;
   readonly #lists: SubscriptionLists;
   readonly #bySession = new Map<ClientSession, Subscriber>();
   /** By id; ids that are free are in `#freeIds`. */
@@ -47,15 +65,23 @@ export class Subscribers {
   readonly #closing: TurnEndTask;
   /** By link. */
   #formats = new Uint8Array(LINKS_AT_FIRST);
+  /** By target: a bit for each format that some link has had since there is one. */
+  #targetFormats = new Uint8Array(LINKS_AT_FIRST);
+  readonly #backlog = new SubscribersBacklog();
+  readonly #turn: TurnEndTask;
+  /** How many pushes this turn may still make. */
+  #pushesLeft = PUSHES_PER_TURN;
   /** Of the push under way, one for each format as it is first needed. */
   readonly #frames: (Uint8Array | undefined)[] = FORMATS.map(() => undefined);
   #source: FrameSource | undefined;
   readonly #pushTo = (id: number, link: number): void => this.#pushToOne(id, link);
 
-  constructor({ seed, turnEnd, onUnlinked }: SubscribersOptions) {
+  constructor({ seed, turnEnd, subscriptions, onUnlinked }: SubscribersOptions) {
     this.#onUnlinked = onUnlinked;
+    this.#subscriptions = subscriptions;
     this.#lists = new SubscriptionLists({ seed });
     this.#closing = turnEnd.add(() => this.#closeSome());
+    this.#turn = turnEnd.add(() => this.#endTurn());
   }
 
   /** Links in all. */
@@ -68,9 +94,9 @@ export class Subscribers {
     return this.#bySession.size;
   }
 
-  /** Bytes in typed arrays. */
+  /** Bytes in typed arrays, and pushes that wait. */
   get heldBytes(): number {
-    return this.#lists.heldBytes + this.#formats.length;
+    return this.#lists.heldBytes + this.#formats.length + this.#targetFormats.length + this.#backlog.heldBytes;
   }
 
   /** How many links the connection has. */
@@ -89,21 +115,29 @@ export class Subscribers {
     return subscriber !== undefined && this.#lists.find(target, subscriber.id) !== 0;
   }
 
+  /** Whether `count` more links may be made. */
+  hasRoom(count: number): boolean {
+    return this.#subscriptions.count + count <= this.#subscriptions.max;
+  }
+
   /**
-   * Links the connection to the target; from now on its pushes come in the session's present format.
+   * Links the connection to the target; from now on its pushes come in the session's present format. For one that is not
+   * linked, `hasRoom` has to be asked first.
    * @returns false if it was linked already; then only the format may have changed.
    */
   link(session: ClientSession, outbox: Outbox, target: number): boolean {
+    const format = FORMATS.indexOf(session.format);
     const { id } = this.#bySession.get(session) ?? this.#admit(session, outbox);
     const { count } = this.#lists;
     const link = this.#lists.add(target, id);
-    if (link >= this.#formats.length) {
-      const formats = new Uint8Array(Math.max(link + 1, this.#formats.length * 2));
-      formats.set(this.#formats);
-      this.#formats = formats;
-    }
-    this.#formats[link] = FORMATS.indexOf(session.format);
-    return this.#lists.count > count;
+    this.#formats = reaching(this.#formats, link);
+    this.#formats[link] = format;
+    this.#targetFormats = reaching(this.#targetFormats, target);
+    this.#targetFormats[target] |= 1 << format;
+    if (this.#lists.count === count) return false;
+    if (!this.#subscriptions.take(1)) throw new Error("a link was made for which there was no room");
+    this.#backlog.linked(link);
+    return true;
   }
 
   /** @returns whether there was a link to take away. */
@@ -111,13 +145,19 @@ export class Subscribers {
     const subscriber = this.#bySession.get(session);
     const link = subscriber === undefined ? 0 : this.#lists.find(target, subscriber.id);
     if (subscriber === undefined || link === 0) return false;
-    this.#lists.remove(link);
-    this.#onUnlinked(target);
+    this.#unlink(link, target);
     if (this.#lists.targetCount(subscriber.id) === 0) {
       session.remove(subscriber);
       this.#dismiss(subscriber);
     }
     return true;
+  }
+
+  #unlink(link: number, target: number): void {
+    this.#lists.remove(link);
+    this.#subscriptions.give(1);
+    if (this.countOf(target) === 0) this.#targetFormats[target] = 0;
+    this.#onUnlinked(target);
   }
 
   /** Shows each target of the connection, the newest first; it may take links away, those of this connection too. */
@@ -126,8 +166,20 @@ export class Subscribers {
     if (subscriber !== undefined) this.#lists.visitTargets(subscriber.id, visit);
   }
 
-  /** Pushes to all who are linked to the target; `source` is asked once for each format in use there, before this returns. */
+  /**
+   * Pushes to all who are linked to the target, now or, where the turn has made too many pushes, at the end of turns. `source`
+   * is asked once for each format in use there, before this returns.
+   */
   push(target: number, source: FrameSource): void {
+    const count = this.countOf(target);
+    if (count === 0) return;
+    this.#turn.request();
+    if (count > this.#pushesLeft || !this.#backlog.isEmpty) {
+      this.#backlog.add(target, this.#framesFor(target, source));
+      while (this.#backlog.heldBytes > BACKLOG_BYTES_MAX) this.#pushFirst(Number.POSITIVE_INFINITY);
+      return;
+    }
+    this.#pushesLeft -= count;
     this.#source = source;
     this.#frames.fill(undefined);
     try {
@@ -139,8 +191,7 @@ export class Subscribers {
   }
 
   #pushToOne(id: number, link: number): void {
-    const subscriber = this.#byId[id];
-    if (subscriber === undefined) throw new Error(`a link leads to subscriber ${id}, which is not there`);
+    const subscriber = this.#subscriber(id);
     // Nothing is encoded for those alone who are gone or being cut off.
     if (subscriber.isGone) return;
     const format = this.#formats[link];
@@ -150,8 +201,57 @@ export class Subscribers {
       frame = this.#source.encode(FORMATS[format]);
       this.#frames[format] = frame;
     }
+    this.#give(subscriber, frame, format);
+  }
+
+  #give(subscriber: Subscriber, frame: Uint8Array, format: number): void {
     if (subscriber.outbox.push(frame, format === MSGPACK)) this.pushedCount++;
     else subscriber.isGone = true;
+  }
+
+  #subscriber(id: number): Subscriber {
+    const subscriber = this.#byId[id];
+    if (subscriber === undefined) throw new Error(`a link leads to subscriber ${id}, which is not there`);
+    return subscriber;
+  }
+
+  #framesFor(target: number, source: FrameSource): Frames {
+    const formats = this.#targetFormats[target];
+    return FORMATS.map((format, index) => ((formats >> index) & 1 ? source.encode(format) : undefined));
+  }
+
+  /** @returns whether pushes are left for the next turn. */
+  #endTurn(): boolean {
+    let left = this.#pushesLeft;
+    while (left > 0 && !this.#backlog.isEmpty) left -= this.#pushFirst(left);
+    this.#pushesLeft = PUSHES_PER_TURN;
+    return !this.#backlog.isEmpty;
+  }
+
+  /**
+   * Goes on with the first push that waits, for up to `most` of its subscribers.
+   * @returns how much was done: one for the push, where it is over, and one for each subscriber.
+   */
+  #pushFirst(most: number): number {
+    const push = this.#backlog.first;
+    if (push === undefined) throw new Error("no push waits");
+    if (!push.isUnderWay) this.#lists.beginWalk(push.target);
+    push.isUnderWay = true;
+    for (let count = 0; count < most; count++) {
+      const link = this.#lists.walkOn();
+      if (link === 0) {
+        this.#backlog.shift(push);
+        return count + 1;
+      }
+      const subscriber = this.#subscriber(this.#lists.subscriberOf(link));
+      const format = this.#formats[link];
+      const frame = push.frames[format];
+      // There is no frame where the subscriber has taken to another format since: a push is delivered at most once.
+      if (!subscriber.isGone && frame !== undefined && this.#backlog.isFor(push, link)) {
+        this.#give(subscriber, frame, format);
+      }
+    }
+    return most;
   }
 
   #admit(session: ClientSession, outbox: Outbox): Subscriber {
@@ -181,9 +281,7 @@ export class Subscribers {
         this.#closed.shift();
         this.#dismiss(subscriber);
       } else if (left-- > 0) {
-        const target = lists.targetOf(link);
-        lists.remove(link);
-        this.#onUnlinked(target);
+        this.#unlink(link, lists.targetOf(link));
       } else return true;
     }
     return false;
@@ -198,7 +296,17 @@ export class Subscribers {
     this.#byId.length = 0;
     this.#freeIds.length = 0;
     this.#formats = new Uint8Array(LINKS_AT_FIRST);
+    this.#targetFormats = new Uint8Array(LINKS_AT_FIRST);
+    this.#backlog.clear();
   }
+}
+
+/** `array`, or a larger one with its contents, so that it has `index`. */
+function reaching(array: Uint8Array<ArrayBuffer>, index: number): Uint8Array<ArrayBuffer> {
+  if (index < array.length) return array;
+  const larger = new Uint8Array(Math.max(index + 1, array.length * 2));
+  larger.set(array);
+  return larger;
 }
 
 class Subscriber implements SessionPart {

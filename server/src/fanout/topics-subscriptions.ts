@@ -8,13 +8,13 @@
  *
  *     pattern       [ first target | targets | subscribers | messages u64 | since u64 ]    by the id of the trie
  *     target        [ next | hash of the set | pattern | subscription | after, before of the pattern | after of the subscription ]
- *     subscription  [ next | hash of the id | first target | links | id u64 ]
+ *     subscription  [ next | hash of the id | first target | links | id u64 | costly patterns ]
  *
  * A subscription's targets are in the order of their pattern ids, and the first one is found by the hash of the whole set.
  * Every target is a use of its pattern in the trie. A subscription goes with its last link, and then all its targets: until
  * then one that nobody is linked to any more stays, so that the set it stands for stays whole.
  *
- * Beside the trie 28 bytes for a pattern, 28 for a target, 24 for a subscription, and 10 for the two hash tables.
+ * Beside the trie 28 bytes for a pattern, 28 for a target, 28 for a subscription, and 10 for the two hash tables.
  */
 import type { ByteRange } from "../structures/byte-range.ts";
 import { HASH_FIELD, HashChains, type HashKey, hashKeyOf, hashPair, NEXT_FIELD } from "../structures/topic-hash.ts";
@@ -38,7 +38,8 @@ const TARGET_WIDTH = 7;
 const SUBSCRIPTION_FIRST = 2;
 const SUBSCRIPTION_LINKS = 3;
 const SUBSCRIPTION_ID = 4;
-const SUBSCRIPTION_WIDTH = 6;
+const SUBSCRIPTION_COSTLY = 6;
+const SUBSCRIPTION_WIDTH = 7;
 
 export class TopicSubscriptions {
   /** What the last `match` found, in `matched[0, count)`, until the next one. */
@@ -67,9 +68,9 @@ export class TopicSubscriptions {
     return this.#trie.count;
   }
 
-  /** Those with a `#` before their last level. */
-  get innerWildcardCount(): number {
-    return this.#trie.innerManyCount;
+  /** Those that are costly to match (`isCostly` of structures/topic-problem.ts). */
+  get costlyPatternCount(): number {
+    return this.#trie.costlyCount;
   }
 
   /** Bytes in typed arrays. */
@@ -130,8 +131,21 @@ export class TopicSubscriptions {
       else this.#targets.set(last, AFTER_OF_SUBSCRIPTION, target);
       last = target;
     }
+    this.#subscriptions.set(subscription, SUBSCRIPTION_COSTLY, this.countCostly(patterns));
     this.#sets.insert(this.firstTarget(subscription), this.#hashOf(patterns));
     return subscription;
+  }
+
+  /** How many of the patterns are costly to match. */
+  countCostly(patterns: readonly number[]): number {
+    let count = 0;
+    for (const pattern of patterns) if (this.#trie.isCostly(pattern)) count++;
+    return count;
+  }
+
+  /** The same of all patterns of a subscription: they are in the trie as long as any of them has a link. */
+  costlyCountOf(subscription: number): number {
+    return this.#subscriptions.get(subscription, SUBSCRIPTION_COSTLY);
   }
 
   /** @returns the subscription with this id, or 0. */

@@ -6,6 +6,8 @@ import { CommandError } from "../commands/errors.ts";
 import type { PushFormat } from "../dispatch/caller.ts";
 import { TurnEnd } from "../runtime/turn-end.ts";
 import { rangeOf } from "../structures/byte-range.ts";
+import { BACKLOG_BYTES_MAX, PUSHES_PER_TURN } from "./subscribers.ts";
+import { SubscriptionCount } from "./subscription-count.ts";
 import { SubscriptionIds } from "./subscription-ids.ts";
 import { type Subscribed, type TopicLimits, Topics } from "./topics.ts";
 
@@ -16,12 +18,15 @@ class TopicsUnderTest {
   readonly encoder = pushEncoder();
   /** What is to run when the turn ends. */
   readonly turnEnds: (() => void)[] = [];
+  readonly subscriptions: SubscriptionCount;
   nowMs = NOW_MS;
 
-  constructor(limits: Partial<TopicLimits> = {}) {
+  constructor(limits: Partial<TopicLimits> = {}, subscriptions = new SubscriptionCount(Number.POSITIVE_INFINITY)) {
+    this.subscriptions = subscriptions;
     this.topics = new Topics({
       encoder: this.encoder,
       ids: new SubscriptionIds(),
+      subscriptions,
       turnEnd: new TurnEnd((run) => this.turnEnds.push(run)),
       seed: 5,
       startedAtMs: NOW_MS,
@@ -30,7 +35,7 @@ class TopicsUnderTest {
         messageBytesMax: 1024,
         subscriptionsPerConnectionMax: 1000,
         patternsMax: 1000,
-        innerWildcardsMax: 1000,
+        costlyPatternsMax: 1000,
         ...limits,
       },
     });
@@ -49,6 +54,13 @@ class TopicsUnderTest {
 
   unsubscribe({ session }: PushConnection, ...patterns: string[]): number {
     return this.topics.unsubscribe(session, patterns.map(rangeOf));
+  }
+
+  /** Ends a turn. @returns whether there was anything to do. */
+  endTurn(): boolean {
+    const run = this.turnEnds.shift();
+    run?.();
+    return run !== undefined;
   }
 
   /** @returns how many subscriptions matched. */
@@ -242,8 +254,8 @@ describe("Topics and connections that end", () => {
       connection.close();
     }
     let published = 0;
-    for (let run = under.turnEnds.shift(); run !== undefined; run = under.turnEnds.shift()) {
-      run();
+    while (under.topics.subscriptionCount > 0) {
+      under.endTurn();
       const connection = new PushConnection(10 + published++);
       under.subscribe(connection, "t.0");
       under.publish("t.0");
@@ -303,6 +315,109 @@ describe("Topics and connections that end", () => {
   });
 });
 
+describe("Topics with more pushes than a turn makes", () => {
+  const COUNT = PUSHES_PER_TURN + 500;
+
+  /** Connections that only count what they get; the first ones are the oldest. */
+  function crowd(under: TopicsUnderTest, count: number): PushConnection[] {
+    const connections = Array.from({ length: count }, (_, i) => new PushConnection(i + 1, "msgpack"));
+    for (const connection of connections) under.subscribe(connection, "crowd");
+    return connections;
+  }
+
+  const received = (connections: readonly PushConnection[]): number =>
+    connections.reduce((sum, { frames }) => sum + frames.length, 0);
+  const dataOf = (connection: PushConnection): unknown[] => connection.take().map(({ data }) => data);
+
+  it("goes on at the end of turns, and keeps the order for each subscriber", () => {
+    const under = new TopicsUnderTest();
+    const connections = crowd(under, COUNT);
+    const both = new PushConnection(0, "msgpack");
+    under.subscribe(both, "crowd");
+    under.subscribe(both, "small");
+    expect(under.publish("small", "before")).toBe(1);
+    expect(both.frames).toHaveLength(1);
+    expect(under.publish("crowd", "first")).toBe(COUNT + 1);
+    expect(under.publish("small", "last")).toBe(1);
+    expect([received(connections), both.frames.length]).toEqual([0, 1]);
+    const counts: number[] = [];
+    while (under.endTurn()) counts.push(received(connections) + both.frames.length);
+    expect(counts).toEqual([PUSHES_PER_TURN, COUNT + 3]);
+    expect(dataOf(both)).toEqual(["before", "first", "last"]);
+    expect(under.topics.deliveredCount).toBe(COUNT + 3);
+    for (const { frames } of connections) expect(frames[0]).toBe(connections[0].frames[0]);
+  });
+
+  it("makes no more pushes in a turn, however many messages they belong to", () => {
+    const under = new TopicsUnderTest();
+    const connections = crowd(under, PUSHES_PER_TURN / 4);
+    let before = 0;
+    const made: number[] = [];
+    for (let i = 0; i < 10; i++) under.publish("crowd", i);
+    do {
+      made.push(received(connections) - before);
+      before = received(connections);
+    } while (under.endTurn());
+    expect(Math.max(made[0] + made[1], ...made.slice(2))).toBeLessThanOrEqual(PUSHES_PER_TURN);
+    for (const connection of connections) expect(dataOf(connection)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    expect(under.publish("crowd", "sync")).toBe(PUSHES_PER_TURN / 4);
+    expect(dataOf(connections[0])).toEqual(["sync"]);
+  });
+
+  it("gives nothing that waits to those who come or go before its turn", () => {
+    const under = new TopicsUnderTest();
+    const connections = crowd(under, COUNT);
+    const [leaver, closer] = connections;
+    const comer = new PushConnection(0);
+    under.publish("crowd", "one");
+    under.endTurn();
+    under.publish("crowd", "two");
+    // The two are the oldest, whose turn comes last; the new links take over their handles.
+    under.unsubscribe(leaver, "crowd");
+    closer.close();
+    under.subscribe(comer, "crowd");
+    under.subscribe(leaver, "crowd");
+    under.publish("crowd", "three");
+    while (under.endTurn());
+    expect([leaver, closer, comer].map(dataOf)).toEqual([["three"], [], ["three"]]);
+    expect(dataOf(connections[2])).toEqual(["one", "two", "three"]);
+    expect(under.publish("crowd", "four")).toBe(COUNT);
+    while (under.endTurn());
+    expect(dataOf(comer)).toEqual(["four"]);
+  });
+
+  it("forgets what waits with the last connection", () => {
+    const under = new TopicsUnderTest();
+    const { heldBytes } = under.topics;
+    const connections = crowd(under, COUNT);
+    under.publish("crowd", "x".repeat(900));
+    under.endTurn();
+    under.publish("crowd");
+    for (const connection of connections) connection.close();
+    while (under.endTurn());
+    under.topics.checkEmpty();
+    expect(under.topics.heldBytes).toBe(heldBytes);
+  });
+
+  it("delivers the oldest at once where too many bytes wait", () => {
+    const under = new TopicsUnderTest({ messageBytesMax: 2 ** 20 });
+    const connections = crowd(under, COUNT);
+    const data = "x".repeat(2 ** 20 - 100);
+    const count = BACKLOG_BYTES_MAX / 2 ** 20 + 2;
+    for (let i = 0; i < count; i++) {
+      under.publish("crowd", `${i}${data}`);
+      expect(under.topics.heldBytes).toBeLessThan(BACKLOG_BYTES_MAX + 2 ** 22);
+    }
+    expect(received(connections)).toBeGreaterThan(0);
+    while (under.endTurn());
+    const numbers = connections[7].frames.map((frame) => {
+      const start = Buffer.from(frame.subarray(0, 500)).toString("latin1");
+      return Number(/(\d+)xxx/.exec(start)?.[1]);
+    });
+    expect(numbers).toEqual([...Array(count).keys()]);
+  });
+});
+
 describe("limits of Topics", () => {
   it("counts what a connection has, and does not count again what it had already", () => {
     const under = new TopicsUnderTest({ subscriptionsPerConnectionMax: 3 });
@@ -323,7 +438,7 @@ describe("limits of Topics", () => {
     const under = new TopicsUnderTest({ patternsMax: 4 });
     const connection = new PushConnection(1);
     under.subscribe(connection, "a", "b", "c", "d");
-    const refused = { code: "INVALID_REQUEST", details: { patterns_max: 4 } };
+    const refused = { code: "SERVICE_UNAVAILABLE", details: { patterns_max: 4 } };
     expect(refusal(under.trySubscribe(connection, "e"))).toEqual(refused);
     under.subscribe(connection, "a", "c");
     expect(under.unsubscribe(connection, "d")).toBe(1);
@@ -339,7 +454,7 @@ describe("limits of Topics", () => {
     const connection = new PushConnection(1);
     for (const more of ["b", "c", "d", "bc", "bd"]) under.subscribe(connection, "a", ...more);
     expect(under.unsubscribe(connection, "b", "c", "d")).toBe(3);
-    const refused = { code: "INVALID_REQUEST", details: { patterns_max: 4 } };
+    const refused = { code: "SERVICE_UNAVAILABLE", details: { patterns_max: 4 } };
     expect(refusal(under.trySubscribe(connection, "c", "d"))).toEqual(refused);
     under.subscribe(connection, "a", "b", "c");
     under.subscribe(connection, "a", "d");
@@ -348,16 +463,54 @@ describe("limits of Topics", () => {
     under.topics.checkEmpty();
   });
 
-  it("counts patterns with an inner '#'", () => {
-    const under = new TopicsUnderTest({ innerWildcardsMax: 1 });
+  it("counts patterns that are costly to match", () => {
+    const under = new TopicsUnderTest({ costlyPatternsMax: 2 });
     const connection = new PushConnection(1);
-    under.subscribe(connection, "#.a");
-    const refused = { code: "INVALID_REQUEST", details: { inner_wildcards_max: 1 } };
-    expect(refusal(under.trySubscribe(connection, "#.b"))).toEqual(refused);
-    under.subscribe(connection, "b.#");
+    under.subscribe(connection, "#.a", "*.*.*.a");
+    const refused = { code: "SERVICE_UNAVAILABLE", details: { costly_patterns_max: 2 } };
+    for (const pattern of ["#.b", "*.*.*.b"]) expect(refusal(under.trySubscribe(connection, pattern))).toEqual(refused);
+    under.subscribe(connection, "b.#", "*.*.*");
     under.subscribe(connection, "#.a", "c");
-    under.unsubscribe(connection, "#.a", "c");
+    under.unsubscribe(connection, "#.a", "*.*.*.a");
     under.subscribe(connection, "#.b");
+  });
+
+  it("lets a connection have a tenth of the costly patterns, counting those that its lists keep", () => {
+    const under = new TopicsUnderTest({ costlyPatternsMax: 200 });
+    const connection = new PushConnection(1);
+    const list = (letter: string, count: number): string[] =>
+      Array.from({ length: count }, (_, i) => (i % 2 === 0 ? `#.${letter}${i}` : `*.*.*.${letter}${i}`));
+    const refused = { code: "INVALID_REQUEST", details: { costly_patterns_max: 20 } };
+    expect(refusal(under.trySubscribe(connection, ...list("a", 21)))).toEqual(refused);
+    under.subscribe(connection, ...list("a", 15), "cheap.*");
+    under.subscribe(connection, ...list("b", 5));
+    under.subscribe(connection, ...list("b", 5));
+    expect(refusal(under.trySubscribe(connection, "#.c"))).toEqual(refused);
+    under.subscribe(new PushConnection(2), "#.c", ...list("b", 5));
+    // The list is still there for the sake of cheap.*
+    under.unsubscribe(connection, ...list("a", 15));
+    expect(refusal(under.trySubscribe(connection, "#.c"))).toEqual(refused);
+    under.unsubscribe(connection, "cheap.*");
+    under.subscribe(connection, ...list("d", 15));
+  });
+
+  it("counts with the subscriptions of all kinds, and gives back what ends", () => {
+    const under = new TopicsUnderTest({}, new SubscriptionCount(4));
+    const [connection, other] = [1, 2].map((id) => new PushConnection(id));
+    under.subscribe(connection, "a", "b");
+    under.subscriptions.take(1);
+    const refused = { code: "SERVICE_UNAVAILABLE", details: { subscriptions_max: 4 } };
+    expect(refusal(under.trySubscribe(other, "c", "d"))).toEqual(refused);
+    expect([under.subscriptions.count, under.topics.subscriptionCount]).toEqual([3, 2]);
+    under.subscribe(other, "c");
+    under.subscribe(connection, "b", "a");
+    expect(refusal(under.trySubscribe(connection, "a"))).toEqual(refused);
+    under.unsubscribe(connection, "a");
+    under.subscribe(other, "d");
+    connection.close();
+    other.close();
+    expect(under.subscriptions.count).toBe(1);
+    under.topics.checkEmpty();
   });
 
   it("takes a message at the limit and none past it", () => {

@@ -16,7 +16,8 @@ import { ByteRange } from "../structures/byte-range.ts";
 import { TOPIC_BYTES_MAX } from "../structures/topic-problem.ts";
 import type { ClientSession } from "./client-session.ts";
 import type { PushEncoder } from "./push-encoder.ts";
-import { Subscribers } from "./subscribers.ts";
+import { Subscribers, shareOf } from "./subscribers.ts";
+import type { SubscriptionCount } from "./subscription-count.ts";
 import type { SubscriptionIds } from "./subscription-ids.ts";
 import { MessageFrames, type MessagePush } from "./topics-frames.ts";
 import { TopicSubscriptions } from "./topics-subscriptions.ts";
@@ -27,13 +28,14 @@ export interface TopicLimits {
   readonly subscriptionsPerConnectionMax: number;
   /** Different patterns, all connections together. */
   readonly patternsMax: number;
-  /** Of those, patterns with a `#` before their last level: each can cost every message some time. */
-  readonly innerWildcardsMax: number;
+  /** Of those, patterns that are costly to match: each can cost every message some time. */
+  readonly costlyPatternsMax: number;
 }
 
 export interface TopicParts {
   readonly encoder: PushEncoder;
   readonly ids: SubscriptionIds;
+  readonly subscriptions: SubscriptionCount;
   readonly turnEnd: TurnEnd;
   /** 53 random bits, so that clients cannot choose topics that collide. */
   readonly seed: number;
@@ -82,13 +84,16 @@ export class Topics {
   readonly #messageIdStart: string;
   readonly #subscriptions: TopicSubscriptions;
   readonly #subscribers: Subscribers;
+  readonly #allSubscriptions: SubscriptionCount;
   readonly #frames: MessageFrames;
   readonly #patternBytes = new Uint8Array(TOPIC_BYTES_MAX);
   readonly #pattern = new ByteRange(this.#patternBytes, 0, 0);
 
-  constructor({ encoder, ids, turnEnd, seed, startedAtMs, limits, slowConsumersDropped }: TopicParts) {
+  constructor(parts: TopicParts) {
+    const { encoder, ids, subscriptions, turnEnd, seed, startedAtMs, limits, slowConsumersDropped } = parts;
     this.slowConsumersDropped = slowConsumersDropped;
     this.#ids = ids;
+    this.#allSubscriptions = subscriptions;
     this.#limits = limits;
     this.#messageIdStart = `${startedAtMs.toString(36)}-`;
     this.#subscriptions = new TopicSubscriptions(seed);
@@ -96,6 +101,7 @@ export class Topics {
     this.#subscribers = new Subscribers({
       seed,
       turnEnd,
+      subscriptions,
       onUnlinked: (target) => this.#subscriptions.unlinked(target, this.#subscribers.countOf(target)),
     });
   }
@@ -120,7 +126,7 @@ export class Topics {
     return this.#subscribers.pushedCount;
   }
 
-  /** Bytes in typed arrays. */
+  /** Bytes in typed arrays, and pushes that wait. */
   get heldBytes(): number {
     return this.#subscriptions.heldBytes + this.#subscribers.heldBytes;
   }
@@ -183,7 +189,7 @@ export class Topics {
 
   /**
    * Subscribes a connection to a list of patterns, in the session's present format. Again is the same as once. Errors:
-   * INVALID_REQUEST past a limit; then nothing has changed.
+   * INVALID_REQUEST past a limit of the connection, SERVICE_UNAVAILABLE past one of all; then nothing has changed.
    * @param patterns in which `patternProblem` finds nothing.
    */
   subscribe(
@@ -213,7 +219,7 @@ export class Topics {
     const { subscriptionsPerConnectionMax } = this.#limits;
     const subscription = this.#subscriptions.find(taken);
     const linkCount = this.#subscribers.linkCountOf(session);
-    if (linkCount + taken.length > subscriptionsPerConnectionMax) {
+    if (linkCount + taken.length > subscriptionsPerConnectionMax || !this.#subscribers.hasRoom(taken.length)) {
       let newCount = taken.length;
       let target = subscription === 0 ? 0 : this.#subscriptions.firstTarget(subscription);
       for (; target !== 0; target = this.#subscriptions.nextTarget(target)) {
@@ -224,23 +230,51 @@ export class Topics {
           subscriptions_max: subscriptionsPerConnectionMax,
         });
       }
+      if (!this.#subscribers.hasRoom(newCount)) return this.#allSubscriptions.refusal();
     }
-    return subscription === 0 ? this.#refusalOfNew() : undefined;
+    return (
+      this.#refusalOfShare(session, subscription, taken) ?? (subscription === 0 ? this.#refusalOfNew() : undefined)
+    );
+  }
+
+  /**
+   * Whether the connection would have more than its share of costly patterns. Those it ended count as long as it has any
+   * other of their list, since they are in the trie so long.
+   */
+  #refusalOfShare(session: ClientSession, subscription: number, taken: readonly number[]): CommandError | undefined {
+    let count = this.#subscriptions.countCostly(taken);
+    if (count === 0) return undefined;
+    const share = shareOf(this.#limits.costlyPatternsMax);
+    const counted = new Set([subscription]);
+    this.#subscribers.visitTargets(session, (target) => {
+      const other = this.#subscriptions.subscriptionOf(target);
+      if (counted.has(other)) return;
+      counted.add(other);
+      count += this.#subscriptions.costlyCountOf(other);
+    });
+    if (count <= share) return undefined;
+    return fail(
+      "INVALID_REQUEST",
+      "the connection has as many patterns with a '#', or three '*', before their last level as one may have",
+      { costly_patterns_max: share },
+    );
   }
 
   /** Whether the patterns just taken are too many for one more subscription. */
   #refusalOfNew(): CommandError | undefined {
-    const { patternsMax, innerWildcardsMax } = this.#limits;
-    const { patternCount, idleTargetCount, innerWildcardCount } = this.#subscriptions;
+    const { patternsMax, costlyPatternsMax } = this.#limits;
+    const { patternCount, idleTargetCount, costlyPatternCount } = this.#subscriptions;
     if (patternCount > patternsMax || idleTargetCount > patternsMax) {
-      return fail("INVALID_REQUEST", "there are as many different topics and patterns as there may be", {
+      return fail("SERVICE_UNAVAILABLE", "there are as many different topics and patterns as there may be", {
         patterns_max: patternsMax,
       });
     }
-    if (innerWildcardCount <= innerWildcardsMax) return undefined;
-    return fail("INVALID_REQUEST", "there are as many patterns with a '#' before their last level as there may be", {
-      inner_wildcards_max: innerWildcardsMax,
-    });
+    if (costlyPatternCount <= costlyPatternsMax) return undefined;
+    return fail(
+      "SERVICE_UNAVAILABLE",
+      "there are as many patterns with a '#', or three '*', before their last level as there may be",
+      { costly_patterns_max: costlyPatternsMax },
+    );
   }
 
   /** Ends the connection's subscriptions to these patterns, in whichever lists. @returns how many of the patterns it had. */

@@ -37,27 +37,26 @@ export interface QueueReadings {
 
 export const OTHER_QUEUES = "_other";
 
-/** Sums up the queues past the first `countMax`. */
-export function capped(queues: Iterable<QueueReadings>, countMax: number): QueueReadings[] {
+/** Reads the first `countMax` queues one by one, and sums up those past them. */
+export function capped<Q>(queues: Iterable<Q>, countMax: number, read: (queue: Q) => QueueReadings): QueueReadings[] {
   const shown: QueueReadings[] = [];
-  let other: QueueReadings | undefined;
+  const other = { name: OTHER_QUEUES, depth: 0, pending: 0, dead: 0, consumers: 0, oldestAgeSecs: 0 };
+  let hasOther = false;
   for (const queue of queues) {
-    if (shown.length < countMax) shown.push(queue);
-    else other = other === undefined ? { ...queue, name: OTHER_QUEUES } : sum(other, queue);
+    const readings = read(queue);
+    if (shown.length < countMax) {
+      shown.push(readings);
+      continue;
+    }
+    hasOther = true;
+    other.depth += readings.depth;
+    other.pending += readings.pending;
+    other.dead += readings.dead;
+    other.consumers += readings.consumers;
+    other.oldestAgeSecs = Math.max(other.oldestAgeSecs, readings.oldestAgeSecs);
   }
-  if (other !== undefined) shown.push(other);
+  if (hasOther) shown.push(other);
   return shown;
-}
-
-function sum(a: QueueReadings, b: QueueReadings): QueueReadings {
-  return {
-    name: a.name,
-    depth: a.depth + b.depth,
-    pending: a.pending + b.pending,
-    dead: a.dead + b.dead,
-    consumers: a.consumers + b.consumers,
-    oldestAgeSecs: Math.max(a.oldestAgeSecs, b.oldestAgeSecs),
-  };
 }
 
 export function messagingMetrics(read: () => MessagingReadings): Metric[] {

@@ -26,6 +26,7 @@ export interface ConnectionReadings {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly slowClientsCutOff: number;
+  readonly floodersCutOff: number;
   readonly silentClientsCutOff: number;
   readonly repliesAbandoned: number;
   readonly invalidMessages: number;
@@ -44,6 +45,6 @@ export interface KeyReadings {
 export interface LogReadings {
   /** Bytes that the backlog holds in memory for readers of the log. */
   readonly backlogBytes: number;
-  /** The offset that the next operation gets: one more than the operations there have been. */
-  readonly nextOffset: number;
+  /** Appended since the start. */
+  readonly operations: number;
 }

@@ -4,7 +4,7 @@ import { processStartedAtMs } from "../runtime/clock.ts";
 import type { CommandInstruments } from "./command-instruments.ts";
 import { labelled, type Metric, single, withoutSeries } from "./families.ts";
 import { HistogramText } from "./histogram-text.ts";
-import { messagingMetrics } from "./messaging-metrics.ts";
+import { type MessagingReadings, messagingMetrics } from "./messaging-metrics.ts";
 import type { MetricsSources } from "./metrics-sources.ts";
 import { GC_KINDS, RuntimeInstruments } from "./runtime-instruments.ts";
 
@@ -21,9 +21,14 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #runtime: RuntimeInstruments;
   readonly #histograms: readonly HistogramText[];
+  readonly #sources: MetricsSources;
+  /** Read once for a page: it looks at every queue. */
+  #messaging: MessagingReadings;
 
   /** Begins to measure the event loop, GC and CPU; `stop` ends that. */
   constructor({ instruments, sources, clock, version }: MetricsParts) {
+    this.#sources = sources;
+    this.#messaging = sources.messaging();
     this.contentType = this.#registry.contentType;
     this.#runtime = new RuntimeInstruments(clock);
     this.#histograms = [operationDurations(instruments), gcPauses(this.#runtime)];
@@ -35,7 +40,7 @@ export class Metrics {
       ...lossMetrics(sources),
       ...keyMetrics(sources),
       ...logMetrics(sources),
-      ...messagingMetrics(sources.messaging),
+      ...messagingMetrics(() => this.#messaging),
       ...laterMetrics(),
       ...runtimeMetrics(this.#runtime),
       ...processMetrics(startedAtSeconds, version),
@@ -46,6 +51,7 @@ export class Metrics {
 
   /** The whole page, as of now. */
   async render(): Promise<string> {
+    this.#messaging = this.#sources.messaging();
     const others = await this.#registry.metrics();
     return [...this.#histograms.map((histogram) => histogram.render()), others].join("\n");
   }
@@ -161,6 +167,12 @@ function lossMetrics({ connections, refusedRequests }: MetricsSources): Metric[]
     ),
     single(
       "counter",
+      "synap_flooders_cut_off_total",
+      "WebSockets closed because their messages came faster than they could be worked on.",
+      () => connections().floodersCutOff,
+    ),
+    single(
+      "counter",
       "synap_replies_abandoned_total",
       "HTTP replies that the peer did not take whole: it left, or sent the next request first.",
       () => connections().repliesAbandoned,
@@ -198,12 +210,7 @@ function logMetrics({ log }: MetricsSources): Metric[] {
       "Bytes of the operation log kept in memory for its readers.",
       () => log().backlogBytes,
     ),
-    single(
-      "counter",
-      "synap_log_operations_total",
-      "Operations appended to the log; the offset of the last one.",
-      () => log().nextOffset - 1,
-    ),
+    single("counter", "synap_log_operations_total", "Operations appended to the log.", () => log().operations),
   ];
 }
 

@@ -20,6 +20,7 @@ interface Operation {
   readonly operationId: string;
   readonly summary: string;
   readonly requestBody?: { readonly content: Content };
+  readonly parameters?: readonly { readonly name: string; readonly in: string }[];
   readonly responses: Record<string, { readonly description: string; readonly content?: Content }>;
 }
 
@@ -67,6 +68,7 @@ describe("the OpenAPI document", () => {
     expect(document.info).toMatchObject({ title: "Synap", version: "1.2.3" });
     expect(Object.keys(document.paths).sort()).toEqual([
       "/api/v1/command",
+      "/api/v1/events",
       "/api/v1/openapi.json",
       "/api/v1/ws",
       "/health",
@@ -86,7 +88,7 @@ describe("the OpenAPI document", () => {
         expect(response.description).toMatch(/\S/);
       }
     }
-    expect(ids.size).toBe(6);
+    expect(ids.size).toBe(7);
   });
 
   it("has references that all lead somewhere, and names that OpenAPI allows", () => {
@@ -107,6 +109,19 @@ describe("the OpenAPI document", () => {
         path,
       ).toEqual([]);
     }
+  });
+
+  it("describes the event stream with its parameters", () => {
+    const { parameters, responses } = document.paths["/api/v1/events"].get;
+    expect(parameters?.map(({ name, in: place }) => [name, place])).toEqual([
+      ["room", "query"],
+      ["topic", "query"],
+      ["from_offset", "query"],
+      ["generation", "query"],
+      ["Last-Event-ID", "header"],
+    ]);
+    expect(Object.keys(responses["200"].content ?? {})).toEqual(["text/event-stream"]);
+    expect(Object.keys(responses)).toEqual(["200", "400", "403", "404", "422", "500", "503"]);
   });
 
   it("lists every error code under its status", () => {

@@ -5,9 +5,20 @@ import { examplePayload } from "./examples.ts";
 import { type JsonSchema, reference } from "./json-schema.ts";
 
 const WIRE_TYPES = ["application/json", "application/msgpack"] as const;
+// The keys of ERROR_STATUS are the codes.
+const ERROR_CODES = Object.keys(ERROR_STATUS) as ErrorCode[];
+/** What a subscription may be refused with. */
+const EVENTS_ERRORS: readonly ErrorCode[] = [
+  "INVALID_REQUEST",
+  "INVALID_PAYLOAD",
+  "FORBIDDEN",
+  "ROOM_NOT_FOUND",
+  "INTERNAL_ERROR",
+  "SERVICE_UNAVAILABLE",
+];
 
-function inWireTypes(media: JsonSchema): JsonSchema {
-  return Object.fromEntries(WIRE_TYPES.map((type) => [type, media]));
+function inTypes(types: readonly string[], media: JsonSchema): JsonSchema {
+  return Object.fromEntries(types.map((type) => [type, media]));
 }
 
 export function commandPath(commands: readonly Command[]): JsonSchema {
@@ -29,9 +40,9 @@ export function commandPath(commands: readonly Command[]): JsonSchema {
       responses: {
         "200": {
           description: "The command ran, or the batch did.",
-          content: inWireTypes({ schema: reference("Response") }),
+          content: inTypes(WIRE_TYPES, { schema: reference("Response") }),
         },
-        ...errorResponses(),
+        ...errorResponses(ERROR_CODES, WIRE_TYPES),
       },
     },
   };
@@ -47,17 +58,17 @@ function requestExamples(commands: readonly Command[]): JsonSchema {
 }
 
 /** By status, each with the codes that come under it. */
-function errorResponses(): JsonSchema {
+function errorResponses(codes: readonly ErrorCode[], types: readonly string[]): JsonSchema {
   const codesByStatus = new Map<number, ErrorCode[]>();
-  for (const [code, status] of Object.entries(ERROR_STATUS)) {
-    // The keys of ERROR_STATUS are the codes.
-    codesByStatus.set(status, [...(codesByStatus.get(status) ?? []), code as ErrorCode]);
+  for (const code of codes) {
+    const status = ERROR_STATUS[code];
+    codesByStatus.set(status, [...(codesByStatus.get(status) ?? []), code]);
   }
   const statuses = [...codesByStatus].sort(([a], [b]) => a - b);
   return Object.fromEntries(
     statuses.map(([status, codes]) => {
       const schema = { allOf: [reference("ErrorResponse"), { properties: { code: { enum: codes } } }] };
-      return [String(status), { description: codes.join(", "), content: inWireTypes({ schema }) }];
+      return [String(status), { description: codes.join(", "), content: inTypes(types, { schema }) }];
     }),
   );
 }
@@ -84,6 +95,7 @@ export function pagePaths(): Record<string, JsonSchema> {
         "503": { description: "Too many connections, or shutting down." },
       },
     ),
+    "/api/v1/events": eventsPath(),
     "/health": page("health", "Whether the process lives.", {
       "200": json("It does.", {
         type: "object",
@@ -105,6 +117,52 @@ export function pagePaths(): Record<string, JsonSchema> {
       "200": json("OpenAPI 3.1.", { type: "object" }),
     }),
   };
+}
+
+function eventsPath(): JsonSchema {
+  const stream =
+    "Server-sent events. The `data` of each is a push as over the WebSocket; events of the room carry their `id`, a " +
+    "comment comes after 15 s of silence, and before the server closes an event of the type `closing`.";
+  return {
+    get: {
+      operationId: "events",
+      summary: "Follows a room, and any number of topics, as server-sent events: at least one of them is to be named.",
+      parameters: [
+        parameter("room", { type: "string", minLength: 1 }, "The room to follow; it must be there."),
+        parameter(
+          "topic",
+          { type: "array", items: { type: "string", minLength: 1 } },
+          "A topic or pattern; may be repeated.",
+        ),
+        parameter(
+          "from_offset",
+          { type: "integer" },
+          "The first event wanted of the room; negative counts from the end; absent for new events only.",
+        ),
+        parameter(
+          "generation",
+          { type: "integer", minimum: 0 },
+          "The generation of the room that `from_offset` was learned from.",
+        ),
+        {
+          ...parameter(
+            "Last-Event-ID",
+            { type: "string" },
+            "The `id` of the last event seen, such as `17-4`: the stream goes on after it, whatever the query says.",
+          ),
+          in: "header",
+        },
+      ],
+      responses: {
+        "200": { description: stream, content: { "text/event-stream": { schema: { type: "string" } } } },
+        ...errorResponses(EVENTS_ERRORS, ["application/json"]),
+      },
+    },
+  };
+}
+
+function parameter(name: string, schema: JsonSchema, description: string): JsonSchema {
+  return { name, in: "query", required: false, description, schema };
 }
 
 function readiness(): JsonSchema {

@@ -2,7 +2,9 @@
  * The one log. A write is appended here and then applied; whatever makes it durable, carries it to replicas or tells
  * watchers is a reader of this log. In memory for now: the last records stay in a bounded backlog.
  *
- * Offsets count operations, begin at 1 and are never reused; 0 is the version of a missing key.
+ * Offsets count operations and are never reused; 0 is the version of a missing key. A log that is not on disk begins at an
+ * offset that no earlier process has come to: ids, versions and generations that a client kept over a restart must not
+ * name something else now.
  */
 import type { OperationWriter } from "../state/operation.ts";
 import { Backlog, type LogRecord } from "./backlog.ts";
@@ -10,10 +12,16 @@ import { Backlog, type LogRecord } from "./backlog.ts";
 export class OperationLog {
   readonly #backlog: Backlog;
   readonly epoch = 1;
-  #nextOffset = 1;
+  readonly firstOffset: number;
+  #nextOffset: number;
 
-  /** @param backlogBytesMax how much of the log readers can still find. */
-  constructor(backlogBytesMax: number) {
+  /**
+   * @param backlogBytesMax how much of the log readers can still find.
+   * @param firstOffset 1 or more.
+   */
+  constructor(backlogBytesMax: number, firstOffset = 1) {
+    this.firstOffset = firstOffset;
+    this.#nextOffset = firstOffset;
     this.#backlog = new Backlog(backlogBytesMax);
   }
 

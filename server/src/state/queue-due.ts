@@ -67,7 +67,7 @@ export function stageDeath(
   return "dropped";
 }
 
-/** Whether a message's TTL has passed. Readers hide it; it is buried by `stageDue`. */
+/** Whether a message's TTL has passed. Readers hide it; it is buried by `QueueDue.stage`. */
 export function isExpired(store: QueueStore, ref: number, nowMs: number): boolean {
   const expiresAtMs = store.messages.expiresAtMsOf(ref);
   return expiresAtMs !== 0 && expiresAtMs <= nowMs;

@@ -230,7 +230,7 @@ export function writeRetry(writer: OperationWriter, messageId: number, atMs: num
   writeUint48(writer.bytes, at + 7, atMs);
 }
 
-/** All that are dead letters now are to be retried. `stageDue` does it, in slices. */
+/** All that are dead letters now are to be retried. `QueueDue.stage` does it, in slices. */
 export function writeRetryAll(writer: OperationWriter, queueId: number): void {
   writeIdOnly(writer, OP_RETRY_ALL, queueId, 7);
 }

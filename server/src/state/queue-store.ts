@@ -6,7 +6,7 @@
  *       QueueDuplicates   the dedup ids that are remembered
  *       QueueTransitions  what each operation on messages does
  *
- * What is due is staged by `stageDue` (queue-due.ts), as operations. What a purge or a delete leaves is not there any more
+ * What is due is staged by `QueueDue.stage` (queue-due.ts), as operations. What a purge or a delete leaves is not there any more
  * for anybody, and is freed by `freeDetached` in slices.
  */
 import { ByteRange, compareRanges } from "../structures/byte-range.ts";
@@ -87,6 +87,18 @@ export class QueueStore {
   /** All queues, in unsigned byte order of their names. Changes with the store. */
   queues(): readonly Queue[] {
     return this.#queues;
+  }
+
+  /** All queues, those that were created first come first. */
+  queuesById(): IterableIterator<Queue> {
+    return this.#byId.values();
+  }
+
+  /** The place in `queues` of the first one whose name is above `name`. */
+  placeAfter(name: ByteRange): number {
+    const place = this.#placeOf(name);
+    const queue = this.#queues[place];
+    return queue !== undefined && this.#compare(queue, name) === 0 ? place + 1 : place;
   }
 
   /** The place of the first queue whose name is not below `name`. */
@@ -187,7 +199,7 @@ export class QueueStore {
 
   // What is due
 
-  /** When `stageDue` has something to do; `Infinity` for never, and never later than that. */
+  /** When `QueueDue.stage` has something to do; `Infinity` for never, and never later than that. */
   get nextDeadlineMs(): number {
     return this.retrying.size > 0 ? 0 : this.messages.deadlines.nextDeadlineMs;
   }

@@ -59,9 +59,16 @@ export class RoomChanges {
     if (this.#changed.length === 0) return;
     const changed = this.#changed;
     this.#changed = [];
-    for (const room of changed) {
-      room.changed = false;
-      visit(room);
+    let visited = 0;
+    try {
+      while (visited < changed.length) {
+        const room = changed[visited++];
+        room.changed = false;
+        visit(room);
+      }
+    } finally {
+      // A bug that concerns one room must not cost the others what has changed in them.
+      if (visited < changed.length) this.#changed = [...changed.slice(visited), ...this.#changed];
     }
   }
 }

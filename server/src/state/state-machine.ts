@@ -34,9 +34,11 @@ export class StateMachine {
   expiredCount = 0;
   evictedCount = 0;
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
-  #appliedOffset = 0;
+  #appliedOffset: number;
 
-  constructor(keys: KeyStore, queues: QueueStore, rooms: RoomStore) {
+  /** @param appliedOffset what the stores hold is the state at this offset; 0 with empty stores, or what the log begins after. */
+  constructor(keys: KeyStore, queues: QueueStore, rooms: RoomStore, appliedOffset = 0) {
+    this.#appliedOffset = appliedOffset;
     this.keys = keys;
     this.queues = queues;
     this.rooms = rooms;

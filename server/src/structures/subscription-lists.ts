@@ -9,7 +9,7 @@
  * for each target and subscriber up to the highest id ever used while there are links: ids should be dense.
  *
  * A visitor may add and remove any links. A link removed before its turn is not shown; one added during a visit is not
- * shown by that visit. Visits may be nested.
+ * shown by that visit. Visits may be nested. A walk is a visit that may stop and go on later; there is one at a time.
  *
  * add, remove, find and the counts cost O(1) expected, a visit O(links shown).
  */
@@ -44,9 +44,9 @@ export class SubscriptionLists {
   readonly #pairs = new HashChains(this.#links);
   readonly #targets = new IntRecords(LIST_FIELDS);
   readonly #subscribers = new IntRecords(LIST_FIELDS);
-  /** The link that each running visit shows next, the innermost last; and which of its two lists the visit goes along. */
-  readonly #visitLinks: number[] = [];
-  readonly #visitLists: number[] = [];
+  /** The link that the walk shows next, then each running visit, the innermost last; and which of its two lists it goes along. */
+  readonly #visitLinks: number[] = [0];
+  readonly #visitLists: number[] = [OF_TARGET];
 
   constructor({ seed }: SubscriptionListsOptions) {
     this.#key = hashKeyOf(seed);
@@ -135,6 +135,18 @@ export class SubscriptionLists {
   /** Shows each target of the subscriber, the newest first. */
   visitTargets(subscriber: number, visit: LinkVisitor): void {
     this.#visit(this.linkOfSubscriber(subscriber), OF_SUBSCRIBER, TARGET, visit);
+  }
+
+  /** Begins the walk along the target's links, instead of the one before. */
+  beginWalk(target: number): void {
+    this.#visitLinks[0] = this.linkOfTarget(target);
+  }
+
+  /** @returns the next link of the walk, the newest first, or 0 at its end. */
+  walkOn(): number {
+    const link = this.#visitLinks[0];
+    if (link !== 0) this.#visitLinks[0] = this.#links.get(link, OF_TARGET + AFTER);
+    return link;
   }
 
   /** `remove` moves on what a visit shows next, when it takes that away. */

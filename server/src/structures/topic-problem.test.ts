@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { patternProblem, topicProblem } from "./topic-problem.ts";
+import { isCostly, patternProblem, topicProblem } from "./topic-problem.ts";
 
 /** The text in the middle of other bytes, which must not matter. */
 function placed(problem: typeof topicProblem, text: string): string | undefined {
@@ -57,4 +57,19 @@ describe("patternProblem", () => {
   ])("says what is wrong with %s", (text, problem) => {
     expect(placed(patternProblem, text)).toBe(problem);
   });
+});
+
+describe("isCostly", () => {
+  const costly = (pattern: string): boolean => {
+    const bytes = new TextEncoder().encode(`*.#.${pattern}.*.#`);
+    return isCostly(bytes, 4, bytes.length - 4);
+  };
+
+  it.each(["a.b", "*", "#", "a.#", "*.*", "*.*.*", "*.*.a.#", `*.*.${levels(30)}`])("accepts %s as cheap", (pattern) =>
+    expect(costly(pattern)).toBe(false),
+  );
+
+  it.each(["#.a", "#.*", "a.#.b", "*.*.*.a", "*.a.*.b.*.*", "*.*.*.#"])("finds %s costly", (pattern) =>
+    expect(costly(pattern)).toBe(true),
+  );
 });

@@ -4,6 +4,8 @@ export const TOPIC_BYTES_MAX = 255;
 export const TOPIC_LEVELS_MAX = 32;
 /** The most `#` in one pattern. */
 export const PATTERN_MANY_MAX = 3;
+/** So many `*` before the last level make a pattern costly. */
+const COSTLY_ONES_MIN = 3;
 
 export const DOT = 0x2e;
 /** `*`: exactly one level. */
@@ -54,10 +56,16 @@ export function patternProblem(bytes: Uint8Array, start: number, end: number): s
   return undefined;
 }
 
-/** Whether a pattern has a `#` before its last level: those make a match slow when there are very many (topic-trie.ts). */
-export function hasInnerMany(bytes: Uint8Array, start: number, end: number): boolean {
-  // A `#` is a whole level, so only the last byte can be one in the last level.
-  for (let at = start; at < end - 1; at++) if (bytes[at] === MANY) return true;
+/**
+ * Whether a pattern can cost the match of a topic that it does not match much time (topic-trie.ts): it has a `#` before its
+ * last level, or three `*` there. Patterns that can are to be limited.
+ */
+export function isCostly(bytes: Uint8Array, start: number, end: number): boolean {
+  let oneCount = 0;
+  // A wildcard is a whole level, so only the last byte can be one in the last level.
+  for (let at = start; at < end - 1; at++) {
+    if (bytes[at] === MANY || (bytes[at] === ONE && ++oneCount === COSTLY_ONES_MIN)) return true;
+  }
   return false;
 }
 

@@ -108,13 +108,15 @@ describe("TopicTrie", () => {
     }
     expect(text.trie.count).toBe(model.size);
     expect(text.trie.wildcardCount).toBe(patterns.filter((pattern) => /(?:^|\.)[*#](?:\.|$)/.test(pattern)).length);
-    expect(text.trie.innerManyCount).toBe(patterns.filter((pattern) => /#\./.test(pattern)).length);
+    const isCostly = (pattern: string): boolean => /#\.|(?:\*\..*){3}/.test(pattern);
+    expect(text.trie.costlyCount).toBe(patterns.filter(isCostly).length);
     const shown: number[] = [];
-    text.trie.topics((id) => shown.push(id));
+    for (let id = text.trie.idAfter(0); id !== 0; id = text.trie.idAfter(id)) shown.push(id);
     expect(shown).toEqual([...model.values()].map(({ id }) => id).sort((a, b) => a - b));
     for (const [pattern, { id, uses }] of model) {
       expect([text.trie.patternOf(id), text.trie.usesOf(id), text.find(pattern)]).toEqual([pattern, uses, id]);
       expect(text.trie.isWildcard(id)).toBe(/(?:^|\.)[*#](?:\.|$)/.test(pattern));
+      expect(text.trie.isCostly(id)).toBe(isCostly(pattern));
     }
   }
 

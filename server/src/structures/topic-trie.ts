@@ -4,7 +4,7 @@
  *     a.*, a.b, #.b        (root) --a--> ( ) --*--> [a.*]          node     [ next | hash | above | level |
  *                             |           `---b--> [a.b]                      one | many | pattern | literals ]
  *                             `--#--> ( ) --b--> [#.b]             pattern  [ node | uses | bytes |
- *                                                                    isWildcard | has inner # ]
+ *                                                                    isWildcard | isCostly ]
  *
  * A node has its child by `*` (one) and by `#` (many) in itself; those by literal levels are found in one hash table of
  * (node, level) for the whole trie. Levels are integers (topic-levels.ts). The root is record 0, so 0 also means "none".
@@ -13,15 +13,21 @@
  * node above it alone, so it is there once if that one was. A `#` node, once reached, stays for the rest of the topic,
  * because `#` may take any number of levels; it is marked until the match is over, so it too is there once. So no pattern is
  * found twice, and a topic costs at most its levels x the nodes reached, however many `#` a pattern has. Patterns that have
- * nothing in common with the topic cost nothing; those that follow it for long and then do not match do. A node that is not
- * below a `#` is looked at once for a topic; one below, up to once for each level, and then 2,000 patterns made for it cost
- * milliseconds (server/bench/structures/topics.ts). `innerManyCount` is there to be limited.
+ * nothing in common with the topic cost nothing; those that follow it for long and then do not match do:
+ *
+ *     at most two `*` before the last level     all of them together reach at most 32 + 496 + 4,960 nodes of a topic of 32
+ *                                               levels, and a last `*` or `#` below each
+ *     three or more                             a node for each level of each pattern
+ *     a `#` before the last level               the same, and each node up to once for each level of the topic
+ *
+ * The first kind is bounded by itself. The others are costly (`isCostly`): 2,000 made for it cost milliseconds
+ * (server/bench/structures/topics.ts), so their count is there to be limited.
  *
  * add and remove cost O(bytes + levels) expected. 32 bytes for a node and for a level's first 12 bytes, 20 for a pattern.
  */
 import { HASH_FIELD, HashChains, type HashKey, hashKeyOf, hashPair, NEXT_FIELD } from "./topic-hash.ts";
 import { TopicLevels } from "./topic-levels.ts";
-import { DOT, hasInnerMany, MANY, ONE, patternProblem, TOPIC_BYTES_MAX } from "./topic-problem.ts";
+import { DOT, isCostly, MANY, ONE, patternProblem, TOPIC_BYTES_MAX } from "./topic-problem.ts";
 import { IntRecords } from "./topic-records.ts";
 
 const ROOT = 0;
@@ -45,7 +51,7 @@ const PATTERN_NODE = 0;
 const PATTERN_USES = 1;
 const PATTERN_BYTES = 2;
 const PATTERN_WILDCARD = 3;
-const PATTERN_INNER_MANY = 4;
+const PATTERN_COSTLY = 4;
 const PATTERN_FIELDS = 5;
 
 export interface TopicTrieOptions {
@@ -58,8 +64,8 @@ export class TopicTrie {
   matched = new Int32Array(64);
   /** Different patterns with at least one wildcard. */
   wildcardCount = 0;
-  /** Different patterns with a `#` before their last level (`hasInnerMany`). */
-  innerManyCount = 0;
+  /** Different patterns that are costly to others' topics (`isCostly`): to be limited. */
+  costlyCount = 0;
   readonly #key: HashKey;
   readonly #levels: TopicLevels;
   readonly #nodes = new IntRecords(NODE_FIELDS);
@@ -120,7 +126,7 @@ export class TopicTrie {
       this.#patterns.set(pattern, PATTERN_NODE, node);
       this.#patterns.set(pattern, PATTERN_BYTES, end - start);
       this.#patterns.set(pattern, PATTERN_WILDCARD, isWildcard);
-      this.#patterns.set(pattern, PATTERN_INNER_MANY, hasInnerMany(bytes, start, end) ? 1 : 0);
+      this.#patterns.set(pattern, PATTERN_COSTLY, isCostly(bytes, start, end) ? 1 : 0);
       this.#countWildcards(pattern, 1);
     }
     this.#patterns.set(pattern, PATTERN_USES, this.#patterns.get(pattern, PATTERN_USES) + 1);
@@ -184,6 +190,11 @@ export class TopicTrie {
     return this.#patterns.get(id, PATTERN_WILDCARD) === 1;
   }
 
+  /** As the function `isCostly` says of its bytes. */
+  isCostly(id: number): boolean {
+    return this.#patterns.get(id, PATTERN_COSTLY) === 1;
+  }
+
   /**
    * Writes the pattern's bytes, at most 255, to `into` at `at`.
    * @returns where they end.
@@ -214,14 +225,9 @@ export class TopicTrie {
     return 0;
   }
 
-  /** Shows every id in use, lowest first. */
-  topics(visit: (id: number) => void): void {
-    for (let id = this.idAfter(0); id !== 0; id = this.idAfter(id)) visit(id);
-  }
-
   #countWildcards(id: number, change: number): void {
     this.wildcardCount += this.#patterns.get(id, PATTERN_WILDCARD) * change;
-    this.innerManyCount += this.#patterns.get(id, PATTERN_INNER_MANY) * change;
+    this.costlyCount += this.#patterns.get(id, PATTERN_COSTLY) * change;
   }
 
   #literalChild(node: number, level: number): number {
@@ -351,7 +357,7 @@ export class TopicTrie {
     if (
       this.count +
         this.wildcardCount +
-        this.innerManyCount +
+        this.costlyCount +
         this.#nodes.count +
         this.#levels.recordCount +
         this.#literals.count >

@@ -25,6 +25,8 @@ export class Connections {
   pushBytes = 0;
   /** WebSockets and event streams cut off because they left more than `outboxBytesMax` unread, or most when all left too much together. */
   slowClientsCutOff = 0;
+  /** WebSockets cut off because more of their messages waited to be worked on than may. */
+  floodersCutOff = 0;
   /** HTTP replies not taken whole: the peer left, stopped reading, or sent the next request before reading this reply. */
   repliesAbandoned = 0;
   /** WebSockets that ended by a message over `requestBytesMax`, text that is not UTF-8, or a broken frame. */

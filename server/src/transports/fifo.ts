@@ -38,6 +38,16 @@ export class Fifo<T> {
     return item;
   }
 
+  /** Takes the last item back; undefined when there is none. */
+  pop(): T | undefined {
+    if (this.#head === this.#tail) return undefined;
+    this.#tail -= 1;
+    const item = this.#items[this.#tail];
+    this.#items[this.#tail] = undefined;
+    if (this.#head === this.#tail) this.#rewind();
+    return item;
+  }
+
   clear(): void {
     if (this.#tail === 0) return;
     this.#items = [];

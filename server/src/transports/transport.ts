@@ -23,7 +23,7 @@ export type RefusalCode =
   | "SERVICE_UNAVAILABLE";
 
 /** Why the server closes a WebSocket or an event stream; pushed before the close (wire contract, section 5). */
-export type ClosingCode = "SLOW_CONSUMER" | "SHUTTING_DOWN";
+export type ClosingCode = "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED";
 
 /** An encoded answer. `bytes[0..length)` is shared memory, valid until the next call to `Dispatch`: copy to keep it. */
 export interface Reply {

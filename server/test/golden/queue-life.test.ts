@@ -78,7 +78,6 @@ it("a queue lives like this", async () => {
     executor: engine.executor,
     store: engine.store,
     consumers: engine.fanout.consumers,
-    waitsMax: 10,
     codecs: { json: new JsonCodec(limits), msgpack: new MessagePackCodec(limits) },
     clock: { nowMs: () => engine.nowMs, monotonicMs: () => engine.nowMs },
     observer: { observe: () => {} },

@@ -7,7 +7,10 @@ import { ACK_DEADLINE_SECS_MAX, DELAY_MS_MAX } from "./queue-config.ts";
 
 const MessageId = () => Integer({ minimum: 1 });
 const deliveryId = Optional(
-  Integer({ minimum: 1, description: "Refused with STALE_DELIVERY if the message was delivered again since." }),
+  Integer({
+    minimum: 1,
+    description: "Refused with STALE_DELIVERY if this is not the current delivery of the message.",
+  }),
 );
 
 /** Why a message of a list was left alone. */

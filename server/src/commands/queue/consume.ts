@@ -9,7 +9,7 @@ import { Wait } from "../wait.ts";
 import {
   type DeliveredMessage,
   deliveredSchema,
-  REPLY_CONTENT_BYTES_MAX,
+  pageBytesOf,
   REPLY_MESSAGES_MAX,
   waitingMessage,
   waitingSchema,
@@ -19,7 +19,8 @@ import { queueNotFound } from "./queue-planner.ts";
 
 /** Overdue messages that queue.peek passes by. */
 const PEEK_SKIPS_MAX = 1_000;
-const WAIT_MS_MAX = 2 ** 31;
+/** What `queue.max_wait_ms` can be set to. */
+const WAIT_MS_MAX = 86_400_000;
 
 interface WaitArguments {
   readonly wait_ms?: number;
@@ -68,7 +69,7 @@ export const queueConsume = writeCommand({
     if (isCommandError(queue)) return queue;
     const { ack_deadline: deadlineSecs, count } = args;
     const ackDeadlineMs = deadlineSecs === undefined ? queue.config.ackDeadlineMs : deadlineSecs * 1000;
-    const messages = take(planner, queue, count ?? 1, ackDeadlineMs);
+    const messages = take(planner, queue, { count: count ?? 1, ackDeadlineMs, pageBytesMax: limits.pageBytesMax });
     const reply = count === undefined ? { message: messages.length > 0 ? messages[0] : null } : { messages };
     const waitMs = waitMsOf(args);
     // Where it has given up, burying what it met goes on with the next command, which may find what is behind.
@@ -86,15 +87,19 @@ function unfitWait(args: WaitArguments, waitMsMax: number): CommandError | undef
   return fail("INVALID_PAYLOAD", `a command may wait ${waitMsMax} ms at most`, { path, maximum_ms: waitMsMax });
 }
 
-function take(planner: Planner, queue: Queue, count: number, ackDeadlineMs: number): DeliveredMessage[] {
+interface Page {
+  readonly count: number;
+  readonly ackDeadlineMs: number;
+  readonly pageBytesMax: number;
+}
+
+function take(planner: Planner, queue: Queue, { count, ackDeadlineMs, pageBytesMax }: Page): DeliveredMessage[] {
   const taken: DeliveredMessage[] = [];
-  let contentBytes = 0;
-  planner.queues.beginTaking(queue);
-  while (taken.length < count && contentBytes < REPLY_CONTENT_BYTES_MAX) {
+  planner.queues.beginTaking(queue, pageBytesMax);
+  while (taken.length < count) {
     const message = planner.queues.takeNext(ackDeadlineMs);
     if (message === undefined) break;
     taken.push(message);
-    contentBytes += message.payload.length + message.headers.length;
   }
   return taken;
 }
@@ -111,12 +116,12 @@ export const queuePeek = readCommand({
     ),
   }),
   reply: Struct({ messages: Items(waitingSchema) }),
-  read(args, { queues, nowMs }) {
+  read(args, { queues, limits, nowMs }) {
     const queue = queues.find(args.queue);
     if (queue === undefined) return queueNotFound(args.queue);
     const count = args.count ?? 1;
     const messages: ReturnType<typeof waitingMessage>[] = [];
-    let contentBytes = 0;
+    let pageBytes = 0;
     let skips = 0;
     let ref = queues.firstReady(queue);
     for (; ref !== 0 && messages.length < count; ref = queues.nextReady(queue, ref)) {
@@ -124,8 +129,8 @@ export const queuePeek = readCommand({
         if (++skips > PEEK_SKIPS_MAX) break;
         continue;
       }
-      if (contentBytes >= REPLY_CONTENT_BYTES_MAX) break;
-      contentBytes += queues.messages.contentBytesOf(ref);
+      pageBytes += pageBytesOf(queues, ref);
+      if (pageBytes > limits.queue.pageBytesMax && messages.length > 0) break;
       messages.push(waitingMessage(queues, ref));
     }
     return { messages };

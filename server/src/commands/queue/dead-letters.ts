@@ -4,7 +4,7 @@ import { readCommand, writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { Flag, Integer, Items, List, Name, Nullable, Optional, Struct, Text } from "../schema.ts";
 import { failedSchema } from "./acknowledge.ts";
-import { deadMessage, deadSchema, REPLY_CONTENT_BYTES_MAX, REPLY_MESSAGES_MAX } from "./message-reply.ts";
+import { deadMessage, deadSchema, pageBytesOf, REPLY_MESSAGES_MAX } from "./message-reply.ts";
 import { queueNotFound } from "./queue-planner.ts";
 
 const CURSOR = /^d(0|[1-9][0-9]{0,15})$/;
@@ -26,20 +26,20 @@ export const queueDeadList = readCommand({
     cursor: Nullable(Text(), { description: "Null at the end." }),
     has_more: Flag(),
   }),
-  read(args, { queues }) {
+  read(args, { queues, limits }) {
     const queue = queues.find(args.queue);
     if (queue === undefined) return queueNotFound(args.queue);
     const after = args.cursor === undefined ? 0 : positionOf(args.cursor);
     if (isCommandError(after)) return after;
     const limit = args.limit ?? 100;
     const messages: ReturnType<typeof deadMessage>[] = [];
-    let contentBytes = 0;
+    let pageBytes = 0;
     let last = after;
     let hasMore = false;
     queues.scan(queue, STATE_DEAD, after, (ref) => {
-      hasMore = messages.length === limit || contentBytes >= REPLY_CONTENT_BYTES_MAX;
+      pageBytes += pageBytesOf(queues, ref);
+      hasMore = messages.length === limit || (pageBytes > limits.queue.pageBytesMax && messages.length > 0);
       if (hasMore) return false;
-      contentBytes += queues.messages.contentBytesOf(ref);
       messages.push(deadMessage(queues, ref));
       last = queues.messages.positionOf(ref);
       return true;

@@ -5,10 +5,10 @@ import { TAG_JSON, Value } from "../../state/value.ts";
 import { rangeOf } from "../../structures/byte-range.ts";
 import { Choice, Integer, StoredValue, Struct } from "../schema.ts";
 
-/** What one reply may hold in payloads and headers; the message that passes it is the last of the page. */
-export const REPLY_CONTENT_BYTES_MAX = 4 * 2 ** 20;
 /** Messages in one reply. */
 export const REPLY_MESSAGES_MAX = 1_000;
+/** The other fields of a message, in a sixth of the bytes that they take at most in a reply. */
+const FIELDS_BYTES = 50;
 
 const identity = {
   id: Integer({ description: "Ids grow in publish order." }),
@@ -55,6 +55,11 @@ export interface DeliveredMessage {
 const NOTHING = new Uint8Array(0);
 const { bytes: emptyObject } = rangeOf("{}");
 const NO_HEADERS = new Value(TAG_JSON, emptyObject, 0, emptyObject.length);
+
+/** What a message counts for in a page: a sixth of what it takes in a reply where JSON escapes all of it. */
+export function pageBytesOf({ messages }: QueueStore, ref: number): number {
+  return FIELDS_BYTES + messages.contentBytesOf(ref);
+}
 
 function payloadOf({ messages }: QueueStore, ref: number): Value {
   const payload = new Value(TAG_JSON, NOTHING, 0, 0);

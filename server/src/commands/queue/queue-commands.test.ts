@@ -241,12 +241,34 @@ describe("queue.consume", () => {
     expect(queues.consume()?.payload).toBe("behind");
   });
 
-  it("gives a page of large messages in parts", () => {
+  it("gives a page of large messages in parts, which end before what would be too much", () => {
     const queues = new Queues();
-    for (let i = 0; i < 7; i++) queues.publish("x".repeat(2 ** 20));
-    expect(queues.ask("peek", { queue: "q", count: 10 }).messages).toHaveLength(4);
-    expect(queues.ask("consume", { queue: "q", count: 10 }).messages).toHaveLength(4);
-    expect(queues.ask("consume", { queue: "q", count: 10 }).messages).toHaveLength(3);
+    for (let i = 0; i < 5; i++) queues.publish("x".repeat(2 ** 20));
+    expect(queues.ask("peek", { queue: "q", count: 10 }).messages).toHaveLength(2);
+    expect(queues.ask("consume", { queue: "q", count: 10 }).messages).toHaveLength(2);
+    expect(queues.ask("consume", { queue: "q", count: 10 }).messages).toHaveLength(2);
+    expect(queues.ask("consume", { queue: "q", count: 10 }).messages).toHaveLength(1);
+  });
+
+  it("gives a message that is larger than a page alone, and counts the fields of small ones", () => {
+    const queues = new Queues({ limits: { queue: { ...LIMITS.queue, pageBytesMax: 1000 } } });
+    for (let i = 0; i < 2; i++) queues.publish("x".repeat(1500));
+    for (let i = 0; i < 30; i++) queues.publish("x".repeat(12));
+    for (const length of [1, 1, 16, 14]) {
+      expect(queues.ask("peek", { queue: "q", count: 100 }).messages).toHaveLength(length);
+      expect(queues.ask("consume", { queue: "q", count: 100 }).messages).toHaveLength(length);
+    }
+  });
+
+  it("passes what has expired, which takes no room of the page", () => {
+    const queues = new Queues({ limits: { queue: { ...LIMITS.queue, pageBytesMax: 1000 } } });
+    queues.publish("first");
+    queues.publish("x".repeat(1500), { ttl: 1 });
+    queues.publish("second");
+    queues.nowMs += 1000;
+    const { messages } = queues.ask("consume", { queue: "q", count: 10 });
+    expect(messages).toMatchObject([{ payload: "first" }, { payload: "second" }]);
+    expect(queues.ask("stats", { queue: "q" }).expired).toBe(1);
   });
 });
 
@@ -275,6 +297,10 @@ describe("queue.ack, queue.nack, queue.extend", () => {
     ] as const) {
       expect(queues.failure(command, { ...ack, ...more })).toEqual(["STALE_DELIVERY", { message_id: id }]);
     }
+    // One that never was: nothing is said of what has become of it.
+    expect(queues.run("queue.ack", { ...ack, delivery_id: 2 ** 40 })).toMatchObject({
+      message: "this is not the current delivery of the message",
+    });
     expect(queues.ask("ack", { ...ack, delivery_id: second?.delivery_id }).acked).toBe(1);
     expect(queues.failure("ack", ack)[0]).toBe("MESSAGE_NOT_FOUND");
   });
@@ -404,6 +430,32 @@ describe("dead letters", () => {
 });
 
 describe("queue.stats, queue.list, queue.delete", () => {
+  it("list queues in pages, which go on where they ended though that queue is gone", () => {
+    const queues = new Queues();
+    const namesOf = ({ queues: listed }: Reply) => (listed as Reply[]).map(({ name }) => name);
+    for (const name of ["d", "b", "\u{1f600}", "a", "c"]) queues.ask("create", { name });
+    const first = queues.ask("list", { limit: 2 });
+    expect(first).toMatchObject({ count: 2, total: 5, has_more: true });
+    expect(namesOf(first)).toEqual(["a", "b"]);
+    queues.ask("delete", { queue: "b" });
+    const second = queues.ask("list", { limit: 2, cursor: first.cursor });
+    expect(namesOf(second)).toEqual(["c", "d"]);
+    const last = queues.ask("list", { limit: 2, cursor: second.cursor });
+    expect(last).toMatchObject({ count: 1, total: 4, cursor: null, has_more: false });
+    expect(namesOf(last)).toEqual(["\u{1f600}"]);
+    expect(queues.failure("list", { cursor: "no cursor" })).toEqual(["INVALID_PAYLOAD", { path: "cursor" }]);
+  });
+
+  it("count the dedup ids that are remembered", () => {
+    const queues = new Queues();
+    queues.publish(1, { dedup_id: "a" });
+    queues.publish(1, { dedup_id: "a" });
+    queues.publish(2, { dedup_id: "b" });
+    expect(queues.ask("stats", { queue: "q" }).dedup_ids).toBe(2);
+    queues.pass(300_000);
+    expect(queues.ask("stats", { queue: "q" }).dedup_ids).toBe(0);
+  });
+
   it("show what has happened", () => {
     const queues = new Queues();
     queues.publish("a");
@@ -426,6 +478,7 @@ describe("queue.stats, queue.list, queue.delete", () => {
       dead_lettered: 0,
       dropped: 0,
       expired: 0,
+      dedup_ids: 0,
       oldest_message_age_secs: 1.5,
       avg_wait_ms: 1500,
     });
@@ -435,6 +488,10 @@ describe("queue.stats, queue.list, queue.delete", () => {
         { name: "a", depth: 0, pending: 0, dead: 0, consumers: 0 },
         { name: "q", depth: 1, pending: 1, dead: 0, consumers: 0 },
       ],
+      count: 2,
+      total: 2,
+      cursor: null,
+      has_more: false,
     });
     expect(queues.ask("delete", { queue: "q" })).toEqual({ deleted: true });
     expect(queues.ask("delete", { queue: "q" })).toEqual({ deleted: false });

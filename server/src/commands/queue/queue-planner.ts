@@ -35,7 +35,7 @@ import { TAG_JSON, Value } from "../../state/value.ts";
 import { ByteRange } from "../../structures/byte-range.ts";
 import { type CommandError, fail } from "../errors.ts";
 import type { Planner } from "../planner.ts";
-import { type DeliveredMessage, deliveredMessage } from "./message-reply.ts";
+import { type DeliveredMessage, deliveredMessage, pageBytesOf } from "./message-reply.ts";
 import { lettersOf, type StagedQueue, StagedQueues } from "./staged-queues.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -116,6 +116,9 @@ export class QueuePlanner {
   /** Where `takeNext` goes on. */
   #takingFrom: Queue | undefined;
   #nextRef = 0;
+  /** What `takeNext` may still take, by `pageBytesOf`. */
+  #pageBytesLeft = 0;
+  #isPageEmpty = true;
   #buriedCount = 0;
 
   constructor(store: QueueStore, planner: Planner) {
@@ -275,7 +278,7 @@ export class QueuePlanner {
     }
     const current = messages.deliveryIdOf(ref);
     if (deliveryId === undefined || deliveryId === current) return ref;
-    return stale(messageId, "the message was delivered again since, under another delivery_id");
+    return stale(messageId, "this is not the current delivery of the message");
   }
 
   /** Stages the end of a message that `findPending` has found. */
@@ -331,9 +334,14 @@ export class QueuePlanner {
 
   // Deliveries
 
-  /** `takeNext` begins with the first ready message of this queue. Nothing staged before may concern its messages. */
-  beginTaking(queue: Queue): void {
+  /**
+   * `takeNext` begins with the first ready message of this queue. Nothing staged before may concern its messages.
+   * @param pageBytesMax what all of them may have together, by `pageBytesOf`; the first one may have more.
+   */
+  beginTaking(queue: Queue, pageBytesMax = Number.POSITIVE_INFINITY): void {
     this.#takingFrom = queue;
+    this.#pageBytesLeft = pageBytesMax;
+    this.#isPageEmpty = true;
     this.#nextRef = this.store.firstReady(queue);
     this.#buriedCount = 0;
   }
@@ -345,7 +353,8 @@ export class QueuePlanner {
 
   /**
    * Stages the delivery of the next ready message, and buries those on the way to it whose TTL has passed.
-   * @returns how a consumer sees it, in place: encode it before the record is committed. `undefined` for none.
+   * @returns how a consumer sees it, in place: encode it before the record is committed. `undefined` for none, or none
+   * that the page has room for.
    */
   takeNext(ackDeadlineMs: number): DeliveredMessage | undefined {
     const { nowMs, writer } = this.#planner;
@@ -353,17 +362,26 @@ export class QueuePlanner {
     if (queue === undefined) throw new Error("takeNext comes after beginTaking");
     for (let ref = this.#nextRef; ref !== 0; ref = this.#nextRef) {
       if (this.hasGivenUp || !this.#admit()) return undefined;
+      const isDead = isExpired(this.store, ref, nowMs);
+      if (!isDead && !this.#fitsPage(ref)) return undefined;
       this.#nextRef = this.store.nextReady(queue, ref);
-      if (isExpired(this.store, ref, nowMs)) {
+      if (isDead) {
         stageDeath(this.store, writer, ref, DEATH_EXPIRED, ENDED_NONE, nowMs);
         this.#buriedCount++;
         continue;
       }
+      this.#isPageEmpty = false;
       const deliveryId = this.#planner.nextOffset;
       writeDeliver(writer, this.store.messages.idOf(ref), nowMs + ackDeadlineMs, nowMs);
       return deliveredMessage(this.store, ref, deliveryId, nowMs + ackDeadlineMs);
     }
     return undefined;
+  }
+
+  /** Takes a message's share of the page. */
+  #fitsPage(ref: number): boolean {
+    this.#pageBytesLeft -= pageBytesOf(this.store, ref);
+    return this.#pageBytesLeft >= 0 || this.#isPageEmpty;
   }
 
   #admit(): boolean {

@@ -4,8 +4,10 @@ import { STATE_DELAYED, STATE_PENDING } from "../../state/queue-record.ts";
 import type { QueueStore } from "../../state/queue-store.ts";
 import { readCommand, writeCommand } from "../command.ts";
 import { fail, isCommandError } from "../errors.ts";
-import { Flag, Fraction, Integer, Items, Name, Optional, Struct, Text } from "../schema.ts";
+import { cursorSchema, decodeNameCursor, encodeNameCursor } from "../name-cursor.ts";
+import { Flag, Fraction, Integer, Items, Name, Nullable, Optional, Struct, Text } from "../schema.ts";
 import { configOf, configSchema, differences } from "./queue-config.ts";
+import { QUEUES_LISTED_MAX } from "./queue-limits.ts";
 import { queueNotFound } from "./queue-planner.ts";
 
 /** Pending messages that queue.stats looks at for the oldest; they are in the order of their deliveries. */
@@ -66,6 +68,7 @@ export const queueStats = readCommand({
       description: "Rejected or expired where no dead letters are kept, and dead letters past their limit.",
     }),
     expired: Integer(),
+    dedup_ids: Integer({ description: "Remembered now." }),
     oldest_message_age_secs: Fraction({
       description: "Since the publishing of the oldest that is not dead; 0 for none.",
     }),
@@ -91,6 +94,7 @@ export const queueStats = readCommand({
       dead_lettered: totals.deadLettered,
       dropped: totals.dropped,
       expired: totals.expired,
+      dedup_ids: queue.dedupCount,
       oldest_message_age_secs: oldestAgeMs(queues, queue, nowMs) / 1000,
       avg_wait_ms: totals.consumed === 0 ? 0 : Math.round((totals.waitMs / totals.consumed) * 1000) / 1000,
     };
@@ -124,15 +128,32 @@ const listedSchema = Struct({
 export const queueList = readCommand({
   name: "queue.list",
   access: "read",
-  summary: "Answers with every queue in the order of their names, and how many messages each has.",
+  summary: "Answers with queues in the order of their names, and how many messages each has, page by page.",
   atomic: false,
-  arguments: Struct({}),
-  reply: Struct({ queues: Items(listedSchema) }),
-  read(_args, { queues, fanout }) {
-    const listed = queues.queues().map(({ id, name, depth, pending, dead }) => {
+  arguments: Struct({
+    cursor: Optional(cursorSchema),
+    limit: Optional(
+      Integer({ minimum: 1, maximum: QUEUES_LISTED_MAX, default: 1_000, description: "At most so many queues." }),
+    ),
+  }),
+  reply: Struct({
+    queues: Items(listedSchema),
+    count: Integer({ description: "Queues in this page." }),
+    total: Integer({ description: "Queues in all." }),
+    cursor: Nullable(Text(), { description: "Null at the end." }),
+    has_more: Flag(),
+  }),
+  read(args, { queues, fanout }) {
+    const after = decodeNameCursor(args.cursor, "queue.list");
+    if (isCommandError(after)) return after;
+    const all = queues.queues();
+    const start = after === undefined ? 0 : queues.placeAfter(after);
+    const listed = all.slice(start, start + (args.limit ?? 1_000)).map(({ id, name, depth, pending, dead }) => {
       return { name, depth, pending, dead, consumers: fanout.consumers.consumerCount(id) };
     });
-    return { queues: listed };
+    const hasMore = start + listed.length < all.length;
+    const cursor = hasMore ? encodeNameCursor(listed[listed.length - 1].name) : null;
+    return { queues: listed, count: listed.length, total: all.length, cursor, has_more: hasMore };
   },
 });
 

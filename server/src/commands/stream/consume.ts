@@ -1,4 +1,5 @@
 /** The command that reads events, under its two names: stream.consume and stream.history. */
+import type { GapReason } from "../../fanout/room-pushes.ts";
 import type { Room } from "../../state/room.ts";
 import type { RoomCursor } from "../../state/room-cursor.ts";
 import type { RoomStore } from "../../state/room-store.ts";
@@ -6,14 +7,18 @@ import { TAG_JSON, Value } from "../../state/value.ts";
 import { ByteRange } from "../../structures/byte-range.ts";
 import { readCommand } from "../command.ts";
 import { fail } from "../errors.ts";
-import { Flag, Integer, Items, Name, Optional, StoredValue, Struct, Text } from "../schema.ts";
+import { Choice, Flag, Integer, Items, Name, Optional, StoredValue, Struct, Text } from "../schema.ts";
 import { roomNotFound } from "./create.ts";
-import { eventId } from "./event-id.ts";
-import { EVENTS_READ_BYTES, EVENTS_READ_MAX } from "./room-limits.ts";
+import { eventId, generationAlone } from "./event-id.ts";
+import { EVENT_FIELDS_BYTES, EVENTS_READ_MAX } from "./room-limits.ts";
 
 const gap = Struct({
   from_offset: Integer(),
   to_offset: Integer({ description: "Inclusive." }),
+  reason: Choice(["retention", "recreated"], {
+    description:
+      "`recreated` where the offsets were those of another room of this name; the events are of the new one.",
+  }),
 });
 
 const consumeReply = Struct({
@@ -34,40 +39,50 @@ const consumeReply = Struct({
   gap: Optional({ ...gap, description: "Offsets asked for whose events are gone." }),
 });
 
+const consumeArguments = Struct(
+  {
+    room: Name(),
+    from_offset: Optional(
+      Integer({ description: "The first event wanted; negative counts from the end; absent for the oldest." }),
+    ),
+    generation: Optional(
+      Integer({
+        minimum: 0,
+        description: "Of the room that the offsets were learned from; of another one all that is there is read.",
+      }),
+    ),
+    to_offset: Optional(Integer({ minimum: 0, description: "The last event wanted." })),
+    limit: Optional(
+      Integer({
+        minimum: 1,
+        default: 100,
+        description: `At most so many events. A page has no more than ${EVENTS_READ_MAX}, or about a megabyte.`,
+      }),
+    ),
+    strict: Optional(Flag({ description: "Fail where events that were asked for are gone." })),
+  },
+  { ignored: ["subscriber_id"] },
+);
+
 function consumeCommand<const Command extends string>(name: Command, summary: string) {
   return readCommand({
     name,
     access: "read",
     summary,
     atomic: false,
-    arguments: Struct(
-      {
-        room: Name(),
-        from_offset: Optional(
-          Integer({ description: "The first event wanted; negative counts from the end; absent for the oldest." }),
-        ),
-        to_offset: Optional(Integer({ minimum: 0, description: "The last event wanted." })),
-        limit: Optional(
-          Integer({
-            minimum: 1,
-            default: 100,
-            description: `At most so many events. A page has no more than ${EVENTS_READ_MAX}, or about a megabyte.`,
-          }),
-        ),
-        strict: Optional(Flag({ description: "Fail where events that were asked for are gone." })),
-      },
-      { ignored: ["subscriber_id"] },
-    ),
+    arguments: consumeArguments,
     reply: consumeReply,
-    read(args, { rooms, nowMs }) {
+    read(args, { rooms, limits, nowMs }) {
+      const { from_offset: fromOffset, generation } = args;
+      if (generation !== undefined && fromOffset === undefined) return generationAlone();
       const room = rooms.find(args.room);
       if (room === undefined) return roomNotFound(args.room);
       const oldestOffset = rooms.oldestVisible(room, nowMs);
       const newestOffset = room.nextOffset - 1;
-      const toOffset = Math.min(args.to_offset ?? newestOffset, newestOffset);
-      const wanted = wantedOffset(args.from_offset, oldestOffset, room.nextOffset);
-      const firstOffset = Math.max(wanted, oldestOffset);
-      if (args.strict === true && wanted < oldestOffset) {
+      const foreignOffset = generation === undefined || generation === room.generation ? -1 : (fromOffset ?? -1);
+      const isForeign = foreignOffset >= 0;
+      const wanted = wantedOffset(isForeign ? undefined : fromOffset, oldestOffset, room.nextOffset);
+      if (args.strict === true && (isForeign || wanted < oldestOffset)) {
         return fail("OFFSET_TRIMMED", `the oldest event of this room is ${oldestOffset}`, {
           oldest_offset: oldestOffset,
           newest_offset: newestOffset,
@@ -75,7 +90,10 @@ function consumeCommand<const Command extends string>(name: Command, summary: st
         });
       }
       rooms.touch(room, nowMs);
-      const events = readEvents(rooms, room, firstOffset, toOffset, args.limit ?? 100);
+      const toOffset = Math.min((isForeign ? undefined : args.to_offset) ?? newestOffset, newestOffset);
+      const firstOffset = Math.max(wanted, oldestOffset);
+      const count = Math.min(args.limit ?? 100, EVENTS_READ_MAX, toOffset - firstOffset + 1);
+      const events = readEvents(rooms, room, firstOffset, count, limits.room.pageBytesMax);
       const lastMissing = Math.min(firstOffset - 1, toOffset);
       return {
         events,
@@ -83,10 +101,14 @@ function consumeCommand<const Command extends string>(name: Command, summary: st
         newest_offset: newestOffset,
         next_offset: (events.at(-1)?.offset ?? Math.max(lastMissing, wanted - 1)) + 1,
         generation: room.generation,
-        gap: wanted <= lastMissing ? { from_offset: wanted, to_offset: lastMissing } : undefined,
+        gap: isForeign ? gapOf(foreignOffset, foreignOffset, "recreated") : gapOf(wanted, lastMissing, "retention"),
       };
     },
   });
+}
+
+function gapOf(fromOffset: number, toOffset: number, reason: GapReason) {
+  return fromOffset <= toOffset ? { from_offset: fromOffset, to_offset: toOffset, reason } : undefined;
 }
 
 /** An offset that the room has not come to is taken for its next one. */
@@ -96,16 +118,16 @@ function wantedOffset(fromOffset: number | undefined, oldestOffset: number, next
 }
 
 /** One page; it has an event at least, if there is one. */
-function readEvents(rooms: RoomStore, room: Room, firstOffset: number, toOffset: number, limit: number) {
+function readEvents(rooms: RoomStore, room: Room, firstOffset: number, countMax: number, pageBytesMax: number) {
   const cursor = rooms.cursor();
   const events: ReturnType<typeof eventAt>[] = [];
   let bytes = 0;
-  const count = Math.min(limit, EVENTS_READ_MAX, toOffset - firstOffset + 1);
-  if (count <= 0) return events;
+  if (countMax <= 0) return events;
   cursor.seek(room, firstOffset);
-  while (events.length < count && bytes < EVENTS_READ_BYTES && cursor.next()) {
+  while (events.length < countMax && cursor.next()) {
+    bytes += EVENT_FIELDS_BYTES + cursor.event.length + cursor.data.length + cursor.metadata.length;
+    if (bytes > pageBytesMax && events.length > 0) break;
     events.push(eventAt(room, cursor));
-    bytes += cursor.event.length + cursor.data.length + cursor.metadata.length;
   }
   room.consumedCount += events.length;
   return events;

@@ -1,13 +1,11 @@
 /** Commands that tell about rooms: stream.list, stream.stats. */
-import { ByteRange, rangeOf } from "../../structures/byte-range.ts";
+import { rangeOf } from "../../structures/byte-range.ts";
 import { readCommand } from "../command.ts";
-import { type CommandError, fail } from "../errors.ts";
-import { Flag, Integer, Items, NAME_BYTES_MAX, Name, Nullable, Optional, Struct, Text } from "../schema.ts";
+import { isCommandError } from "../errors.ts";
+import { cursorSchema, decodeNameCursor, encodeNameCursor } from "../name-cursor.ts";
+import { Flag, Integer, Items, Name, Nullable, Optional, Struct, Text } from "../schema.ts";
 import { roomNotFound } from "./create.ts";
 import { ROOMS_LISTED_MAX } from "./room-limits.ts";
-
-/** base64url of the longest name, and the letter before it. */
-const CURSOR_BYTES_MAX = 1 + Math.ceil(NAME_BYTES_MAX / 3) * 4;
 
 export const streamList = readCommand({
   name: "stream.list",
@@ -15,9 +13,7 @@ export const streamList = readCommand({
   summary: "Answers with the names of rooms in order, page by page.",
   atomic: false,
   arguments: Struct({
-    cursor: Optional(
-      Text({ maxBytes: CURSOR_BYTES_MAX, description: "The cursor of the page before; absent for the first page." }),
-    ),
+    cursor: Optional(cursorSchema),
     limit: Optional(
       Integer({ minimum: 1, maximum: ROOMS_LISTED_MAX, default: 1_000, description: "At most so many names." }),
     ),
@@ -30,8 +26,8 @@ export const streamList = readCommand({
     has_more: Flag(),
   }),
   read(args, { rooms }) {
-    const after = args.cursor === undefined ? undefined : decodeCursor(args.cursor);
-    if (after !== undefined && !(after instanceof ByteRange)) return after;
+    const after = decodeNameCursor(args.cursor, "stream.list");
+    if (isCommandError(after)) return after;
     const limit = args.limit ?? 1_000;
     const names: string[] = [];
     let hasMore = false;
@@ -40,23 +36,10 @@ export const streamList = readCommand({
       if (!hasMore) names.push(name);
       return !hasMore;
     });
-    const cursor = hasMore ? encodeCursor(names[names.length - 1]) : null;
+    const cursor = hasMore ? encodeNameCursor(names[names.length - 1]) : null;
     return { rooms: names.map(rangeOf), count: names.length, total: rooms.count, cursor, has_more: hasMore };
   },
 });
-
-/** The last name, in letters that no client changes; the first one says how it is written. */
-function encodeCursor(name: string): string {
-  return `r${Buffer.from(name).toString("base64url")}`;
-}
-
-function decodeCursor(cursor: string): ByteRange | CommandError {
-  const bytes = Buffer.from(cursor.slice(1), "base64url");
-  if (cursor[0] !== "r" || bytes.length === 0 || bytes.toString("base64url") !== cursor.slice(1)) {
-    return fail("INVALID_PAYLOAD", "cursor is not one that stream.list gave", { path: "cursor" });
-  }
-  return new ByteRange(bytes, 0, bytes.length);
-}
 
 export const streamStats = readCommand({
   name: "stream.stats",

@@ -6,6 +6,7 @@ import { configFromFlags } from "../../config/load.ts";
 import { ClientSession } from "../../fanout/client-session.ts";
 import { PushEncoder } from "../../fanout/push-encoder.ts";
 import { RoomFeeds } from "../../fanout/room-feeds.ts";
+import { SubscriptionCount } from "../../fanout/subscription-count.ts";
 import { SubscriptionIds } from "../../fanout/subscription-ids.ts";
 import { limitsOf } from "../../limits.ts";
 import { TurnEnd } from "../../runtime/turn-end.ts";
@@ -95,6 +96,7 @@ describe("idle rooms", () => {
       turnEnd: new TurnEnd(() => {}),
       clock: { nowMs: () => engine.nowMs, monotonicMs: () => 0 },
       ids: new SubscriptionIds(),
+      subscriptions: new SubscriptionCount(100),
       idleMs: 1_000,
     });
     feeds.attach(engine.executor);
@@ -109,6 +111,8 @@ describe("idle rooms", () => {
     expect(feeds.runDue(engine.nowMs, 10)).toBe(0);
     engine.nowMs += 400;
     expect(feeds.runDue(engine.nowMs, 10)).toBe(1);
+    // Whoever is told of it, and answers, does so at that instant.
+    expect(engine.executor.nowMs).toBe(engine.nowMs);
     expect(answer(engine, "stream.list", {}).rooms).toEqual(["read", "watched"]);
     engine.nowMs += 600;
     expect(feeds.runDue(engine.nowMs, 1)).toBe(1);
@@ -179,6 +183,8 @@ describe("limits", () => {
     const subscriber = { ...caller, session: undefined, outbox: { push: () => true } };
     const subscribe = (room: string) => engine.executor.run(streamSubscribe, { room: rangeOf(room) }, subscriber);
     for (const room of ["a", "b"]) answer(engine, "stream.create", { room });
+    // What else there is of the connection does not count: commands that wait, for example.
+    ClientSession.of(subscriber).add({ closed: () => {}, drained: () => {} });
     expect(subscribe("a")).toMatchObject({ subscription_id: 1 });
     expect(subscribe("a")).toMatchObject({ subscription_id: 1 });
     expect(subscribe("b")).toMatchObject({ code: "INVALID_REQUEST", details: { subscriptions_max: 1 } });
@@ -189,13 +195,62 @@ describe("limits", () => {
     const engine = new Engine();
     for (let i = 0; i < 30; i++) answer(engine, "stream.publish", { room: "r", ...event("d".repeat(60_000)) });
     const first = answer(engine, "stream.consume", { room: "r", limit: 1_000_000 });
-    expect(first.next_offset).toBe(18);
-    expect(answer(engine, "stream.consume", { room: "r", from_offset: 18 }).next_offset).toBe(30);
+    expect(first.next_offset).toBe(17);
+    expect(answer(engine, "stream.consume", { room: "r", from_offset: 17 }).next_offset).toBe(30);
     for (let i = 0; i < 3; i++) {
       const events = Array.from({ length: 1_000 }, (_, data) => event(data));
       answer(engine, "stream.publish_batch", { room: "many", events });
     }
     expect(answer(engine, "stream.consume", { room: "many", limit: 1_000_000 }).next_offset).toBe(2_000);
+  });
+});
+
+describe("a generation", () => {
+  it("of another room has all of the new one read, and says so", () => {
+    const engine = new Engine();
+    const publish = (count: number) => {
+      for (let i = 0; i < count; i++) answer(engine, "stream.publish", { room: "r", ...event(i) });
+    };
+    publish(5);
+    const { generation } = answer(engine, "stream.consume", { room: "r" });
+    const went = { room: "r", from_offset: 4, generation };
+    const same = answer(engine, "stream.consume", went);
+    expect([same.next_offset, same.gap]).toEqual([5, undefined]);
+    engine.run("stream.delete", { room: "r" });
+    publish(2);
+    const page = answer(engine, "stream.consume", { ...went, to_offset: 0 });
+    const offsets = (page.events as readonly Fields[]).map(({ offset }) => offset);
+    expect(offsets).toEqual([0, 1]);
+    expect(page).toMatchObject({ next_offset: 2, gap: { from_offset: 4, to_offset: 4, reason: "recreated" } });
+    expect(page.generation).not.toBe(generation);
+    // From the end there is nothing to mistake.
+    const last = answer(engine, "stream.consume", { ...went, from_offset: -1 });
+    expect([last.next_offset, last.gap]).toEqual([2, undefined]);
+    expect(engine.run("stream.consume", { ...went, strict: true })).toMatchObject({
+      code: "OFFSET_TRIMMED",
+      details: { oldest_offset: 0, newest_offset: 1, generation: page.generation },
+    });
+  });
+
+  it("of an empty room is told as well", () => {
+    const engine = new Engine();
+    answer(engine, "stream.create", { room: "r" });
+    const page = answer(engine, "stream.consume", { room: "r", from_offset: 3, generation: 0 });
+    expect(page).toMatchObject({
+      events: [],
+      next_offset: 0,
+      gap: { from_offset: 3, to_offset: 3, reason: "recreated" },
+    });
+  });
+
+  it("says nothing without the offset that it goes with", () => {
+    const engine = new Engine();
+    answer(engine, "stream.create", { room: "r" });
+    const refused = { code: "INVALID_PAYLOAD", details: { path: "generation" } };
+    expect(engine.run("stream.consume", { room: "r", generation: 1 })).toMatchObject(refused);
+    const subscriber = { ...caller, session: undefined, outbox: { push: () => true } };
+    const args = { room: rangeOf("r"), from_offset: undefined, generation: 1 };
+    expect(engine.executor.run(streamSubscribe, args, subscriber)).toMatchObject(refused);
   });
 });
 

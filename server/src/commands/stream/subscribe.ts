@@ -1,9 +1,10 @@
 /** Commands that subscribe a connection to rooms: stream.subscribe, stream.unsubscribe. */
 import { ClientSession } from "../../fanout/client-session.ts";
 import { nodeCommand } from "../command.ts";
-import { type CommandError, fail } from "../errors.ts";
+import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { Integer, Name, Optional, Struct } from "../schema.ts";
 import { roomNotFound } from "./create.ts";
+import { generationAlone } from "./event-id.ts";
 
 export const streamSubscribe = nodeCommand({
   name: "stream.subscribe",
@@ -29,18 +30,20 @@ export const streamSubscribe = nodeCommand({
   }),
   act(args, { rooms, fanout, limits, caller, nowMs }) {
     if (caller.outbox === undefined) return needsPushes("stream.subscribe");
+    if (args.generation !== undefined && args.from_offset === undefined) return generationAlone();
     const room = rooms.find(args.room);
     if (room === undefined) return roomNotFound(args.room);
     const session = ClientSession.of(caller);
     const { subscriptionsPerConnectionMax } = limits.room;
-    if (session.partCount >= subscriptionsPerConnectionMax && !fanout.rooms.isSubscribed(session, room)) {
+    if (session.roomCount >= subscriptionsPerConnectionMax && !fanout.rooms.isSubscribed(session, room)) {
       return fail("INVALID_REQUEST", "this connection has as many subscriptions as it may have: end some", {
         subscriptions_max: subscriptionsPerConnectionMax,
       });
     }
-    rooms.touch(room, nowMs);
     const position = { fromOffset: args.from_offset, generation: args.generation };
     const subscription = fanout.rooms.subscribe(session, room, position);
+    if (isCommandError(subscription)) return subscription;
+    rooms.touch(room, nowMs);
     return {
       subscription_id: subscription.subscriptionId,
       from_offset: subscription.fromOffset,

@@ -9,13 +9,18 @@
  * fullest is cut at once: it would not read the push anyway.
  */
 import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
+import { MessagePace, type PacedConnection } from "../message-pacer.ts";
 import type { Reader } from "../outbox-budget.ts";
 import { PushOutbox, type PushSocket } from "../push-outbox.ts";
 import type { ClosingCode, Reply, WireFormat } from "../transport.ts";
 import type { WebSocket } from "./uws.ts";
 import type { WebSocketTraffic } from "./websocket-traffic.ts";
 
-const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = { SLOW_CONSUMER: 1013, SHUTTING_DOWN: 1001 };
+const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = {
+  SLOW_CONSUMER: 1013,
+  SHUTTING_DOWN: 1001,
+  RATE_LIMIT_EXCEEDED: 1008,
+};
 /** What `send` of uWS returns when the message went to the socket at once. Else it was buffered (0) or dropped (2). */
 const SENT = 1;
 const DROPPED = 2;
@@ -25,7 +30,7 @@ export interface SocketData {
   readonly connection: WebSocketConnection;
 }
 
-export class WebSocketConnection implements Caller, PushSocket, Reader {
+export class WebSocketConnection implements Caller, PacedConnection, PushSocket, Reader {
   readonly id: number;
   readonly protocol = "websocket";
   readonly address: string;
@@ -42,12 +47,13 @@ export class WebSocketConnection implements Caller, PushSocket, Reader {
   #isBacklogged = false;
   /** What lay in uWS's buffer when it was last looked at. */
   #socketBytes = 0;
-  /** What is counted in the budget of all outboxes: the above, and the pushes that wait behind it. */
+  /** What is counted in the budget of all outboxes: the above, the pushes behind it, and the messages that wait. */
   #heldBytes = 0;
   #closing: ClosingCode | undefined;
   /** That of the last message. */
   #format: WireFormat = "json";
   #hasSpoken = false;
+  readonly #pace: MessagePace;
   /** Closing or closed: the session has been told. */
   #arePushesOver = false;
 
@@ -56,6 +62,7 @@ export class WebSocketConnection implements Caller, PushSocket, Reader {
     this.id = id;
     this.address = address;
     this.connectedAtMs = connectedAtMs;
+    this.#pace = new MessagePace(traffic.pacer, this);
   }
 
   get outbox(): PushOutbox {
@@ -90,6 +97,7 @@ export class WebSocketConnection implements Caller, PushSocket, Reader {
   closed(): void {
     this.#socket = undefined;
     this.#socketBytes = 0;
+    this.#pace.close();
     this.#endPushes();
     this.recount();
     this.#traffic.closed(this);
@@ -97,7 +105,7 @@ export class WebSocketConnection implements Caller, PushSocket, Reader {
 
   /** @param message socket memory, gone when this returns. */
   receive(message: Uint8Array, isBinary: boolean): void {
-    const { connections, dispatch } = this.#traffic;
+    const { connections } = this.#traffic;
     connections.websocketMessages += 1;
     connections.bytesIn += message.length;
     if (this.#closing !== undefined) return;
@@ -105,6 +113,14 @@ export class WebSocketConnection implements Caller, PushSocket, Reader {
       this.#hasSpoken = true;
       this.#traffic.hasSpoken(this);
     }
+    this.#pace.receive(message, isBinary);
+    if (this.#pace.waitingBytes > 0) this.#traffic.outboxes.cutSlowest();
+  }
+
+  /** Works on a message, now or when it has waited for its turn. */
+  handle(message: Uint8Array, isBinary: boolean): void {
+    if (this.#closing !== undefined) return;
+    const { dispatch } = this.#traffic;
     this.#format = isBinary ? "msgpack" : "json";
     const reply = dispatch.handle(message, this.#format, this.#format, this);
     if (reply === undefined) return;
@@ -160,7 +176,8 @@ export class WebSocketConnection implements Caller, PushSocket, Reader {
   }
 
   recount(): void {
-    const heldBytes = this.#isBacklogged ? this.#socketBytes + (this.#outbox?.waitingBytes ?? 0) : 0;
+    const unreadBytes = this.#isBacklogged ? this.#socketBytes + (this.#outbox?.waitingBytes ?? 0) : 0;
+    const heldBytes = unreadBytes + this.#pace.waitingBytes;
     if (heldBytes === this.#heldBytes) return;
     this.#traffic.outboxes.add(heldBytes - this.#heldBytes);
     this.#heldBytes = heldBytes;
@@ -171,6 +188,12 @@ export class WebSocketConnection implements Caller, PushSocket, Reader {
     if (this.#closing !== undefined) return;
     this.#traffic.connections.slowClientsCutOff += 1;
     this.close("SLOW_CONSUMER", `More than ${this.#traffic.outboxBytesMax} bytes were not read.`);
+  }
+
+  /** Too many messages wait to be worked on. */
+  flooded(): void {
+    this.#traffic.connections.floodersCutOff += 1;
+    this.close("RATE_LIMIT_EXCEEDED", "Messages came faster than they could be worked on.");
   }
 
   /** The same, at the end of this turn: for when a command is under way. */
@@ -187,6 +210,7 @@ export class WebSocketConnection implements Caller, PushSocket, Reader {
     if (socket === undefined || this.#closing !== undefined) return;
     if (code === "SHUTTING_DOWN" && this.#outbox !== undefined) this.#sendAll(socket, this.#outbox);
     this.#closing = code;
+    this.#pace.close();
     this.#endPushes();
     const push = this.#traffic.dispatch.closing(code, message, this.#format);
     socket.cork(() => {

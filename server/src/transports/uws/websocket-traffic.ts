@@ -1,5 +1,6 @@
 /** What all WebSockets of one transport share: the way into the server, who is connected, and who is overdue. */
 import type { Connections } from "../connections.ts";
+import { MessagePacer } from "../message-pacer.ts";
 import type { OutboxBudget } from "../outbox-budget.ts";
 import { Overdue } from "../overdue.ts";
 import type { PushWriter } from "../push-writer.ts";
@@ -16,6 +17,7 @@ export class WebSocketTraffic {
   readonly outboxBytesMax: number;
   readonly outboxes: OutboxBudget;
   readonly pushWriter: PushWriter;
+  readonly pacer: MessagePacer;
   readonly #clock: TransportParts["clock"];
   readonly #open = new Set<WebSocketConnection>();
   readonly #silent: Overdue<WebSocketConnection>;
@@ -31,6 +33,7 @@ export class WebSocketTraffic {
     this.outboxBytesMax = parts.options.outboxBytesMax;
     this.outboxes = outboxes;
     this.pushWriter = pushWriter;
+    this.pacer = new MessagePacer(parts.turnEnd, parts.clock, parts.options.requestBytesMax);
     this.#clock = parts.clock;
     this.#silent = new Overdue(parts.options.connectionTimeoutMs);
     this.#lingering = new Overdue(Math.min(LINGER_MS_MAX, parts.options.connectionTimeoutMs));

@@ -1,7 +1,7 @@
 /** Whole queues, and batches with messages. */
 import { expect } from "vitest";
 import { atomic, batch, type Case, failure, refusedBatch, run, someInteger } from "../case.ts";
-import { consume, delivered, emptyQueue, publish, stats, waiting } from "./queue-steps.ts";
+import { consume, delivered, emptyQueue, onePage, publish, stats, waiting } from "./queue-steps.ts";
 
 export const queues: readonly Case[] = [
   {
@@ -81,9 +81,12 @@ export const queues: readonly Case[] = [
         "queue.list",
         {},
         {
+          ...onePage,
           queues: expect.arrayContaining([{ name: "listed", depth: 2, pending: 1, dead: 0, consumers: 0 }]),
         },
       ),
+      run("queue.list", { limit: 2001 }, failure("INVALID_PAYLOAD", { path: "limit" })),
+      run("queue.list", { cursor: "r" }, failure("INVALID_PAYLOAD", { path: "cursor" })),
       run("queue.purge", { queue: "listed" }, { purged: 2 }),
       run("queue.purge", { queue: "listed" }, { purged: 0 }),
       stats("listed", { depth: 0, pending: 1, published: 3, consumed: 1 }),
@@ -116,6 +119,7 @@ export const queues: readonly Case[] = [
           dead_lettered: 0,
           dropped: 0,
           expired: 0,
+          dedup_ids: 0,
           oldest_message_age_secs: expect.any(Number),
           avg_wait_ms: 0,
         },

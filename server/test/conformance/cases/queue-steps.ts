@@ -45,6 +45,9 @@ export function messageField(
   return new Map(Object.entries(message as object)).get(field); // The step expects a message.
 }
 
+/** What `queue.list` says of a page beside its queues, where it is the only one. */
+export const onePage = { count: someInteger, total: someInteger, cursor: null, has_more: false };
+
 export const stats = (queue: string, expected: Readonly<Record<string, unknown>>) =>
   run("queue.stats", { queue }, expect.objectContaining(expected));
 

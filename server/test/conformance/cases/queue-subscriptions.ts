@@ -11,7 +11,7 @@ import {
   run,
   someInteger,
 } from "../case.ts";
-import { delivered, emptyQueue, publish, waitFor } from "./queue-steps.ts";
+import { delivered, emptyQueue, onePage, publish, waitFor } from "./queue-steps.ts";
 
 const PREFETCH_MAX = 100;
 
@@ -46,6 +46,7 @@ export const queueSubscriptions: readonly Case[] = [
         "queue.list",
         {},
         {
+          ...onePage,
           queues: expect.arrayContaining([{ name: "pushed", depth: 0, pending: 2, dead: 0, consumers: 1 }]),
         },
       ),

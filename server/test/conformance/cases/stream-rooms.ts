@@ -198,12 +198,12 @@ export const rooms: readonly Case[] = [
       run(
         "stream.consume",
         { room: "read", from_offset: 1, limit: 1 },
-        page([read(2)], 2, 5, 3, { gap: { from_offset: 1, to_offset: 1 } }),
+        page([read(2)], 2, 5, 3, { gap: { from_offset: 1, to_offset: 1, reason: "retention" } }),
       ),
       run(
         "stream.consume",
         { room: "read", from_offset: 0, to_offset: 0 },
-        page([], 2, 5, 1, { gap: { from_offset: 0, to_offset: 0 } }),
+        page([], 2, 5, 1, { gap: { from_offset: 0, to_offset: 0, reason: "retention" } }),
       ),
       {
         command: "stream.consume",
@@ -211,6 +211,7 @@ export const rooms: readonly Case[] = [
         expected: failure("OFFSET_TRIMMED", { oldest_offset: 2, newest_offset: 5, generation: someInteger }),
       },
       run("stream.consume", { room: "read", from_offset: 5, strict: true }, page([read(5)], 2, 5, 6)),
+      run("stream.consume", { room: "read", generation: 1 }, failure("INVALID_PAYLOAD", { path: "generation" })),
       run("stream.consume", { room: "read", limit: 0 }, failure("INVALID_PAYLOAD", { path: "limit" })),
       run("stream.consume", { room: "read", to_offset: -1 }, failure("INVALID_PAYLOAD", { path: "to_offset" })),
       run("stream.delete", { room: "read" }, { deleted: true }),
