@@ -10,6 +10,8 @@ const READY_MS_MAX = 10_000;
 export interface Synap {
   readonly child: ChildProcess;
   readonly port: number;
+  /** That of RESP; 0 where there is none. */
+  readonly respPort: number;
   /** From the start of the process to its ready line. */
   readonly readyMs: number;
   /** Runs one command over HTTP and answers its payload. */
@@ -36,11 +38,12 @@ export async function startSynap(
     env,
     stdio: ["ignore", "pipe", "inherit", ...(ipc ? (["ipc"] as const) : [])],
   });
-  const port = await portOfReadyLine(child);
+  const { port, respPort } = await portsOfReadyLine(child);
   const readyMs = performance.now() - startedMs;
   return {
     child,
     port,
+    respPort,
     readyMs,
     async command(name, payload = {}) {
       const response = await fetch(`http://127.0.0.1:${port}/api/v1/command`, {
@@ -56,16 +59,17 @@ export async function startSynap(
   };
 }
 
-function portOfReadyLine(child: ChildProcess): Promise<number> {
+function portsOfReadyLine(child: ChildProcess): Promise<{ port: number; respPort: number }> {
   return new Promise((resolve, reject) => {
     let text = "";
     const timeout = setTimeout(() => reject(new Error(`the server is not ready: ${text}`)), READY_MS_MAX);
     child.stdout?.on("data", (chunk: Buffer) => {
       text += chunk.toString();
-      const ready = text.match(/ready: http:\/\/[^:]+:(\d+)/);
+      const ready = text.match(/ready: http:\/\/[^:]+:(\d+).*\n/);
       if (ready === null) return;
       clearTimeout(timeout);
-      resolve(Number(ready[1]));
+      const resp = ready[0].match(/redis:\/\/[^:]+:(\d+)/);
+      resolve({ port: Number(ready[1]), respPort: resp === null ? 0 : Number(resp[1]) });
     });
     child.once("exit", (code) => reject(new Error(`the server ended with code ${code}: ${text}`)));
   });

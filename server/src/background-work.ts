@@ -27,6 +27,8 @@ const DUE_SLICE_ROOMS = 16;
 /** How soon waits whose time is over are looked for, and how many end between two looks at the clock. */
 const WAITS_TICK_MS = 5;
 const WAITS_SLICE = 64;
+const TRANSACTIONS_TICK_MS = 1000;
+const TRANSACTIONS_SLICE = 256;
 const TRANSPORT_TICK_MS = 1000;
 /** How often it is looked what queues, rooms and outboxes leave of the memory limit for keys. */
 const MEASURE_MS = 100;
@@ -41,10 +43,11 @@ export interface WorkParts {
   readonly fanout: Fanout;
   readonly dispatcher: Dispatcher;
   readonly transport: Transport;
+  readonly respTransport: Transport;
 }
 
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
-  const { config, clock, executor, state, fanout, dispatcher, transport } = parts;
+  const { config, clock, executor, state, fanout, dispatcher, transport, respTransport } = parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
   const inSlices = (name: string, idleMs: number, slice: () => boolean): void => {
     ticker.register(name, (budgetMs) => {
@@ -80,6 +83,9 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
     state.keys.measureMemory();
     return MEASURE_MS;
   });
+  inSlices("overdue transactions", TRANSACTIONS_TICK_MS, () => {
+    return executor.transactions.forgetOverdue(clock.nowMs(), TRANSACTIONS_SLICE) === TRANSACTIONS_SLICE;
+  });
   inSlices("free flushed keys", FREE_IDLE_MS, () => state.keys.freeDetached(FREE_SLICE_CHUNKS));
   inSlices("free purged messages", FREE_IDLE_MS, () => state.queues.freeDetached(FREE_SLICE_MESSAGES));
   inSlices("free trimmed rooms", FREE_IDLE_MS, () => state.rooms.freeDetached(FREE_SLICE_BLOCKS));
@@ -91,6 +97,7 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   });
   ticker.register("connection deadlines", () => {
     transport.tick();
+    respTransport.tick();
     return TRANSPORT_TICK_MS;
   });
 }

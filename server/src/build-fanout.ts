@@ -3,8 +3,10 @@ import type { Codec } from "./codecs/codec.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Format } from "./dispatch/reply.ts";
+import { type ChannelParts, Channels } from "./fanout/channels.ts";
 import { Fanout } from "./fanout/fanout.ts";
 import { KeyWatches } from "./fanout/key-watches.ts";
+import { KeyspaceEvents } from "./fanout/keyspace-events.ts";
 import { PushEncoder } from "./fanout/push-encoder.ts";
 import { QueueConsumers } from "./fanout/queue-consumers.ts";
 import { RoomFeeds } from "./fanout/room-feeds.ts";
@@ -51,7 +53,11 @@ export function buildFanout({
   const ids = new SubscriptionIds();
   const subscriptions = new SubscriptionCount(pubsub.maxSubscriptions);
   const subscriptionsPerConnectionMax = pubsub.maxSubscriptionsPerConnection;
+  const keyspace = new KeyspaceEvents(buildChannels(pubsub, { encoder, turnEnd, subscriptions, seed }));
+  keyspace.setFlags(pubsub.notifyKeyspaceEvents);
   return new Fanout({
+    channels: keyspace.channels,
+    keyspace,
     consumers: new QueueConsumers({
       store: state.queues,
       encoder,
@@ -100,6 +106,15 @@ export function buildFanout({
       },
     }),
   });
+}
+
+function buildChannels(pubsub: Config["pubsub"], parts: Omit<ChannelParts, "limits">): Channels {
+  const limits = {
+    subscriptionsPerConnectionMax: pubsub.maxSubscriptionsPerConnection,
+    channelsMax: pubsub.maxPatterns,
+    globsMax: pubsub.maxWatchGlobs,
+  };
+  return new Channels({ ...parts, limits });
 }
 
 /** Gives the fan-out what commits its own records: deliveries, and what is due. */

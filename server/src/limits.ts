@@ -2,6 +2,7 @@
 import type { Limits } from "./commands/command.ts";
 import type { QueueLimits } from "./commands/queue/queue-limits.ts";
 import { EVENTS_READ_BYTES, type RoomLimits } from "./commands/stream/room-limits.ts";
+import type { TransactionLimits } from "./commands/transaction/transactions.ts";
 import type { Config } from "./config/schema.ts";
 
 /** Messages and events in one page; six times as much fits into the default `protocol.max_reply_bytes`. */
@@ -19,6 +20,18 @@ export function limitsOf(config: Config): Limits {
     keysReplyMax: config.kvStore.maxKeysReply,
     queue: queueLimits(config.queue, pageBytesMax),
     room: roomLimits(config.stream, config.pubsub, pageBytesMax),
+    transaction: transactionLimits(config),
+  };
+}
+
+function transactionLimits({ transaction, protocol }: Config): TransactionLimits {
+  return {
+    transactionsMax: transaction.maxTransactions,
+    timeoutMs: transaction.transactionTimeoutSecs * 1000,
+    commandsMax: transaction.maxCommands,
+    watchedKeysMax: transaction.maxWatchedKeys,
+    bytesMax: transaction.maxBytes,
+    resultBytesMax: Math.floor(protocol.maxReplyBytes / ENCODED_BYTES_PER_BYTE),
   };
 }
 

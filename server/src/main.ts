@@ -49,7 +49,8 @@ async function serve(commandLine: CommandLine): Promise<void> {
   });
   const server = await startServer(config, log);
   const webSocketUrl = `${server.url.replace(/^http/, "ws")}/api/v1/ws`;
-  log.info(`synap ${version} ready: ${server.url} (${webSocketUrl}), pid ${process.pid}`);
+  const resp = server.respUrl === undefined ? "" : `, ${server.respUrl}`;
+  log.info(`synap ${version} ready: ${server.url} (${webSocketUrl})${resp}, pid ${process.pid}`);
   lifecycle.started(server);
 }
 

@@ -38,7 +38,7 @@ export function metricsSources(parts: MeasuredParts): MetricsSources {
 }
 
 function messaging({ config, clock, state, connections, fanout }: MeasuredParts): MessagingReadings {
-  const { consumers, rooms, topics, watches } = fanout;
+  const { consumers, rooms, topics, channels, watches } = fanout;
   const nowMs = clock.nowMs();
   return {
     // The oldest queues first, so that a queue keeps its series.
@@ -49,14 +49,14 @@ function messaging({ config, clock, state, connections, fanout }: MeasuredParts)
     subscribers: {
       queue: consumers.subscriptionCount,
       room: rooms.readerCount,
-      topic: topics.subscriptionCount,
+      topic: topics.subscriptionCount + channels.subscriptionCount,
       watch: watches.subscriptionCount,
     },
     waiting: consumers.waiterCount,
     pushes: connections.pushes,
     pushBytes: connections.pushBytes,
     topicMessagesPublished: topics.publishedCount,
-    topicMessagesDelivered: topics.deliveredCount,
+    topicMessagesDelivered: topics.deliveredCount + channels.deliveredCount,
     roomGaps: rooms.pushes.gapCount,
   };
 }

@@ -68,6 +68,7 @@ export class NodeReport implements Node {
         http: connections.httpActive,
         websocket: connections.websocketActive,
         sse: connections.sseActive,
+        resp: connections.respActive,
         refused: connections.connectionsRefused,
         slow_cut_off: connections.slowClientsCutOff,
         silent_cut_off: connections.silentClientsCutOff,

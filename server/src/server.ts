@@ -2,6 +2,7 @@
 
 import { registerWork } from "./background-work.ts";
 import { attachFanout, buildFanout } from "./build-fanout.ts";
+import { buildResp } from "./build-resp.ts";
 import type { Codec } from "./codecs/codec.ts";
 import { JsonCodec } from "./codecs/json/json-codec.ts";
 import { MessagePackCodec } from "./codecs/msgpack/message-pack-codec.ts";
@@ -10,9 +11,9 @@ import { ApplyFailure, Executor } from "./commands/execute.ts";
 import { Registry } from "./commands/registry.ts";
 import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
+import type { RunnerOptions } from "./dispatch/command-runner.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Format } from "./dispatch/reply.ts";
-import type { Fanout } from "./fanout/fanout.ts";
 import { limitsOf } from "./limits.ts";
 import { CommandInstruments } from "./metrics/command-instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
@@ -31,12 +32,15 @@ import { QueueStore } from "./state/queue-store.ts";
 import { RoomStore } from "./state/room-store.ts";
 import { StateMachine } from "./state/state-machine.ts";
 import { Connections } from "./transports/connections.ts";
+import { addressOf } from "./transports/listen-failure.ts";
 import { ListenError, type Page, type PageRoute, type Transport } from "./transports/transport.ts";
 import { UwsTransport } from "./transports/uws/uws-transport.ts";
 
 export interface RunningServer {
   /** Such as `http://127.0.0.1:15500`, with the port it really got. */
   readonly url: string;
+  /** Such as `redis://127.0.0.1:6379`; `undefined` where there is no RESP. */
+  readonly respUrl: string | undefined;
   /** Takes no new work, finishes what is in flight within the grace time, and closes every connection with a reason. */
   stop(): Promise<void>;
 }
@@ -50,15 +54,18 @@ const OFFSETS_PER_MS = 100;
 /** Throws `StartError` for what the operator can mend: a port in use, an address that is not there. */
 export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
   const engine = buildEngine(config, clock, bugReporter(logger, clock));
-  const { transport } = engine;
+  const { transport, respTransport } = engine;
   const ticker = new Ticker(clock);
   registerWork(ticker, { ...engine, config, clock });
+  const { host, shutdownGraceSecs } = config.server;
   const { port } = await listen(transport);
+  const respPort = await listenResp(respTransport, transport, config, logger);
   ticker.start();
   return {
-    url: `http://${config.server.host.includes(":") ? `[${config.server.host}]` : config.server.host}:${port}`,
+    url: `http://${addressOf(host, port)}`,
+    respUrl: respPort === undefined ? undefined : `redis://${addressOf(host, respPort)}`,
     async stop() {
-      await transport.stop(config.server.shutdownGraceSecs * 1000);
+      await Promise.all([transport, respTransport].map((each) => each.stop(shutdownGraceSecs * 1000)));
       ticker.stop();
       engine.metrics.stop();
     },
@@ -69,44 +76,36 @@ export async function startServer(config: Config, logger: Logger, clock: Clock =
 function buildEngine(config: Config, clock: Clock, reportBug: (where: string, error: unknown) => string) {
   const connections = new Connections();
   const log = new OperationLog(config.replication.backlogBytes, clock.nowMs() * OFFSETS_PER_MS);
-  let fanout: Fanout | undefined;
-  const state = buildState(config, log, () => connections.unreadBytes + (fanout?.heldBytes ?? 0));
+  let fanoutBytes = (): number => 0;
+  const state = buildState(config, log, () => connections.unreadBytes + fanoutBytes());
   const turnEnd = buildTurnEnd(reportBug);
   const wireCodecs = codecs(config);
-  const seed = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
-  fanout = buildFanout({
+  const { fanout, node, executor } = buildExecutor({
     config,
-    state,
-    codecs: wireCodecs,
-    turnEnd,
     clock,
-    seed,
-    slowConsumersDropped: () => connections.slowClientsCutOff,
-  });
-  const node = new NodeReport({ config, clock, commands: allCommands, state, log, connections, fanout });
-  const executor = new Executor({
+    connections,
     state,
     log,
-    keys: new KeyView(state.keys),
-    limits: limitsOf(config),
-    node,
-    random: Math.random,
-    fanout,
+    turnEnd,
+    wireCodecs,
     reportBug,
   });
-  attachFanout(fanout, executor);
+  fanoutBytes = () => fanout.heldBytes;
   const instruments = new CommandInstruments(allCommands);
-  const dispatcher = new Dispatcher({
+  const runnerOptions: RunnerOptions = {
     registry: new Registry(allCommands),
     executor,
-    store: state.keys,
-    consumers: fanout.consumers,
-    codecs: wireCodecs,
     clock,
     observer: instruments,
     slowLog: node.slowLog,
     replyBytesMax: config.protocol.maxReplyBytes,
     reportBug,
+  };
+  const dispatcher = new Dispatcher({
+    ...runnerOptions,
+    store: state.keys,
+    consumers: fanout.consumers,
+    codecs: wireCodecs,
   });
   const metrics = new Metrics({
     instruments,
@@ -123,7 +122,73 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     turnEnd,
     reportBug: (error, where) => reportBug(where, error),
   });
-  return { state, executor, fanout, dispatcher, metrics, transport };
+  const respTransport = buildResp({
+    config,
+    clock,
+    turnEnd,
+    connections,
+    dispatcher,
+    runnerOptions,
+    store: state.keys,
+  });
+  return { state, executor, fanout, dispatcher, metrics, transport, respTransport };
+}
+
+/** The port of RESP. Where nobody asked for one, it is not worth failing the start. */
+async function listenResp(
+  resp: Transport,
+  http: Transport,
+  { protocol }: Config,
+  logger: Logger,
+): Promise<number | undefined> {
+  if (protocol.respPort === 0) return undefined;
+  try {
+    return (await listen(resp)).port;
+  } catch (error) {
+    if (protocol.respPort === "auto" && error instanceof StartError) {
+      logger.warn(`no RESP: ${error.message} --resp-port sets another port, and 0 none.`);
+      return undefined;
+    }
+    await http.stop(0);
+    throw error;
+  }
+}
+
+interface ExecutorParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly connections: Connections;
+  readonly state: StateMachine;
+  readonly log: OperationLog;
+  readonly turnEnd: TurnEnd;
+  readonly wireCodecs: Readonly<Record<Format, Codec>>;
+  readonly reportBug: (where: string, error: unknown) => string;
+}
+
+/** What runs commands, what it tells of them, and what it shows of this process. */
+function buildExecutor({ config, clock, connections, state, log, turnEnd, wireCodecs, reportBug }: ExecutorParts) {
+  const fanout = buildFanout({
+    config,
+    state,
+    codecs: wireCodecs,
+    turnEnd,
+    clock,
+    seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+    slowConsumersDropped: () => connections.slowClientsCutOff,
+  });
+  const node = new NodeReport({ config, clock, commands: allCommands, state, log, connections, fanout });
+  const executor = new Executor({
+    state,
+    log,
+    keys: new KeyView(state.keys),
+    limits: limitsOf(config),
+    node,
+    random: Math.random,
+    fanout,
+    reportBug,
+  });
+  attachFanout(fanout, executor);
+  return { fanout, node, executor };
 }
 
 function buildTurnEnd(reportBug: (where: string, error: unknown) => string): TurnEnd {

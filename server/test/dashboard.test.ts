@@ -45,6 +45,7 @@ const nothing = {
   httpActive: 0,
   websocketActive: 0,
   sseActive: 0,
+  respActive: 0,
   httpRequests: 0,
   websocketMessages: 0,
   bytesIn: 0,

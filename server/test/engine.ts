@@ -150,6 +150,11 @@ export class Engine {
     return plain(this.executor.run(command, argumentsFor(command.shape, payload), caller));
   }
 
+  /** What a codec would have made of this payload, for a command of this name. */
+  argumentsFor(name: string, payload: Readonly<Record<string, Plain>>): Record<string, unknown> {
+    return argumentsFor(commandNamed(name).shape, payload);
+  }
+
   /** Runs commands as one record, or none of them: what the dispatcher does with an atomic batch. */
   atomic(
     commands: readonly (readonly [name: string, payload: Readonly<Record<string, Plain>>])[],

@@ -21,6 +21,12 @@ export class OutputBuffer {
     if (this.bytes.length > this.#initialBytes * 16) this.bytes = new Uint8Array(this.#initialBytes);
   }
 
+  /** Leaves the bytes to whoever still reads them, and goes on with others. */
+  surrender(): void {
+    this.length = 0;
+    this.bytes = new Uint8Array(this.#initialBytes);
+  }
+
   /** Makes room for `extra` more bytes. Call it before writing to `bytes` by hand. */
   ensure(extra: number): void {
     const needed = this.length + extra;

@@ -1,18 +1,21 @@
 /** Every command the server has, in the order the docs list them. A new command is added here and nowhere else. */
-import { adminClients, adminCommands, adminConfig, adminInfo } from "./admin/node.ts";
+import { adminClients, adminCommands, adminConfig, adminConfigSet, adminInfo } from "./admin/node.ts";
 import { adminSlowlogGet, adminSlowlogReset } from "./admin/slow-log.ts";
 import type { Command } from "./command.ts";
 import { keyCopy, keyExists, keyRandomkey, keyRename, keyRenamenx, keyType } from "./key/key.ts";
+import { keyObject } from "./key/object.ts";
 import { kvCas } from "./kv/compare-and-set.ts";
 import { kvDecr, kvIncr } from "./kv/counter.ts";
-import { kvExpire, kvPersist, kvTtl } from "./kv/expiry.ts";
-import { kvExists, kvGet, kvGetrange, kvMget, kvStrlen } from "./kv/get.ts";
-import { kvDel, kvFlushall, kvFlushdb, kvMdel } from "./kv/remove.ts";
+import { kvExpire, kvExpiretime, kvGetex, kvPersist, kvTime, kvTtl } from "./kv/expiry.ts";
+import { kvIncrbyfloat } from "./kv/float-counter.ts";
+import { kvExists, kvGet, kvGetrange, kvMget, kvStrlen, kvTouch } from "./kv/get.ts";
+import { kvDel, kvFlushall, kvFlushdb, kvGetdel, kvMdel } from "./kv/remove.ts";
 import { kvDbsize, kvKeys, kvScan } from "./kv/scan.ts";
 import { kvGetset, kvMset, kvMsetnx, kvSet } from "./kv/set.ts";
 import { kvStats } from "./kv/stats.ts";
 import { kvAppend, kvSetrange } from "./kv/text.ts";
 import { kvUnwatch, kvWatch } from "./kv/watch.ts";
+import { pubsubChannels, pubsubNumsub } from "./pubsub/channels.ts";
 import { pubsubPublish } from "./pubsub/publish.ts";
 import { pubsubSubscribe, pubsubUnsubscribe } from "./pubsub/subscribe.ts";
 import { pubsubInfo, pubsubStats, pubsubTopics } from "./pubsub/topics.ts";
@@ -27,6 +30,13 @@ import { streamCreate, streamDelete, streamGetOrCreate } from "./stream/create.t
 import { streamList, streamStats } from "./stream/list.ts";
 import { streamPublish, streamPublishBatch } from "./stream/publish.ts";
 import { streamSubscribe, streamUnsubscribe } from "./stream/subscribe.ts";
+import {
+  transactionDiscard,
+  transactionExec,
+  transactionMulti,
+  transactionUnwatch,
+  transactionWatch,
+} from "./transaction/transaction.ts";
 
 export const allCommands: readonly Command[] = [
   kvSet,
@@ -35,18 +45,24 @@ export const allCommands: readonly Command[] = [
   kvExists,
   kvIncr,
   kvDecr,
+  kvIncrbyfloat,
   kvMset,
   kvMsetnx,
   kvMget,
   kvMdel,
   kvCas,
   kvGetset,
+  kvGetdel,
+  kvGetex,
   kvGetrange,
   kvAppend,
   kvSetrange,
   kvStrlen,
+  kvTouch,
   kvExpire,
   kvTtl,
+  kvExpiretime,
+  kvTime,
   kvPersist,
   kvScan,
   kvKeys,
@@ -62,6 +78,7 @@ export const allCommands: readonly Command[] = [
   keyRenamenx,
   keyCopy,
   keyRandomkey,
+  keyObject,
   queueCreate,
   queuePublish,
   queuePublishBatch,
@@ -96,8 +113,16 @@ export const allCommands: readonly Command[] = [
   pubsubTopics,
   pubsubInfo,
   pubsubStats,
+  pubsubChannels,
+  pubsubNumsub,
+  transactionMulti,
+  transactionExec,
+  transactionDiscard,
+  transactionWatch,
+  transactionUnwatch,
   adminInfo,
   adminConfig,
+  adminConfigSet,
   adminClients,
   adminSlowlogGet,
   adminSlowlogReset,

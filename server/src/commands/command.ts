@@ -15,11 +15,13 @@ import type { ArgumentShape } from "./argument-shape.ts";
 import { compileShape } from "./argument-shape.ts";
 import type { CommandError } from "./errors.ts";
 import type { KeyCounters } from "./kv/key-counters.ts";
+import type { ScanCursors } from "./kv/scan-cursors.ts";
 import type { Node } from "./node.ts";
 import type { Planner } from "./planner.ts";
 import type { QueueLimits } from "./queue/queue-limits.ts";
 import type { AnySchema, Schema } from "./schema.ts";
 import type { RoomLimits } from "./stream/room-limits.ts";
+import type { TransactionLimits, Transactions } from "./transaction/transactions.ts";
 import type { Wait } from "./wait.ts";
 
 /** What a read command may look at. One per executor, reused. */
@@ -29,8 +31,10 @@ export interface ReadContext {
   readonly rooms: RoomStore;
   /** Who is subscribed here, and to what. */
   readonly fanout: Fanout;
+  readonly transactions: Transactions;
   readonly counters: KeyCounters;
   readonly limits: Limits;
+  readonly scanCursors: ScanCursors;
   /** The process as an operator sees it: configuration, clients, slow log. */
   readonly node: Node;
   readonly caller: Caller;
@@ -51,6 +55,7 @@ export interface Limits {
   readonly keysReplyMax: number;
   readonly queue: QueueLimits;
   readonly room: RoomLimits;
+  readonly transaction: TransactionLimits;
 }
 
 export type Access = "read" | "write" | "admin";
@@ -81,6 +86,8 @@ export interface WriteDeclaration<Name extends string, Arguments, Reply> extends
 export interface NodeDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
   readonly access: Access;
   readonly act: (args: Arguments, context: ReadContext) => Reply | CommandError;
+  /** May be queued in a transaction, as every write may. Default false. */
+  readonly queueable?: boolean;
 }
 
 /** A declared command with its types erased, as the registry and the executor hold it. */
@@ -101,6 +108,8 @@ export interface Command {
   readonly plan: ((args: Record<string, unknown>, planner: Planner, context: WriteContext) => unknown) | undefined;
   readonly act: ((args: Record<string, unknown>, context: ReadContext) => unknown) | undefined;
   readonly isBlocking: ((args: Record<string, unknown>) => boolean) | undefined;
+  /** Whether a transaction queues it; what it does not queue runs at once. */
+  readonly isQueueable: boolean;
   /** The argument that a pipelined burst looks up ahead, if the command has a single key. */
   readonly hasKey: boolean;
 }
@@ -124,12 +133,14 @@ export function nodeCommand<const Name extends string, Arguments, Reply>(
   declaration: NodeDeclaration<Name, Arguments, Reply>,
 ): Command {
   // As above.
-  return erase({ ...declaration, atomic: false }, { act: declaration.act as Command["act"] });
+  const act = declaration.act as Command["act"];
+  return erase({ ...declaration, atomic: false }, { act }, declaration.queueable);
 }
 
 function erase(
   declaration: Declaration<string, unknown, unknown> & { readonly access: Access },
   functions: Partial<Pick<Command, "read" | "plan" | "act" | "isBlocking">>,
+  isQueueable = functions.plan !== undefined && declaration.access === "write",
 ): Command {
   const dot = declaration.name.indexOf(".");
   const argumentSchema = ignoringClientId(declaration.arguments);
@@ -148,11 +159,13 @@ function erase(
     plan: functions.plan,
     act: functions.act,
     isBlocking: functions.isBlocking,
+    isQueueable,
     hasKey: shape.fields.some((field) => field.name === "key" && field.kind === "key"),
   };
 }
 
 /** Clients of the original send `client_id` with every command; it has a meaning only in a transaction. */
 function ignoringClientId(schema: AnySchema): AnySchema {
+  if (schema.properties?.client_id !== undefined) return schema;
   return { ...schema, "x-ignored": [...(schema["x-ignored"] ?? []), "client_id"] };
 }

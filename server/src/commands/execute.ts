@@ -4,17 +4,25 @@
  */
 import type { Caller } from "../dispatch/caller.ts";
 import type { Fanout } from "../fanout/fanout.ts";
+import type { Origin } from "../fanout/keyspace-events.ts";
 import type { OperationLog } from "../oplog/operation-log.ts";
 import { NONE } from "../state/key-store.ts";
 import type { KeyView } from "../state/key-view.ts";
+import { OperationWriter } from "../state/operation.ts";
 import type { StateMachine } from "../state/state-machine.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import type { Command, Limits, ReadContext, WriteContext } from "./command.ts";
 import { CommandError } from "./errors.ts";
 import { KeyCounters } from "./kv/key-counters.ts";
+import { ScanCursors } from "./kv/scan-cursors.ts";
 import type { Node } from "./node.ts";
 import { Planner } from "./planner.ts";
+import { Transactions } from "./transaction/transactions.ts";
 import { Wait } from "./wait.ts";
+
+/** What a gathered record may be before the next command is refused: it is appended in one step of the loop. */
+const GATHERED_BYTES_MAX = 32 * 2 ** 20;
+const GATHERED_OPERATIONS_MAX = 100_000;
 
 /** Apply threw: state may be half changed, so nothing may run after it. The process must end. */
 export class ApplyFailure extends Error {}
@@ -37,9 +45,17 @@ export class Executor {
   /** What the record being planned adds to `counters` once it is committed. */
   readonly #stagedCounters = new KeyCounters();
   readonly planner: Planner;
+  /** Those of clients that say who they are with each command. */
+  readonly transactions: Transactions;
+  /** What the commands between `beginRecord` and `endRecord` have committed; empty outside. */
+  readonly #record = new OperationWriter();
+  #isGathering = false;
+  /** Which commands wrote the operations of the record, while somebody asks for events that are named after them. */
+  readonly #origins: Origin[] = [];
   readonly #state: StateMachine;
   readonly #log: OperationLog;
-  readonly #fanout: Fanout;
+  readonly fanout: Fanout;
+  readonly limits: Limits;
   readonly #reportBug: ExecutorOptions["reportBug"];
   readonly #readContext: MutableReadContext;
   readonly #writeContext: WriteContext;
@@ -48,16 +64,20 @@ export class Executor {
   constructor(options: ExecutorOptions) {
     this.#state = options.state;
     this.#log = options.log;
-    this.#fanout = options.fanout;
+    this.fanout = options.fanout;
+    this.limits = options.limits;
     this.#reportBug = options.reportBug;
     this.planner = new Planner(options.state, options.keys, options.random);
+    this.transactions = new Transactions(this, options.limits.transaction);
     this.#readContext = {
       keys: options.keys,
       queues: options.state.queues,
       rooms: options.state.rooms,
       fanout: options.fanout,
+      transactions: this.transactions,
       counters: this.counters,
       limits: options.limits,
+      scanCursors: new ScanCursors(options.random),
       node: options.node,
       caller: NOBODY,
       nowMs: 0,
@@ -68,6 +88,11 @@ export class Executor {
 
   get nowMs(): number {
     return this.#readContext.nowMs;
+  }
+
+  /** The offset of the last operation applied; 0 before the first. */
+  get appliedOffset(): number {
+    return this.#state.appliedOffset;
   }
 
   /** Sets the instant for what comes next; once per message, so that all of it sees one time. */
@@ -112,7 +137,8 @@ export class Executor {
 
   /** Starts a record. An atomic batch calls `begin`, `stage` for each command, then `commit` or nothing. */
   begin(): void {
-    this.planner.begin(this.#log.nextOffset);
+    this.planner.begin(this.#log.nextOffset + this.#record.count);
+    this.#forgetOrigins();
     this.#stagedCounters.sets = 0;
     this.#stagedCounters.dels = 0;
   }
@@ -127,7 +153,44 @@ export class Executor {
     }
     const { planner } = this;
     const result = command.plan(args, planner, this.#writeContext);
+    if (this.fanout.keyspace.isOn) {
+      this.#origins.push({ command: command.name, end: this.#record.count + planner.writer.count });
+    }
     return planner.failure ?? result;
+  }
+
+  /**
+   * From here to `endRecord` every command that `run`s is committed on its own, so that a failing one leaves nothing and the
+   * others see what came before; but all of them are one record of the log, and the fan-out hears of it at the end. Both calls
+   * have to come in one step of the loop.
+   */
+  beginRecord(): void {
+    if (this.#isGathering) throw new Error("a record is under way");
+    this.#isGathering = true;
+  }
+
+  /** The record that is being gathered can take no further command. */
+  get isRecordFull(): boolean {
+    return this.#record.length >= GATHERED_BYTES_MAX || this.#record.count >= GATHERED_OPERATIONS_MAX;
+  }
+
+  endRecord(): void {
+    this.#isGathering = false;
+    const record = this.#record;
+    if (record.count === 0) return;
+    const firstOffset = this.#log.append(record);
+    // What the fan-out commits is planned anew, behind this record.
+    const { bytes, length } = record;
+    record.reset();
+    this.#tellFanout(bytes, length, firstOffset);
+    this.#forgetOrigins();
+  }
+
+  #forgetOrigins(): void {
+    const origins = this.#origins;
+    if (origins.length === 0) return;
+    while (origins.length > 0 && origins[origins.length - 1].end > this.#record.count) origins.pop();
+    if (!this.#isGathering) origins.length = 0;
   }
 
   /** Appends the staged record to the log and applies it. */
@@ -135,7 +198,7 @@ export class Executor {
     const { writer, keys } = this.planner;
     keys.endStaging();
     if (writer.count === 0) return;
-    const firstOffset = this.#log.append(writer);
+    const firstOffset = this.#isGathering ? this.#log.nextOffset + this.#record.count : this.#log.append(writer);
     try {
       this.#state.apply(writer.bytes, writer.length, firstOffset);
     } catch (cause) {
@@ -143,15 +206,17 @@ export class Executor {
     }
     this.counters.sets += this.#stagedCounters.sets;
     this.counters.dels += this.#stagedCounters.dels;
-    if (this.#state.hasMessagingChanges || this.#fanout.watches.isWatched) this.#tellFanout(firstOffset);
+    if (this.#isGathering) this.#record.addAll(writer);
+    else if (this.#state.hasMessagingChanges || this.fanout.hasKeyReaders) {
+      this.#tellFanout(writer.bytes, writer.length, firstOffset);
+    }
   }
 
   /** What waited for this record, or is subscribed to what it changed, gets to know. May commit records of its own. */
-  #tellFanout(firstOffset: number): void {
-    const { writer } = this.planner;
+  #tellFanout(record: Uint8Array, length: number, firstOffset: number): void {
     this.#state.hasMessagingChanges = false;
     try {
-      this.#fanout.committed(writer.bytes, writer.length, firstOffset);
+      this.fanout.committed(record, length, firstOffset, this.#origins);
     } catch (error) {
       if (error instanceof ApplyFailure) throw error;
       this.#reportBug("fan-out", error);

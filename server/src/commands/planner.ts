@@ -121,6 +121,7 @@ export class Planner {
   }
 
   #look(key: ByteRange): KeyEntry | undefined {
+    if (this.writer.count === 0 && this.keys.wasLast(key)) return this.keys.last;
     this.showStaged();
     const entry = this.keys.peek(key);
     if (this.keys.metOverdue && !this.#isTooMuch(key.end - key.start)) {

@@ -24,6 +24,11 @@ const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
   "Where it listens": {
     host: { value: "ADDRESS", path: "server.host", summary: "address to listen on" },
     port: { value: "N", path: "server.port", summary: "port of HTTP and WebSocket; 0 takes a free one" },
+    "resp-port": {
+      value: "N",
+      path: "protocol.resp_port",
+      summary: "port of the Redis protocol; 0 for none",
+    },
     insecure: { path: "access.insecure", summary: "allow an address that other machines can reach" },
   },
   Limits: {
@@ -55,7 +60,6 @@ const LATER_FLAGS: Readonly<Record<string, string>> = {
   fsync: "it keeps data in memory only",
   "no-persistence": "it keeps data in memory only, so nothing has to be switched off",
   "replica-of": "it has no replicas",
-  "resp-port": "it does not speak the Redis protocol",
 };
 
 const FLAG_HELP = "synap-server --help shows all flags, and --set KEY=VALUE sets any key";

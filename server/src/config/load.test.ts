@@ -147,7 +147,7 @@ describe("the file", () => {
     ["server:\n  ? [port]\n  : 1\n", "DIR/synap.yml, line 2: the name of a key must be plain text."],
     [
       "persistence:\n  fsync: always\n",
-      "DIR/synap.yml, line 1: there is no section persistence; there are server, protocol, kv_store, queue, stream, pubsub, replication, access, slowlog, logging, metrics.",
+      "DIR/synap.yml, line 1: there is no section persistence; there are server, protocol, kv_store, queue, stream, pubsub, transaction, replication, access, slowlog, logging, metrics.",
     ],
     [
       "slowlog:\n  path: a\n",

@@ -1,5 +1,5 @@
 /** The configuration keys of queues, rooms and publish/subscribe; a part of the table in schema.ts. */
-import { bytes, flag, whole } from "./setting.ts";
+import { bytes, flag, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
 const MB = 2 ** 20;
@@ -215,7 +215,45 @@ export const MESSAGING_SETTINGS = {
       min: 0,
       max: 1_000_000,
       description:
-        "Different `kv.watch` patterns that are neither a key nor a prefix: every change of a key is held against each of them. One connection may have a tenth of them, or 10.",
+        "Different `kv.watch` patterns that are neither a key nor a prefix: every change of a key is held against each of them. One connection may have a tenth of them, or 10. As many patterns of Redis clients (PSUBSCRIBE).",
+    }),
+    notify_keyspace_events: text(/^[Ag$lshzxetdKEmn]*$/, {
+      default: "",
+      allowed: "letters of Redis' notify-keyspace-events: K E g $ x e, A for all, or none",
+      description:
+        "Which changes of keys are published to the channels `__keyspace@0__:KEY` and `__keyevent@0__:EVENT` for Redis clients. `CONFIG SET notify-keyspace-events` changes it while the server runs.",
+    }),
+  },
+  transaction: {
+    max_transactions: whole("transactions", {
+      default: 10_000,
+      min: 1,
+      max: 1_000_000,
+      description: "Clients that may have a transaction or watched keys over HTTP and WebSocket at a time.",
+    }),
+    transaction_timeout_secs: whole("s", {
+      default: 60,
+      min: 1,
+      max: 86_400,
+      description: "Such a transaction is forgotten when its client sends nothing for it for so long.",
+    }),
+    max_commands: whole("commands", {
+      default: 10_000,
+      min: 1,
+      max: 1_000_000,
+      description: "Commands in one transaction, also in MULTI of Redis clients.",
+    }),
+    max_watched_keys: whole("keys", {
+      default: 10_000,
+      min: 1,
+      max: 1_000_000,
+      description: "Keys that one client may watch for its transaction.",
+    }),
+    max_bytes: bytes({
+      default: 16 * MB,
+      min: KB,
+      max: GB,
+      description: "What one transaction may hold: its commands and the keys it watches.",
     }),
   },
 } as const;

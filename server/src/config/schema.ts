@@ -6,7 +6,7 @@
  * file, `SYNAP_KV_STORE_MAX_MEMORY_BYTES` in the environment, `config.kvStore.maxMemoryBytes` in the code.
  */
 import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
-import { bytes, choice, flag, list, type Setting, text, whole } from "./setting.ts";
+import { bytes, choice, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
 const MB = 2 ** 20;
@@ -14,6 +14,9 @@ const GB = 2 ** 30;
 
 const HOST_NAME = /^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)$/;
 const ORIGIN = /^(?:\*|https?:\/\/[^/\s*,]+)$/;
+
+/** Where Redis clients look. */
+export const RESP_PORT = 6379;
 
 export const SETTINGS = {
   server: {
@@ -58,11 +61,15 @@ export const SETTINGS = {
     }),
   },
   protocol: {
+    resp_port: optionalPort(RESP_PORT, {
+      description:
+        "Port of RESP, the protocol of Redis clients, on `server.host`. With `auto` it is 6379, or a free one where `server.port` is 0; if that is taken, the server warns and goes on without RESP. Flag: `--resp-port`.",
+    }),
     max_request_bytes: bytes({
       default: 16 * MB,
       min: KB,
       max: GB,
-      description: "Largest HTTP body, also after gzip, and largest WebSocket message.",
+      description: "Largest HTTP body, also after gzip, largest WebSocket message, and largest RESP request.",
     }),
     max_reply_bytes: bytes({
       default: 16 * MB,

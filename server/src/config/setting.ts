@@ -61,6 +61,19 @@ export function whole(unit: string | undefined, bounds: Bounds): Setting<number>
   };
 }
 
+/** The port of a listener that is there unless its usual port is taken: `auto`, 0 for none, or the port it must have. */
+export function optionalPort(usual: number, options: Description): Setting<number | "auto"> {
+  const port = whole(undefined, { ...options, default: usual, min: 0, max: 65_535 });
+  return {
+    ...common(options),
+    default: "auto",
+    unit: undefined,
+    allowed: `auto (${usual} unless it is taken), 0 for none, or a port from 1 to 65535`,
+    read: (raw) => (raw === "auto" ? raw : port.read(raw)),
+    show: (value) => value,
+  };
+}
+
 /** A size in bytes, also written with a binary unit: 512mb is 512 * 2^20. */
 export function bytes(bounds: Bounds): Setting<number> {
   return {

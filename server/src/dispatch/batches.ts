@@ -12,6 +12,7 @@ import { ByteRange } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import { type CommandRunner, replyTooLarge } from "./command-runner.ts";
 import type { Reply } from "./reply.ts";
+import { queueInTransaction } from "./transaction-queue.ts";
 
 /**
  * How long the commands of one batch may hold the loop, and with it every other client. One that is under way is finished;
@@ -56,7 +57,7 @@ export class Batches {
           for (let i = 0; i < count; i++, done++) {
             if (atMs - startedMs >= BATCH_MS_MAX) return this.#overtime(encoder, done, envelope.itemCount);
             encoder.separateBatchItem(out, done);
-            atMs = this.#runPrepared(this.#group[i], encoder, caller, atMs);
+            atMs = this.#runPrepared(this.#group[i], decoder, encoder, caller, atMs);
           }
         } finally {
           this.#store.unprime();
@@ -70,16 +71,19 @@ export class Batches {
   }
 
   /** @returns when it ended. */
-  #runPrepared({ index, args, error: refusal }: Prepared, encoder: Codec, caller: Caller, startedMs: number): number {
+  #runPrepared(prepared: Prepared, decoder: Codec, encoder: Codec, caller: Caller, startedMs: number): number {
     const runner = this.#runner;
+    const { index, args, error: refusal } = prepared;
     if (index < 0) {
       runner.encode(encoder, undefined, refusal);
       return startedMs;
     }
+    const command = runner.registry.commands[index];
+    const answer = refusal ?? queueInTransaction(runner.executor, command, prepared.envelope, decoder);
     const error =
-      refusal === undefined
-        ? runner.run(runner.registry.commands[index], args, caller, encoder, undefined)
-        : runner.encode(encoder, undefined, refusal);
+      answer === undefined
+        ? runner.run(command, args, caller, encoder, undefined)
+        : runner.encode(encoder, undefined, answer);
     if (error instanceof Wait) throw new Error("a command waits without having said that it may");
     return runner.observe(index, startedMs, error === undefined, caller);
   }
@@ -118,7 +122,12 @@ export class Batches {
         const startedMs = clock.monotonicMs();
         let result: unknown = refusal;
         if (startedMs - batchStartedMs >= BATCH_MS_MAX) result = tooMuchAtOnce(0);
-        else if (command !== undefined && refusal === undefined) result = this.#stage(command, args, caller);
+        else if (command !== undefined && refusal === undefined) {
+          // In an atomic batch it would be neither part of the one nor of the other.
+          const queued = queueInTransaction(executor, command, this.#group[0].envelope, decoder);
+          if (queued === undefined) result = this.#stage(command, args, caller);
+          else result = fail("INVALID_REQUEST", "a command of a transaction cannot be part of an atomic batch");
+        }
         encoder.separateBatchItem(out, i);
         if (!(result instanceof CommandError)) encoder.encodeSuccess(out, undefined, result);
         if (command !== undefined) runner.observe(index, startedMs, !(result instanceof CommandError), caller);

@@ -7,7 +7,7 @@ import type { Format, Reply } from "./reply.ts";
 export interface Caller {
   /** Grows from 1 and is never reused while the process lives. */
   readonly id: number;
-  readonly protocol: "http" | "websocket" | "sse";
+  readonly protocol: "http" | "websocket" | "sse" | "resp";
   /** The peer's address without port, as text. */
   readonly address: string;
   readonly connectedAtMs: number;
@@ -38,8 +38,8 @@ export interface Outbox {
   push(frame: Uint8Array, isBinary: boolean): boolean;
 }
 
-/** How pushes are encoded for a connection: as the kind of its subscribe command, or as server-sent events. */
-export type PushFormat = Format | "sse";
+/** How pushes are encoded for a connection: as the kind of its subscribe command, as server-sent events, or for Redis clients. */
+export type PushFormat = Format | "sse" | "resp2" | "resp3";
 
 export interface Session {
   /** The peer is gone, or will get nothing more. Called once. */

@@ -39,6 +39,9 @@ export interface RefusedRequests {
   unknownCommand: number;
 }
 
+/** The part of a codec that replies need; the name is that of the format in which such a client gets pushes. */
+export type ReplyEncoder = Pick<Codec, "contentType" | "encodeSuccess" | "encodeFailure"> & Partial<Pick<Codec, "name">>;
+
 const OUTPUT_BYTES = 64 * 1024;
 
 export class CommandRunner {
@@ -87,11 +90,13 @@ export class CommandRunner {
     command: Command,
     args: Record<string, unknown>,
     caller: Caller,
-    encoder: Codec,
+    encoder: ReplyEncoder,
     requestId: ByteRange | undefined,
   ): CommandError | Wait | undefined {
     const mark = this.out.length;
-    if (command.act !== undefined && caller.protocol === "websocket") caller.pushFormat = encoder.name;
+    if (command.act !== undefined && caller.protocol === "websocket" && encoder.name !== undefined) {
+      caller.pushFormat = encoder.name;
+    }
     let result: unknown;
     try {
       result = this.executor.attempt(command, args, caller);
@@ -111,7 +116,12 @@ export class CommandRunner {
     return this.#commit(command, encoder, requestId, mark);
   }
 
-  #commit(command: Command, encoder: Codec, requestId: ByteRange | undefined, mark: number): CommandError | undefined {
+  #commit(
+    command: Command,
+    encoder: ReplyEncoder,
+    requestId: ByteRange | undefined,
+    mark: number,
+  ): CommandError | undefined {
     try {
       this.executor.commit();
       return undefined;
@@ -122,13 +132,13 @@ export class CommandRunner {
     }
   }
 
-  bug(command: Command, error: unknown): CommandError {
+  bug(command: Pick<Command, "name">, error: unknown): CommandError {
     const id = this.#reportBug(command.name, error);
     return fail("INTERNAL_ERROR", "the server failed at this command; its log says more under this id", { id });
   }
 
   /** Encodes a result in place and answers with the error it was, or became by being too large. */
-  encode(encoder: Codec, requestId: ByteRange | undefined, result: unknown): CommandError | undefined {
+  encode(encoder: ReplyEncoder, requestId: ByteRange | undefined, result: unknown): CommandError | undefined {
     const { out } = this;
     if (result instanceof CommandError) {
       encoder.encodeFailure(out, requestId, result);
@@ -158,12 +168,12 @@ export class CommandRunner {
     return endedMs;
   }
 
-  failure(encoder: Codec, requestId: ByteRange | undefined, error: CommandError): Reply {
+  failure(encoder: ReplyEncoder, requestId: ByteRange | undefined, error: CommandError): Reply {
     encoder.encodeFailure(this.out, requestId, error);
     return this.finish(encoder, ERROR_STATUS[error.code]);
   }
 
-  finish(encoder: Codec, status: number): Reply {
+  finish(encoder: ReplyEncoder, status: number): Reply {
     const reply = this.#reply;
     reply.status = status;
     reply.bytes = this.out.bytes;

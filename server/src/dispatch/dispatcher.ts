@@ -20,6 +20,7 @@ import type { Caller } from "./caller.ts";
 import { CommandRunner, type RefusedRequests, type RunnerOptions } from "./command-runner.ts";
 import { type EventsQuery, openEvents } from "./event-streams.ts";
 import type { Format, Reply } from "./reply.ts";
+import { queueInTransaction } from "./transaction-queue.ts";
 import { Waits } from "./waits.ts";
 
 export interface DispatcherOptions extends RunnerOptions {
@@ -44,7 +45,7 @@ export class Dispatcher {
     this.#batches = new Batches(this.#runner, options.store);
     this.#codecs = options.codecs;
     // Its replies come while another is under way: a runner, and so a buffer, of its own.
-    this.waits = new Waits(new CommandRunner(options), options.codecs, options.consumers);
+    this.waits = new Waits(new CommandRunner(options), options.consumers);
   }
 
   /**
@@ -118,6 +119,12 @@ export class Dispatcher {
     const command = runner.registry.commands[index];
     caller.commandCount++;
     const startedMs = runner.clock.monotonicMs();
+    const queued = queueInTransaction(runner.executor, command, envelope, decoder);
+    if (queued !== undefined) {
+      const error = runner.encode(encoder, requestId, queued);
+      runner.observe(index, startedMs, error === undefined, caller);
+      return runner.finish(encoder, error === undefined ? 200 : error.httpStatus);
+    }
     const args = decoder.decodeArguments(envelope.payload, command.shape);
     const refusal = args instanceof CommandError ? args : refusalOfWait(command, args, requestId, caller);
     let error =
@@ -126,7 +133,14 @@ export class Dispatcher {
           runner.run(command, args as Arguments, caller, encoder, requestId)
         : runner.encode(encoder, requestId, refusal);
     if (error instanceof Wait) {
-      const parked = this.waits.park(error, { index, args: args as Arguments, requestId, replyFormat, caller });
+      const parked = this.waits.park(error, {
+        index,
+        args: args as Arguments,
+        requestId,
+        replyFormat,
+        encoder,
+        caller,
+      });
       if (parked === undefined) return undefined;
       error = runner.encode(encoder, requestId, parked.answer);
     }

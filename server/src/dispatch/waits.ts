@@ -6,7 +6,6 @@
  *          --> heap --runDue---> answered     nothing came: with what the command said for that case
  *                                forgotten    the connection closed
  */
-import type { Codec } from "../codecs/codec.ts";
 import type { Command } from "../commands/command.ts";
 import { CommandError, fail } from "../commands/errors.ts";
 import { Wait } from "../commands/wait.ts";
@@ -15,7 +14,7 @@ import type { QueueConsumers, QueueWaiter } from "../fanout/queue-consumers.ts";
 import { ByteRange, copyRange } from "../structures/byte-range.ts";
 import { DeadlineHeap } from "../structures/deadline-heap.ts";
 import type { Caller } from "./caller.ts";
-import type { CommandRunner } from "./command-runner.ts";
+import type { CommandRunner, ReplyEncoder } from "./command-runner.ts";
 import type { Format } from "./reply.ts";
 
 /** A command as its message gave it: ranges into memory that is gone when the message is handled. */
@@ -24,6 +23,7 @@ interface Request {
   readonly args: Record<string, unknown>;
   readonly requestId: ByteRange | undefined;
   readonly replyFormat: Format;
+  readonly encoder: ReplyEncoder;
   readonly caller: Caller;
 }
 
@@ -32,7 +32,6 @@ const WAITS_PER_SESSION_MAX = 1000;
 
 export class Waits {
   readonly #runner: CommandRunner;
-  readonly #codecs: Readonly<Record<Format, Codec>>;
   readonly #consumers: QueueConsumers;
   readonly #deadlines = new DeadlineHeap();
   /** By number; the heap knows them by it. */
@@ -42,9 +41,8 @@ export class Waits {
   #lastNumber = 0;
   #isEnding = false;
 
-  constructor(runner: CommandRunner, codecs: Readonly<Record<Format, Codec>>, consumers: QueueConsumers) {
+  constructor(runner: CommandRunner, consumers: QueueConsumers) {
     this.#runner = runner;
-    this.#codecs = codecs;
     this.#consumers = consumers;
   }
 
@@ -134,7 +132,7 @@ export class Waits {
   #reply({ request }: ParkedCommand) {
     const runner = this.#runner;
     runner.out.reset();
-    return { runner, request, encoder: this.#codecs[request.replyFormat] };
+    return { runner, request, encoder: request.encoder };
   }
 
   #countOf(session: ClientSession): number {

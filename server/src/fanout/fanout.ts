@@ -5,38 +5,78 @@
  *     commit --> committed(record) --> consumers   ready messages to those who wait, oldest first
  *                                  --> rooms       new events to live subscribers, one frame per format
  *                                  --> watches     what became of the keys
+ *                                --> keyspace    the same as messages to channels, where asked for
  *     pubsub.publish ------------> topics          not in the log
+ *                    ------------> channels        those of Redis
  */
+import { isUtf8 } from "node:buffer";
+import { CommandError } from "../commands/errors.ts";
+import type { Value } from "../state/value.ts";
+import type { ByteRange } from "../structures/byte-range.ts";
+import { topicProblem } from "../structures/topic-problem.ts";
+import type { Channels } from "./channels.ts";
 import type { KeyWatches } from "./key-watches.ts";
+import type { KeyspaceEvents, Origin } from "./keyspace-events.ts";
 import type { QueueConsumers } from "./queue-consumers.ts";
 import type { RoomFeeds } from "./room-feeds.ts";
-import type { Topics } from "./topics.ts";
+import type { Published, Topics } from "./topics.ts";
 
 export class Fanout {
   readonly consumers: QueueConsumers;
   readonly rooms: RoomFeeds;
   readonly topics: Topics;
+  readonly channels: Channels;
   readonly watches: KeyWatches;
+  readonly keyspace: KeyspaceEvents;
 
-  constructor(parts: Pick<Fanout, "consumers" | "rooms" | "topics" | "watches">) {
+  constructor(parts: Pick<Fanout, "consumers" | "rooms" | "topics" | "channels" | "watches" | "keyspace">) {
     this.consumers = parts.consumers;
     this.rooms = parts.rooms;
     this.topics = parts.topics;
+    this.channels = parts.channels;
     this.watches = parts.watches;
+    this.keyspace = parts.keyspace;
+  }
+
+  /** Whether anybody wants to know of changes of keys. */
+  get hasKeyReaders(): boolean {
+    return this.watches.isWatched || this.keyspace.isOn;
+  }
+
+  /**
+   * Pushes a message to all who are subscribed to its topic or channel. What it holds is encoded before this returns. Errors:
+   * PAYLOAD_TOO_LARGE.
+   * @param name a topic, or a channel of any bytes: one that could not be a topic matches no pattern of topics.
+   * @param headers a JSON object, which readers of channels do not get.
+   * @param couldBeTopic whether `name` is a topic, where the caller knows.
+   */
+  publish(
+    name: ByteRange,
+    data: Value,
+    headers: Value | undefined,
+    nowMs: number,
+    couldBeTopic = isTopic(name),
+  ): Published | CommandError {
+    const published = this.topics.publish(name, data, headers, nowMs, couldBeTopic);
+    if (published instanceof CommandError || !this.channels.hasSubscribers) return published;
+    const { messageId, matchedCount } = published;
+    return { messageId, matchedCount: matchedCount + this.channels.publish(name, data) };
   }
 
   /** About what subscriptions take in memory, of all kinds, and what waits for subscribers of topics and keys. */
   get heldBytes(): number {
-    const { consumers, rooms, topics, watches } = this;
-    return consumers.heldBytes + rooms.heldBytes + topics.heldBytes + watches.heldBytes;
+    const { consumers, rooms, topics, channels, watches } = this;
+    return consumers.heldBytes + rooms.heldBytes + topics.heldBytes + channels.heldBytes + watches.heldBytes;
   }
 
   /**
    * A record was applied. May commit records of its own: deliveries to those who waited.
    * @param record its operations, `record[0..length)`; gone when this returns or commits.
+   * @param origins the commands that wrote them, as far as anybody asks; gone likewise.
    */
-  committed(record: Uint8Array, length: number, firstOffset: number): void {
+  committed(record: Uint8Array, length: number, firstOffset: number, origins: readonly Origin[]): void {
     try {
+      if (this.keyspace.isOn) this.keyspace.committed(record, length, origins);
       if (this.watches.isWatched) this.watches.committed(record, length, firstOffset);
     } finally {
       // A bug in one of them must not keep the others from what they will not be told again.
@@ -47,4 +87,9 @@ export class Fanout {
       }
     }
   }
+}
+
+/** Whether a channel is a topic too, for those who subscribe to topics. */
+function isTopic({ bytes, start, end }: ByteRange): boolean {
+  return topicProblem(bytes, start, end) === undefined && isUtf8(bytes.subarray(start, end));
 }

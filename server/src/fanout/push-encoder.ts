@@ -6,9 +6,11 @@
  *     sse       id: 7-41                    only where the stream can be resumed from here
  *               data: {"type":"event",...}
  *               (an empty line)
+ *     resp      >2 event %{...}, or for channels >3 message CHANNEL DATA     a list in RESP2
  */
 import type { Codec } from "../codecs/codec.ts";
 import { OutputBuffer } from "../codecs/output-buffer.ts";
+import { writeRespPush } from "../codecs/resp/resp-push.ts";
 import type { PushFormat } from "../dispatch/caller.ts";
 
 const BUFFER_BYTES = 64 * 1024;
@@ -39,7 +41,8 @@ export class PushEncoder {
   encode(push: object, format: PushFormat, eventId = ""): Uint8Array {
     const out = this.#out;
     out.reset();
-    this.#codecs[format === "msgpack" ? "msgpack" : "json"].encodeValue(out, push);
+    if (format === "resp2" || format === "resp3") writeRespPush(out, push, format === "resp2" ? 2 : 3);
+    else this.#codecs[format === "msgpack" ? "msgpack" : "json"].encodeValue(out, push);
     const { bytes, length } = format === "sse" ? this.#asLines(eventId) : out;
     const frame = Buffer.allocUnsafe(length);
     frame.set(bytes.subarray(0, length));

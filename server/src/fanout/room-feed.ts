@@ -13,7 +13,7 @@ import type { PushFormat } from "../dispatch/caller.ts";
 import type { Room } from "../state/room.ts";
 import type { RoomReader } from "./room-reader.ts";
 
-export const PUSH_FORMATS: readonly PushFormat[] = ["json", "msgpack", "sse"];
+export const PUSH_FORMATS: readonly PushFormat[] = ["json", "msgpack", "sse", "resp2", "resp3"];
 
 /** Shared, and so never added to: most feeds have one reader, in one list. */
 const NOBODY: RoomReader[] = [];
@@ -33,6 +33,8 @@ export class RoomFeed {
   json: readonly RoomReader[] = NOBODY;
   msgpack: readonly RoomReader[] = NOBODY;
   sse: readonly RoomReader[] = NOBODY;
+  resp2: readonly RoomReader[] = NOBODY;
+  resp3: readonly RoomReader[] = NOBODY;
   behind: readonly RoomReader[] = NOBODY;
 
   constructor(subscriptionId: number, room: Room) {
@@ -43,7 +45,9 @@ export class RoomFeed {
   }
 
   get liveCount(): number {
-    return this.json.length + this.msgpack.length + this.sse.length;
+    let count = 0;
+    for (const format of PUSH_FORMATS) count += this[format].length;
+    return count;
   }
 
   get readerCount(): number {
@@ -52,7 +56,7 @@ export class RoomFeed {
 
   /** All of them, as they are now. */
   allReaders(): RoomReader[] {
-    return [...this.json, ...this.msgpack, ...this.sse, ...this.behind];
+    return [...PUSH_FORMATS.flatMap((format) => this[format]), ...this.behind];
   }
 
   /** Adds a reader: live, or behind. */

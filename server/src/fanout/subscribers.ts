@@ -19,7 +19,7 @@ import { type Frames, SubscribersBacklog } from "./subscribers-backlog.ts";
 import type { SubscriptionCount } from "./subscription-count.ts";
 
 /** A link keeps its format as the index in here. */
-const FORMATS: readonly PushFormat[] = ["json", "msgpack", "sse"];
+const FORMATS: readonly PushFormat[] = ["json", "msgpack", "sse", "resp2", "resp3"];
 const MSGPACK = FORMATS.indexOf("msgpack");
 const LINKS_AT_FIRST = 64;
 /** How many links of closed connections go in one turn, at 1 to 3 us each. */

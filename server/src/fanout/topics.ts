@@ -133,10 +133,16 @@ export class Topics {
 
   /**
    * Pushes a message to all who match. What it holds is encoded before this returns. Errors: PAYLOAD_TOO_LARGE.
-   * @param topic in which `topicProblem` finds nothing.
    * @param headers a JSON object.
+   * @param isTopic whether `topicProblem` finds nothing in `topic`: else no pattern matches it.
    */
-  publish(topic: ByteRange, data: Value, headers: Value | undefined, nowMs: number): Published | CommandError {
+  publish(
+    topic: ByteRange,
+    data: Value,
+    headers: Value | undefined,
+    nowMs: number,
+    isTopic = true,
+  ): Published | CommandError {
     const bytes = data.length + (headers?.length ?? 0);
     if (bytes > this.#limits.messageBytesMax) {
       return fail("PAYLOAD_TOO_LARGE", "the message is larger than one may be: its payload and headers count", {
@@ -145,7 +151,7 @@ export class Topics {
     }
     this.publishedCount++;
     const messageId = this.#messageIdStart + this.publishedCount.toString(36);
-    const targetCount = this.#subscriptions.match(topic);
+    const targetCount = isTopic ? this.#subscriptions.match(topic) : 0;
     if (targetCount === 0) return { messageId, matchedCount: 0 };
     const push: MessagePush = {
       type: "message",

@@ -19,6 +19,7 @@ export interface MetricsSources {
 export interface ConnectionReadings {
   readonly httpActive: number;
   readonly websocketActive: number;
+  readonly respActive: number;
   /** Event streams, counted in `httpActive` too. */
   readonly sseActive: number;
   readonly httpRequests: number;

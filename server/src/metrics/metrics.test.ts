@@ -17,6 +17,7 @@ const sources: MetricsSources = {
     httpActive: 3,
     websocketActive: 4,
     sseActive: 2,
+    respActive: 5,
     httpRequests: 50,
     websocketMessages: 60,
     bytesIn: 700,

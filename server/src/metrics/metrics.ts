@@ -107,17 +107,19 @@ function connectionMetrics({ connections }: MetricsSources): Metric[] {
   const http = { protocol: "http" };
   const websocket = { protocol: "websocket" };
   const sse = { protocol: "sse" };
+  const resp = { protocol: "resp" };
   return [
     labelled(
       "gauge",
       "synap_connections_active",
       "Open connections; event streams are `sse`, other HTTP ones `http`.",
       () => {
-        const { httpActive, websocketActive, sseActive } = connections();
+        const { httpActive, websocketActive, sseActive, respActive } = connections();
         return [
           { sharedLabels: http, value: httpActive - sseActive },
           { sharedLabels: websocket, value: websocketActive },
           { sharedLabels: sse, value: sseActive },
+          { sharedLabels: resp, value: respActive },
         ];
       },
     ),

@@ -9,8 +9,10 @@ export const WRITTEN_EXAMPLES: Readonly<Record<string, Payload>> = {
   "kv.set": { key: "user:1", value: { name: "Ada", visits: 3 }, ttl: 3600 },
   "kv.get": { key: "user:1" },
   "kv.del": { keys: ["user:1", "user:2"] },
+  "kv.exists": { key: "user:1" },
   "kv.incr": { key: "visits", amount: 5 },
   "kv.decr": { key: "stock", amount: 1, min: 0 },
+  "kv.incrbyfloat": { key: "balance", amount: 0.25 },
   "kv.mset": {
     pairs: [
       { key: "user:1", value: "Ada" },
@@ -21,6 +23,7 @@ export const WRITTEN_EXAMPLES: Readonly<Record<string, Payload>> = {
   "kv.mget": { keys: ["user:1", "user:2"] },
   "kv.mdel": { keys: ["user:1", "user:2"] },
   "kv.cas": { key: "leader", value: "node-2", expect: "node-1" },
+  "kv.getex": { key: "session:1", ttl: 60 },
   "kv.getrange": { key: "log", start: -100, end: -1 },
   "kv.append": { key: "log", value: "one more line\n" },
   "kv.setrange": { key: "log", offset: 4, value: "edit" },

@@ -64,6 +64,16 @@ export class AccessClock {
     return this.#policy === "lfu" ? LFU_COUNT_MAX - this.#count(clock) : (this.#tick - clock) >>> 0;
   }
 
+  /** Milliseconds since the last access, in steps of 10; `undefined` where the policy is not lru. */
+  idleMs(clock: number): number | undefined {
+    return this.#policy === "lru" ? ((this.#tick - clock) >>> 0) * LRU_UNIT_MS : undefined;
+  }
+
+  /** The logarithmic count of accesses, 0 to 255; `undefined` where the policy is not lfu. */
+  frequency(clock: number): number | undefined {
+    return this.#policy === "lfu" ? this.#count(clock) : undefined;
+  }
+
   /** The count of accesses, less a step for each minute since the last. */
   #count(clock: number): number {
     const minutes = (this.#tick - (clock >>> 8)) & 0xff_ffff;
@@ -140,7 +150,18 @@ export class EvictionPool {
   }
 
   #scoreOf(ref: number): number {
-    return this.#clock.score(clockOf(this.#records.words[ref >>> 24], ref & 0xfffffe));
+    return this.#clock.score(this.#clockOf(ref));
+  }
+
+  /** How long ago a record was last accessed, or how often it is; see `AccessClock`. */
+  accessOf(ref: number, nowMs: number): { idleMs: number | undefined; frequency: number | undefined } {
+    this.#clock.setNow(nowMs);
+    const clock = this.#clockOf(ref);
+    return { idleMs: this.#clock.idleMs(clock), frequency: this.#clock.frequency(clock) };
+  }
+
+  #clockOf(ref: number): number {
+    return clockOf(this.#records.words[ref >>> 24], ref & 0xfffffe);
   }
 
   #removeAt(index: number): void {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { ByteRange, rangeOf } from "../structures/byte-range.ts";
+import { seededRandom } from "../../test/engine.ts";
+import { ByteRange, copyRange, rangeOf } from "../structures/byte-range.ts";
 import { KeyStore, NONE } from "./key-store.ts";
 import { TAG_TEXT } from "./value.ts";
 
@@ -29,5 +30,28 @@ describe("primed keys", () => {
     store.unprime();
     hold("ab");
     expect([store.find(keys[0]), store.find(keys[1])]).toEqual([stored("a"), stored("b")]);
+  });
+
+  it("stay right while their keys are added, replaced, resized and removed", () => {
+    for (let seed = 1; seed <= 300; seed++) {
+      const random = seededRandom(seed);
+      const churned = new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" });
+      const names = Array.from({ length: 40 }, (_, i) => rangeOf(`some-key-${i}`));
+      const draw = () => names[Math.floor(random() * names.length)];
+      const put = (version: number) => {
+        const value = new Uint8Array(Math.floor(random() * 100));
+        churned.put(draw(), TAG_TEXT, value, 0, value.length, random() < 0.2 ? 1e15 : 0, version);
+      };
+      for (let i = 1; i < 20; i++) put(i);
+      const group = Array.from({ length: 30 }, () => copyRange(draw()));
+      churned.prime(group, group.length);
+      for (const [i, key] of group.entries()) {
+        if (random() < 0.6) put(100 + i);
+        if (random() < 0.3) churned.remove(draw());
+        // A copy of the range is not one of the group, so the tree itself is asked.
+        expect(churned.find(key), `seed ${seed}`).toBe(churned.find(copyRange(key)));
+      }
+      churned.unprime();
+    }
   });
 });

@@ -3,19 +3,26 @@
  * identity: the same buffer at the same place. Buffers are used again with other bytes in them, so the answers are only
  * for the step that asked, from `fill` to `clear`; and a record found is compared with the bytes asked for, which costs
  * little because the look-up has just brought it into the cache.
+ *
+ * A burst of writes changes the tree while its own keys are primed. A key that was not found stays so unless it is added:
+ * those added since are remembered by a fingerprint, and only an equal one makes the tree be asked again. A record that is
+ * replaced or removed is put right in the group. So a hundred new keys cost one look-up each, not two.
  */
 import type { ByteRange } from "../structures/byte-range.ts";
 import { KeyGroup, NONE, type RadixTree } from "../structures/radix-tree.ts";
 import { keyEquals } from "../structures/record.ts";
 
+const ADDED_MAX = 64;
 const NO_BYTES = new Uint8Array(0);
 
 export class PrimedKeys {
   readonly #group = new KeyGroup();
   /** The next that will likely be asked for. */
   #next = 0;
-  /** Whether a key was added since, so that one that was not found may be there now. */
-  #missesVoid = false;
+  /** Fingerprints of the keys added since: one that was not found may be there now. */
+  readonly #added = new Int32Array(ADDED_MAX);
+  /** More than `ADDED_MAX`: any miss may be void. */
+  #addedCount = 0;
   /** How many buffers the group holds; `forget` does not let go of them. */
   #filled = 0;
 
@@ -32,19 +39,26 @@ export class PrimedKeys {
     this.#filled = count;
     tree.findMany(group);
     this.#next = 0;
-    this.#missesVoid = false;
+    this.#addedCount = 0;
   }
 
   get count(): number {
     return this.#group.count;
   }
 
-  /** A key was added. */
-  forgetMisses(): void {
-    this.#missesVoid = true;
+  added(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#group.count === 0) return;
+    if (this.#addedCount < ADDED_MAX) this.#added[this.#addedCount] = fingerprintOf(bytes, start, end);
+    this.#addedCount++;
   }
 
-  /** A record was moved or removed. */
+  /** A record has another place, or none (`NONE`). */
+  replaced(old: number, ref: number): void {
+    const { refs, count } = this.#group;
+    for (let i = 0; i < count; i++) if (refs[i] === old) refs[i] = ref;
+  }
+
+  /** Records may have been moved. */
   forget(): void {
     this.#group.count = 0;
   }
@@ -65,10 +79,29 @@ export class PrimedKeys {
       this.#next = i;
       const ref = group.refs[i];
       const holds =
-        ref === NONE ? !this.#missesVoid : keyEquals(tree.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end);
+        ref === NONE
+          ? !this.#mayBeAdded(bytes, start, end)
+          : keyEquals(tree.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end);
       if (holds) return ref;
       break;
     }
     return tree.find(bytes, start, end);
   }
+
+  #mayBeAdded(bytes: Uint8Array, start: number, end: number): boolean {
+    const count = this.#addedCount;
+    if (count === 0) return false;
+    if (count > ADDED_MAX) return true;
+    const fingerprint = fingerprintOf(bytes, start, end);
+    const added = this.#added;
+    for (let i = 0; i < count; i++) if (added[i] === fingerprint) return true;
+    return false;
+  }
+}
+
+/** The length and the last bytes, where keys of a kind differ. */
+function fingerprintOf(bytes: Uint8Array, start: number, end: number): number {
+  let hash = end - start;
+  for (let i = end - start > 8 ? end - 8 : start; i < end; i++) hash = Math.imul(hash ^ bytes[i], 0x01000193);
+  return hash | 0;
 }

@@ -6,8 +6,7 @@
  * change of the store: a change may move any record.
  * `KeyStoreMemory` keeps it below its limit, `EvictionPool` says what may go.
  */
-import type { ByteRange } from "../structures/byte-range.ts";
-import { copyBytes } from "../structures/byte-range.ts";
+import { type ByteRange, copyBytes } from "../structures/byte-range.ts";
 import { DEADLINE_ENTRY_BYTES, type DeadlineHeap } from "../structures/deadline-heap.ts";
 import { scanTree } from "../structures/radix-scan.ts";
 import { FIND_MANY_MAX, NONE, type RadixTree } from "../structures/radix-tree.ts";
@@ -41,7 +40,7 @@ export class KeyStore {
   #records: SlabAllocator;
   #tree: RadixTree;
   #deadlines: DeadlineHeap;
-  #pool: EvictionPool;
+  pool: EvictionPool;
   /** The record of the last look-up: a change of the same key follows most of them. */
   #hint = NONE;
   readonly #primed = new PrimedKeys();
@@ -51,11 +50,11 @@ export class KeyStore {
     this.evictionPolicy = options.evictionPolicy;
     this.#clock = new AccessClock(options.evictionPolicy);
     const { memoryBytesMax, bytesElsewhere } = options;
-    this.#memory = new KeyStoreMemory(memoryBytesMax, (oldRef) => this.#pool.forget(oldRef), bytesElsewhere);
+    this.#memory = new KeyStoreMemory(memoryBytesMax, (oldRef) => this.pool.forget(oldRef), bytesElsewhere);
     this.#records = this.#memory.records;
     this.#tree = this.#memory.tree;
     this.#deadlines = this.#memory.deadlines;
-    this.#pool = new EvictionPool(this.#records, this.#clock);
+    this.pool = new EvictionPool(this.#records, this.#clock);
   }
 
   /** Keys, with those whose deadline has passed and that were not removed yet. */
@@ -247,7 +246,7 @@ export class KeyStore {
   #add(key: ByteRange, ref: number): void {
     record.setClock(this.#records.words[ref >>> 24], ref & 0xfffffe, this.#clock.initial());
     this.#tree.insert(key.bytes, key.start, key.end, ref);
-    this.#primed.forgetMisses();
+    this.#primed.added(key.bytes, key.start, key.end);
     this.#hint = ref;
   }
 
@@ -255,9 +254,9 @@ export class KeyStore {
     const clock = record.clockOf(this.#records.words[old >>> 24], old & 0xfffffe);
     record.setClock(this.#records.words[ref >>> 24], ref & 0xfffffe, clock);
     this.#tree.replace(old, ref);
-    this.#pool.forget(old);
+    this.pool.forget(old);
     this.#records.free(old);
-    this.#forgetRefs();
+    this.#primed.replaced(old, ref);
     this.#hint = ref;
   }
 
@@ -352,10 +351,11 @@ export class KeyStore {
     if (ref === NONE) return false;
     const handle = this.#handleOf(ref);
     if (handle >= 0) this.#deadlines.remove(handle);
-    this.#pool.forget(ref);
+    this.pool.forget(ref);
     this.#records.free(ref);
     if (this.#records.count === 0) this.#memory.measure();
-    this.#forgetRefs();
+    this.#hint = NONE;
+    this.#primed.replaced(ref, NONE);
     return true;
   }
 
@@ -379,7 +379,7 @@ export class KeyStore {
     this.#records = this.#memory.records;
     this.#tree = this.#memory.tree;
     this.#deadlines = this.#memory.deadlines;
-    this.#pool = new EvictionPool(this.#records, this.#clock);
+    this.pool = new EvictionPool(this.#records, this.#clock);
     this.#forgetRefs();
   }
 
@@ -432,7 +432,7 @@ export class KeyStore {
         return soonestToExpire(this.#deadlines, random, skip);
       default:
         this.#clock.setNow(nowMs);
-        return this.#pool.victim(random, skip);
+        return this.pool.victim(random, skip);
     }
   }
 

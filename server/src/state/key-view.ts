@@ -27,6 +27,11 @@ export class KeyView {
   readonly #store: KeyStore;
   readonly #entry = new KeyEntry();
   readonly #scanned = new ByteRange(NOTHING, 0, 0);
+  /** What `#entry` shows, as far as `last` may tell: the key that was looked up, and whether it was there. */
+  #lastBytes: Uint8Array = NOTHING;
+  #lastStart = 0;
+  #lastEnd = 0;
+  #lastIsThere = false;
   #staged: StagedKeys | undefined;
   #stagedFlush = false;
   /** By how many keys what is staged changes the store, or what a staged flush leaves of it. */
@@ -52,6 +57,13 @@ export class KeyView {
     if (entry.ref !== NONE) this.#store.touch(entry.ref, this.nowMs);
   }
 
+  /** The memory that what the last look-up found takes, and its accesses as far as the eviction policy counts them. */
+  storageOf(entry: KeyEntry): { bytes: number; idleMs: number | undefined; frequency: number | undefined } {
+    if (entry.ref === NONE) return { bytes: 0, idleMs: undefined, frequency: undefined };
+    const bytes = this.#store.recordBytesOf(entry.ref);
+    return { bytes, ...this.#store.pool.accessOf(entry.ref, this.nowMs) };
+  }
+
   /** `find` for each of several keys; the look-ups of a group overlap, which is what makes many keys cheap. */
   findEach(wanted: readonly ByteRange[], visit: (entry: KeyEntry | undefined) => void): void {
     for (let first = 0; first < wanted.length; first += PRIME_COUNT_MAX) {
@@ -69,13 +81,20 @@ export class KeyView {
   /** Looks a key up without counting it as an access. */
   peek(key: ByteRange): KeyEntry | undefined {
     this.metOverdue = false;
+    this.#lastBytes = NOTHING;
     if (this.#staged !== undefined) {
       const staged = this.#staged.get(key);
       if (staged !== undefined) return this.#fromStaged(staged);
       if (this.#stagedFlush) return undefined;
     }
     const ref = this.#store.find(key);
-    if (ref === NONE) return undefined;
+    this.#lastStart = key.start;
+    this.#lastEnd = key.end;
+    this.#lastIsThere = ref !== NONE;
+    if (ref === NONE) {
+      this.#lastBytes = key.bytes;
+      return undefined;
+    }
     const deadlineMs = this.#store.deadlineMsOf(ref);
     if (deadlineMs !== 0 && deadlineMs <= this.nowMs) {
       this.metOverdue = true;
@@ -86,7 +105,21 @@ export class KeyView {
     entry.version = this.#store.versionOf(ref);
     entry.deadlineMs = deadlineMs;
     entry.ref = ref;
+    this.#lastBytes = key.bytes;
     return entry;
+  }
+
+  /**
+   * Whether the last look-up was for these very bytes, and nothing has been looked up or applied since: most writes find
+   * their key, decide, and look it up again to stage the change.
+   */
+  wasLast(key: ByteRange): boolean {
+    return this.#lastBytes === key.bytes && this.#lastStart === key.start && this.#lastEnd === key.end;
+  }
+
+  /** What that look-up found. */
+  get last(): KeyEntry | undefined {
+    return this.#lastIsThere ? this.#entry : undefined;
   }
 
   #fromStaged(staged: StagedKey): KeyEntry | undefined {
@@ -118,6 +151,7 @@ export class KeyView {
     prefix: ByteRange | undefined,
     visit: (key: ByteRange, entry: KeyEntry) => boolean,
   ): void {
+    this.#lastBytes = NOTHING;
     const staged = this.#staged === undefined ? NOTHING_STAGED : this.#staged.inOrder();
     let next = after === undefined ? 0 : firstAfter(staged, after, false);
     if (prefix !== undefined) next = Math.max(next, firstAfter(staged, prefix, true));
@@ -210,6 +244,7 @@ export class KeyView {
   }
 
   endStaging(): void {
+    this.#lastBytes = NOTHING;
     this.#staged = undefined;
     this.#stagedFlush = false;
     this.#stagedSize = 0;

@@ -148,6 +148,13 @@ export class OperationWriter {
     this.bytes[at] = OP_FLUSH;
   }
 
+  /** Adds the operations of another writer, which has at least one. */
+  addAll(other: OperationWriter): void {
+    const at = this.begin(other.length);
+    this.bytes.set(other.bytes.subarray(0, other.length), at);
+    this.count += other.count - 1;
+  }
+
   /** Claims room for the next operation, of so many bytes, and returns where it begins. Counts it: the caller writes it. */
   begin(bytes: number): number {
     const at = this.length;

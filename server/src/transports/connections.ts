@@ -13,23 +13,24 @@ export class Connections {
   /** Event streams: so many of the HTTP sockets are listed. */
   sseActive = 0;
   websocketActive = 0;
+  respActive = 0;
   httpRequests = 0;
   websocketMessages = 0;
   /** Replies and pushes that wait in memory until their peers read: part of what the server holds. */
   unreadBytes = 0;
-  /** Bodies and messages, without HTTP headers, frame headers and TLS. */
+  /** Bodies and messages, without HTTP headers, frame headers and TLS; all of RESP. */
   bytesIn = 0;
   bytesOut = 0;
   /** Frames that WebSockets and event streams were sent without a request, and their bytes; these are in `bytesOut` too. */
   pushes = 0;
   pushBytes = 0;
-  /** WebSockets and event streams cut off because they left more than `outboxBytesMax` unread, or most when all left too much together. */
+  /** WebSockets, event streams and RESP connections cut off because they left more than `outboxBytesMax` unread, or most when all left too much together. */
   slowClientsCutOff = 0;
   /** WebSockets cut off because more of their messages waited to be worked on than may. */
   floodersCutOff = 0;
   /** HTTP replies not taken whole: the peer left, stopped reading, or sent the next request before reading this reply. */
   repliesAbandoned = 0;
-  /** WebSockets that ended by a message over `requestBytesMax`, text that is not UTF-8, or a broken frame. */
+  /** WebSockets that ended by a message over `requestBytesMax`, text that is not UTF-8, or a broken frame; RESP by a protocol error. */
   invalidMessages = 0;
   /** Cut off because a body, or a WebSocket's first message, did not arrive in time. */
   silentClientsCutOff = 0;
@@ -57,6 +58,6 @@ export class Connections {
   }
 
   get active(): number {
-    return this.httpActive + this.websocketActive;
+    return this.httpActive + this.websocketActive + this.respActive;
   }
 }

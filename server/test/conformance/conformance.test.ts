@@ -8,6 +8,7 @@ import { type RunningServer, startServer } from "../../src/server.ts";
 import type { Case, Expected, PushStep, Reply, Step } from "./case.ts";
 import { admin } from "./cases/admin.ts";
 import { atomicBatches, batches } from "./cases/batches.ts";
+import { expiries } from "./cases/expiry.ts";
 import { keys } from "./cases/keys.ts";
 import { keyWatches } from "./cases/kv-watch.ts";
 import { messages } from "./cases/pubsub-messages.ts";
@@ -20,6 +21,7 @@ import { scans } from "./cases/scan.ts";
 import { rooms } from "./cases/stream-rooms.ts";
 import { roomSubscriptions } from "./cases/stream-subscriptions.ts";
 import { counters, strings } from "./cases/strings.ts";
+import { QUEUED, transactions } from "./cases/transactions.ts";
 import { VALUE_TABLE, values } from "./cases/values.ts";
 import { type Client, type ClientReply, COMBINATIONS, type Combination, connect } from "./clients.ts";
 import type { WireFormat } from "./format.ts";
@@ -29,6 +31,7 @@ const CASES: readonly Case[] = [
   ...requests,
   ...values,
   ...keys,
+  ...expiries,
   ...strings,
   ...counters,
   ...scans,
@@ -43,6 +46,7 @@ const CASES: readonly Case[] = [
   ...rooms,
   ...roomSubscriptions,
   ...messages,
+  ...transactions,
   ...admin,
 ];
 
@@ -246,9 +250,16 @@ function inFormat(expected: unknown, format: WireFormat): unknown {
 }
 
 function checkSchemas(step: Step, reply: Reply): void {
-  if ("command" in step && reply.success === true) checkReply(step.command, reply.payload);
+  if ("command" in step && reply.success === true) checkPayload(step.command, reply.payload);
   if (!("batch" in step) || !Array.isArray(reply.results)) return;
   for (const [index, result] of (reply.results as readonly Reply[]).entries()) {
-    if (result.success === true) checkReply(step.batch[index][0], result.payload);
+    if (result.success === true) checkPayload(step.batch[index][0], result.payload);
   }
+}
+
+/** What a transaction has queued answers so, whatever the command. */
+function checkPayload(command: string, payload: unknown): void {
+  const isQueued = typeof payload === "object" && payload !== null && "queued" in payload;
+  if (isQueued) expect(payload).toEqual(QUEUED);
+  else checkReply(command, payload);
 }

@@ -1,6 +1,8 @@
-/** Commands on the process itself: admin.info, admin.config, admin.clients, admin.commands. */
-import { readCommand } from "../command.ts";
-import { AnyObject, Flag, Integer, Items, Optional, Struct, Text } from "../schema.ts";
+/** Commands on the process itself: admin.info, admin.config, admin.config.set, admin.clients, admin.commands. */
+import { areKeyspaceFlags } from "../../fanout/keyspace-events.ts";
+import { nodeCommand, readCommand } from "../command.ts";
+import { fail } from "../errors.ts";
+import { AnyObject, Choice, Flag, Integer, Items, Optional, Struct, Text } from "../schema.ts";
 
 export const adminInfo = readCommand({
   name: "admin.info",
@@ -20,6 +22,26 @@ export const adminConfig = readCommand({
   arguments: Struct({}),
   reply: AnyObject({ description: "By section and key, as in the file." }),
   read: (_args, { node }) => node.configuration(),
+});
+
+/** What may change while the server runs. */
+const LIVE_KEYS = ["pubsub.notify_keyspace_events"] as const;
+
+export const adminConfigSet = nodeCommand({
+  name: "admin.config.set",
+  access: "admin",
+  summary: "Changes a setting until the server stops.",
+  arguments: Struct({ key: Choice(LIVE_KEYS), value: Text() }),
+  reply: Struct({ key: Text(), value: Text({ description: "As it is now." }) }),
+  act({ key, value }, { fanout }) {
+    if (!areKeyspaceFlags(value)) {
+      return fail("INVALID_PAYLOAD", "a letter is no class of events: use K E g $ x e, A for all, or none", {
+        path: "value",
+      });
+    }
+    fanout.keyspace.setFlags(value);
+    return { key, value: fanout.keyspace.flags };
+  },
 });
 
 export const adminClients = readCommand({

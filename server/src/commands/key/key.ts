@@ -91,6 +91,9 @@ export const keyCopy = writeCommand({
     source: Key(),
     destination: Key(),
     replace: Optional(Flag({ description: "Write over a destination that exists." })),
+    if_exists: Optional(
+      Flag({ description: "A source that is not there is no error: the answer is `success: false`." }),
+    ),
   }),
   reply: twoKeysReply,
   plan(args, planner) {
@@ -98,7 +101,7 @@ export const keyCopy = writeCommand({
       return fail("INVALID_PAYLOAD", "source and destination are the same key", { path: "destination" });
     }
     const taken = take(planner, args.source);
-    if (isCommandError(taken)) return taken;
+    if (isCommandError(taken)) return args.if_exists === true ? done(false, args) : taken;
     if (args.replace !== true && planner.find(args.destination) !== undefined) return done(false, args);
     planner.put(args.destination, taken.value, taken.deadlineMs);
     return done(true, args);

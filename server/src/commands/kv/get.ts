@@ -1,8 +1,10 @@
-/** Commands that read values: kv.get, kv.mget, kv.exists, kv.getrange, kv.strlen. */
+/** Commands that read values: kv.get, kv.mget, kv.exists, kv.touch, kv.getrange, kv.strlen. */
 import { TAG_NAMES, type Value } from "../../state/value.ts";
 import { readCommand } from "../command.ts";
+import { fail } from "../errors.ts";
 import {
   Flag,
+  Int64,
   Integer,
   Items,
   Key,
@@ -75,10 +77,41 @@ export const kvMget = readCommand({
 export const kvExists = readCommand({
   name: "kv.exists",
   access: "read",
-  summary: "Tells whether a key exists.",
-  arguments: Struct({ key: Key() }),
-  reply: Struct({ exists: Flag() }),
-  read: (args, { keys }) => ({ exists: keys.peek(args.key) !== undefined }),
+  summary: "Tells whether a key exists, or how many of several do.",
+  arguments: Struct({
+    key: Optional(Key({ description: "The key; the answer is whether it is there." })),
+    keys: Optional(
+      List(Key(), {
+        maxItems: KEYS_READ_MAX,
+        description: "The keys; the answer is a count, in which one named twice counts twice.",
+      }),
+    ),
+  }),
+  reply: Struct({ exists: OneOf(Flag(), Integer()) }),
+  read(args, { keys }) {
+    if (args.key !== undefined && args.keys === undefined) return { exists: keys.peek(args.key) !== undefined };
+    if (args.keys === undefined || args.key !== undefined) {
+      return fail("INVALID_PAYLOAD", "give either key or keys", { path: "key" });
+    }
+    let exists = 0;
+    for (const key of args.keys) if (keys.peek(key) !== undefined) exists++;
+    return { exists };
+  },
+});
+
+export const kvTouch = readCommand({
+  name: "kv.touch",
+  access: "read",
+  summary: "Counts an access to each of several keys, for LRU and LFU eviction, and answers how many there are.",
+  arguments: Struct({ keys: List(Key(), { maxItems: KEYS_READ_MAX }) }),
+  reply: Struct({ touched: Integer() }),
+  read(args, { keys }) {
+    let touched = 0;
+    keys.findEach(args.keys, (entry) => {
+      if (entry !== undefined) touched++;
+    });
+    return { touched };
+  },
 });
 
 export const kvStrlen = readCommand({
@@ -99,8 +132,8 @@ export const kvGetrange = readCommand({
   summary: "Answers with a part of a value, both ends inclusive, negative ends counted from the last byte.",
   arguments: Struct({
     key: Key(),
-    start: Integer({ description: "First byte; -1 is the last one." }),
-    end: Integer({ description: "Last byte, inclusive." }),
+    start: Int64({ description: "First byte; -1 is the last one." }),
+    end: Int64({ description: "Last byte, inclusive." }),
   }),
   reply: Nullable(StoredValue()),
   read(args, { keys }) {
@@ -108,8 +141,17 @@ export const kvGetrange = readCommand({
     if (entry === undefined) return null;
     const { bytes, start, end } = bytesOf(entry.value);
     const length = end - start;
-    const first = Math.max(0, args.start < 0 ? length + args.start : args.start);
-    const last = Math.min(length - 1, args.end < 0 ? length + args.end : args.end);
-    return last < first ? textOrBytes(bytes, start, start) : textOrBytes(bytes, start + first, start + last + 1);
+    const isReversed = args.start < 0 && args.end < 0 && args.start > args.end;
+    const first = indexOf(args.start, length);
+    const last = Math.min(length - 1, indexOf(args.end, length));
+    return last < first || isReversed
+      ? textOrBytes(bytes, start, start)
+      : textOrBytes(bytes, start + first, start + last + 1);
   },
 });
+
+/** As Redis: what would be before the first byte is the first byte. */
+function indexOf(position: number | bigint, length: number): number {
+  const index = Number(position);
+  return Math.max(0, index < 0 ? length + index : index);
+}

@@ -96,13 +96,14 @@ describe("integerOf", () => {
     }
   });
 
-  it("tells JSON from text that is no integer", () => {
-    const json = rangeOf("1.5");
+  it("tells JSON from text and numbers that are no integer", () => {
+    const [number, list] = [rangeOf("1.5"), rangeOf("[1]")];
     const codeOf = (value: Value) => {
       const result = integerOf(value);
       return result instanceof CommandError ? result.code : undefined;
     };
-    expect(codeOf(new Value(TAG_JSON, json.bytes, 0, 3))).toBe("WRONG_TYPE");
-    expect(codeOf(new Value(TAG_TEXT, json.bytes, 0, 3))).toBe("NOT_AN_INTEGER");
+    expect(codeOf(new Value(TAG_JSON, list.bytes, 0, 3))).toBe("WRONG_TYPE");
+    expect(codeOf(new Value(TAG_JSON, number.bytes, 0, 3))).toBe("NOT_AN_INTEGER");
+    expect(codeOf(new Value(TAG_TEXT, number.bytes, 0, 3))).toBe("NOT_AN_INTEGER");
   });
 });

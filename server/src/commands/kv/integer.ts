@@ -7,13 +7,20 @@ const INT64_MAX = 2n ** 63n - 1n;
 /** 19 digits of 2^63 and a sign. */
 const DECIMAL_CHARS_MAX = 20;
 const ZERO = 0x30;
+const NINE = 0x39;
 const MINUS = 0x2d;
 
 /** The integer in a value: an integer, or its decimal as text or bytes. Errors: WRONG_TYPE, NOT_AN_INTEGER. */
 export function integerOf(value: Value): number | bigint | CommandError {
   if (value.tag === TAG_INTEGER) return readInt64(value.bytes, value.start);
-  if (value.tag === TAG_JSON) return fail("WRONG_TYPE", "the value is JSON, not an integer");
+  if (value.tag === TAG_JSON && !isNumber(value)) return fail("WRONG_TYPE", "the value is JSON, not an integer");
   return parseDecimal(value) ?? fail("NOT_AN_INTEGER", "the value is not a decimal integer of 64 bits");
+}
+
+/** Whether a JSON value is a number: one with a fraction or an exponent, as integers have a tag of their own. */
+export function isNumber(value: Value): boolean {
+  const first = value.bytes[value.start];
+  return value.tag === TAG_JSON && (first === MINUS || (first >= ZERO && first <= NINE));
 }
 
 /** Strict, as Redis reads numbers: no spaces, no plus, no leading zeros, no "-0". */

@@ -1,9 +1,9 @@
-/** Commands that remove keys: kv.del, kv.mdel, kv.flushdb, kv.flushall. */
+/** Commands that remove keys: kv.del, kv.mdel, kv.getdel, kv.flushdb, kv.flushall. */
 import type { ByteRange } from "../../structures/byte-range.ts";
 import { writeCommand } from "../command.ts";
 import { fail } from "../errors.ts";
 import type { Planner } from "../planner.ts";
-import { Flag, Integer, Key, List, OneOf, Optional, Struct } from "../schema.ts";
+import { Flag, Integer, Key, List, Nullable, OneOf, Optional, StoredValue, Struct } from "../schema.ts";
 import type { KeyCounters } from "./key-counters.ts";
 import { KEYS_WRITTEN_MAX } from "./key-limits.ts";
 
@@ -47,6 +47,22 @@ export const kvMdel = writeCommand({
   arguments: Struct({ keys: List(Key(), { maxItems: KEYS_WRITTEN_MAX }) }),
   reply: Struct({ deleted: Integer() }),
   plan: (args, planner, { counters }) => ({ deleted: removeAll(args.keys, planner, counters) }),
+});
+
+export const kvGetdel = writeCommand({
+  name: "kv.getdel",
+  access: "write",
+  summary: "Removes a key and answers with the value it had, or null.",
+  arguments: Struct({ key: Key() }),
+  reply: Nullable(StoredValue()),
+  plan(args, planner, { counters }) {
+    const current = planner.find(args.key);
+    if (current === undefined) return null;
+    const value = current.value.copy();
+    planner.remove(args.key);
+    counters.dels++;
+    return value;
+  },
 });
 
 function flushCommand<const Name extends string>(name: Name) {

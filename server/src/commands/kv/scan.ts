@@ -1,10 +1,24 @@
 /** Commands that list keys: kv.scan, kv.keys, kv.dbsize. */
-import type { Value } from "../../state/value.ts";
+import { TAG_NAMES, type Value } from "../../state/value.ts";
 import { ByteRange, rangeOf } from "../../structures/byte-range.ts";
 import { Glob, literalPrefixLength } from "../../structures/glob.ts";
 import { readCommand } from "../command.ts";
-import { type CommandError, fail } from "../errors.ts";
-import { Bytes, Flag, Integer, Items, Key, List, Nullable, Optional, StoredValue, Struct, Text } from "../schema.ts";
+import { type CommandError, fail, isCommandError } from "../errors.ts";
+import {
+  Bytes,
+  Choice,
+  Flag,
+  Integer,
+  Items,
+  Key,
+  List,
+  Nullable,
+  Optional,
+  StoredValue,
+  Struct,
+  Text,
+} from "../schema.ts";
+import type { ScanCursors } from "./scan-cursors.ts";
 
 /** A pattern of so many bytes takes eight times as long to match as one of up to 31. */
 export const PATTERN_BYTES_MAX = 255;
@@ -19,6 +33,9 @@ const VISITS_MIN = 1_000;
 const SCAN_WORK_BYTES = 2 ** 20;
 /** base64url of the longest key, and the letter before it. */
 const CURSOR_BYTES_MAX = 1 + Math.ceil((65_535 * 4) / 3) + 4;
+
+/** Those of `key.type`, and those that clients of Redis ask for. */
+const TYPES = [...TAG_NAMES, "string", "list", "set", "zset", "hash", "stream"] as const;
 
 export const kvScan = readCommand({
   name: "kv.scan",
@@ -40,19 +57,37 @@ export const kvScan = readCommand({
       }),
     ),
     values: Optional(Flag({ description: "Answer with the values too." })),
+    type: Optional(
+      Choice(TYPES, {
+        description:
+          "Only keys whose value is of this type; string is any of the first four, and of the others there is none.",
+      }),
+    ),
+    integer_cursor: Optional(
+      Integer({
+        minimum: 0,
+        description: "In place of `cursor`, for protocols whose cursors are integers: 0 for the first page.",
+      }),
+    ),
   }),
   reply: Struct({
     keys: List(Key(), { minItems: 0 }),
     values: Optional(Items(StoredValue(), { description: "One for each key." })),
     cursor: Nullable(Text(), { description: "Null at the end." }),
+    integer_cursor: Optional(
+      Integer({
+        description:
+          "Where that was asked for: 0 at the end. This node remembers some thousands of them, the last used.",
+      }),
+    ),
     has_more: Flag(),
     count: Integer(),
   }),
-  read(args, { keys }) {
-    const after = args.cursor === undefined ? undefined : decodeCursor(args.cursor);
-    if (after !== undefined && !(after instanceof ByteRange)) return after;
+  read(args, { keys, scanCursors }) {
+    const after = startOf(args, scanCursors);
+    if (isCommandError(after)) return after;
     const limit = args.limit ?? 100;
-    const { pattern } = args;
+    const { pattern, type = "string" } = args;
     const found: ByteRange[] = [];
     const values: Value[] | undefined = args.values === true ? [] : undefined;
     let visitsLeft = Math.max(VISITS_MIN, limit * VISITS_PER_KEY);
@@ -60,7 +95,17 @@ export const kvScan = readCommand({
     let last: ByteRange | undefined;
     let hasMore = false;
     const prefix = narrowest(args.prefix, pattern);
-    if (prefix === undefined) return { keys: [], values, cursor: null, has_more: false, count: 0 };
+    const tag = tagOf(type);
+    if (prefix === undefined || tag === NO_TAG) {
+      return {
+        keys: [],
+        values,
+        cursor: null,
+        integer_cursor: args.integer_cursor === undefined ? undefined : 0,
+        has_more: false,
+        count: 0,
+      };
+    }
     const glob = pattern === undefined ? undefined : new Glob(pattern);
     keys.scan(after, prefix, (key, entry) => {
       if (found.length === limit || visitsLeft-- === 0 || workLeft <= 0) {
@@ -73,6 +118,7 @@ export const kvScan = readCommand({
       last.start = key.start;
       last.end = key.end;
       if (glob !== undefined && !glob.matches(key)) return true;
+      if (tag !== ANY_TAG && entry.value.tag !== tag) return true;
       found.push(new ByteRange(key.bytes, key.start, key.end));
       if (values !== undefined) {
         values.push(entry.value.view());
@@ -80,10 +126,45 @@ export const kvScan = readCommand({
       }
       return true;
     });
-    const cursor = hasMore && last !== undefined ? encodeCursor(last) : null;
-    return { keys: found, values, cursor, has_more: cursor !== null, count: found.length };
+    const end = hasMore ? last : undefined;
+    return {
+      keys: found,
+      values,
+      cursor: end === undefined ? null : encodeCursor(end),
+      integer_cursor: args.integer_cursor === undefined ? undefined : end === undefined ? 0 : scanCursors.add(end),
+      has_more: end !== undefined,
+      count: found.length,
+    };
   },
 });
+
+const ANY_TAG = -1;
+const NO_TAG = -2;
+
+/** The tag that values of a type have. */
+function tagOf(type: (typeof TYPES)[number]): number {
+  if (type === "string") return ANY_TAG;
+  const tag = TYPES.indexOf(type);
+  return tag < TAG_NAMES.length ? tag : NO_TAG;
+}
+
+/** The key after which the page begins; `undefined` for the first page. Errors: INVALID_PAYLOAD. */
+function startOf(
+  args: { readonly cursor?: string; readonly integer_cursor?: number },
+  scanCursors: ScanCursors,
+): ByteRange | CommandError | undefined {
+  const { cursor, integer_cursor: id } = args;
+  if (id === undefined) return cursor === undefined ? undefined : decodeCursor(cursor);
+  if (cursor !== undefined) {
+    return fail("INVALID_PAYLOAD", "cursor and integer_cursor exclude each other", { path: "integer_cursor" });
+  }
+  if (id === 0) return undefined;
+  const after = scanCursors.find(id);
+  return (
+    after ??
+    fail("INVALID_PAYLOAD", "the cursor is unknown or forgotten: begin the scan again", { path: "integer_cursor" })
+  );
+}
 
 /** The longer of the prefix and the pattern's literal beginning; `undefined` where they exclude each other. */
 function narrowest(prefix: ByteRange | undefined, pattern: ByteRange | undefined): ByteRange | undefined {

@@ -6,7 +6,7 @@ import { writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import type { Planner } from "../planner.ts";
 import { Choice, Flag, Integer, Key, List, Nullable, Optional, StoredValue, Struct } from "../schema.ts";
-import { deadlineOf, TTL_MS_MAX, TTL_SECS_MAX } from "./deadline.ts";
+import { deadlineOf, INSTANT_MS_MAX, TTL_MS_MAX, TTL_SECS_MAX } from "./deadline.ts";
 import { KEYS_WRITTEN_MAX } from "./key-limits.ts";
 
 export const kvSet = writeCommand({
@@ -18,6 +18,13 @@ export const kvSet = writeCommand({
     value: StoredValue({ description: 'Any JSON value; raw bytes as {"$bytes": base64} or MessagePack bin.' }),
     ttl: Optional(Integer({ minimum: 0, maximum: TTL_SECS_MAX, description: "Seconds to live; 0 is for ever." })),
     ttl_ms: Optional(Integer({ minimum: 0, maximum: TTL_MS_MAX, description: "Milliseconds to live." })),
+    at_ms: Optional(
+      Integer({
+        minimum: 1,
+        maximum: INSTANT_MS_MAX,
+        description: "The instant it expires; one that has passed is at once.",
+      }),
+    ),
     nx: Optional(Flag({ description: "Only if the key does not exist." })),
     xx: Optional(Flag({ description: "Only if the key exists." })),
     keep_ttl: Optional(Flag({ description: "Keep the expiry that the key has." })),
@@ -58,12 +65,17 @@ interface SetConditions {
 }
 
 function contradiction(
-  args: SetConditions & { readonly keep_ttl?: boolean; readonly ttl?: number; readonly ttl_ms?: number },
+  args: SetConditions & {
+    readonly keep_ttl?: boolean;
+    readonly ttl?: number;
+    readonly ttl_ms?: number;
+    readonly at_ms?: number;
+  },
 ): CommandError | undefined {
   if (args.nx === true && args.xx === true) {
     return fail("INVALID_PAYLOAD", "nx and xx exclude each other", { path: "xx" });
   }
-  if (args.keep_ttl === true && (args.ttl !== undefined || args.ttl_ms !== undefined)) {
+  if (args.keep_ttl === true && (args.ttl ?? args.ttl_ms ?? args.at_ms) !== undefined) {
     return fail("INVALID_PAYLOAD", "keep_ttl and a time to live exclude each other", { path: "keep_ttl" });
   }
   return undefined;

@@ -6,12 +6,14 @@ import { writeCommand } from "../command.ts";
 import { type CommandError, fail } from "../errors.ts";
 import type { Planner } from "../planner.ts";
 import { Integer, Key, StoredValue, Struct } from "../schema.ts";
+import { isNumber } from "./integer.ts";
 import { tooLong } from "./set.ts";
 import { bytesOf, textOrBytes } from "./value-bytes.ts";
 
-/** Only texts, byte strings and integers (as their decimal) have parts; the text of a JSON value is not to be cut. */
+/** Only texts, byte strings and numbers (as their decimal) have parts; the text of other JSON is not to be cut. */
 function notAString(value: Value, what: string): CommandError | undefined {
-  return value.tag === TAG_JSON ? fail("WRONG_TYPE", `${what} is JSON, not a string, bytes or an integer`) : undefined;
+  if (value.tag !== TAG_JSON || isNumber(value)) return undefined;
+  return fail("WRONG_TYPE", `${what} is JSON, not a string, bytes or a number`);
 }
 
 /** Both what is written and what is there, if anything, must be of that kind. */
@@ -59,7 +61,7 @@ export const kvAppend = writeCommand({
   name: "kv.append",
   access: "write",
   summary: "Adds to the end of a string, which begins empty, and answers with its length in bytes.",
-  arguments: Struct({ key: Key(), value: StoredValue({ description: "A string, bytes or an integer." }) }),
+  arguments: Struct({ key: Key(), value: StoredValue({ description: "A string, bytes or a number." }) }),
   reply: Struct({ length: Integer() }),
   plan(args, planner, { counters, limits }) {
     const current = planner.find(args.key);
@@ -85,7 +87,7 @@ export const kvSetrange = writeCommand({
   arguments: Struct({
     key: Key(),
     offset: Integer({ minimum: 0, maximum: 2 ** 32 - 1, description: "First byte to write." }),
-    value: StoredValue({ description: "A string, bytes or an integer." }),
+    value: StoredValue({ description: "A string, bytes or a number." }),
   }),
   reply: Struct({ length: Integer() }),
   plan(args, planner, { counters, limits }) {

@@ -66,17 +66,23 @@ export const pubsubStats = readCommand({
       description: "Subscriptions, one for each topic or pattern of a connection's lists.",
     }),
     total_wildcard_subscriptions: Integer({ description: "Those to a pattern with a wildcard." }),
+    total_channels: Integer({ description: "Channels and patterns that Redis clients are subscribed to." }),
+    total_channel_patterns: Integer({ description: "Those that are patterns." }),
+    total_channel_subscriptions: Integer({ description: "Their subscriptions, one for each of a connection." }),
     messages_published: Integer(),
     messages_delivered: Integer({ description: "Copies pushed to subscribers." }),
     slow_consumers_dropped: Integer({ description: "Connections cut off because they did not read what was pushed." }),
   }),
-  read(_args, { fanout: { topics } }) {
+  read(_args, { fanout: { topics, channels } }) {
     return {
       total_topics: topics.topicCount,
       total_subscribers: topics.subscriptionCount,
       total_wildcard_subscriptions: topics.wildcardSubscriptionCount,
       messages_published: topics.publishedCount,
-      messages_delivered: topics.deliveredCount,
+      total_channels: channels.channelCount,
+      total_channel_patterns: channels.globCount,
+      total_channel_subscriptions: channels.subscriptionCount,
+      messages_delivered: topics.deliveredCount + channels.deliveredCount,
       slow_consumers_dropped: topics.slowConsumersDropped(),
     };
   },

@@ -1,6 +1,8 @@
 /** HTTP and WebSocket on one port, by uWebSockets.js: routes, the count of connections, and the life of the listener. */
 import { createServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
+import { settledWithin } from "../../runtime/settled-within.ts";
+import { addressOf, explainListenFailure } from "../listen-failure.ts";
 import { OutboxBudget } from "../outbox-budget.ts";
 import { PushWriter } from "../push-writer.ts";
 import { ListenError, type Transport, type TransportOptions, type TransportParts } from "../transport.ts";
@@ -111,38 +113,14 @@ export class UwsTransport implements Transport {
   }
 }
 
-/** Waits for `promise`, but no longer than `timeoutMs`. */
-function settledWithin(promise: Promise<unknown>, timeoutMs: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, timeoutMs);
-    promise.then(() => resolve(), reject).finally(() => clearTimeout(timer));
-  });
-}
-
 /** Node says what uWS does not: binds the same address once more and reads the error. */
 function explainFailure({ host, port }: TransportOptions): Promise<string> {
-  const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const address = addressOf(host, port);
   return new Promise((resolve) => {
     const probe = createServer();
-    probe.once("error", (error: NodeJS.ErrnoException) => resolve(explain(error, address)));
+    probe.once("error", (error: NodeJS.ErrnoException) => resolve(explainListenFailure(error, address)));
     probe.listen({ host, port, exclusive: true }, () => {
       probe.close(() => resolve(`Cannot listen on ${address}, though the address is free now; try again.`));
     });
   });
-}
-
-function explain(error: NodeJS.ErrnoException, address: string): string {
-  switch (error.code) {
-    case "EADDRINUSE":
-      return `Cannot listen on ${address}: the port is in use; stop the other process or choose another port.`;
-    case "EACCES":
-      return `Cannot listen on ${address}: this user may not use the port; choose one above 1023.`;
-    case "EADDRNOTAVAIL":
-      return `Cannot listen on ${address}: this machine does not have the address.`;
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return `Cannot listen on ${address}: the host name is unknown.`;
-    default:
-      return `Cannot listen on ${address}: ${error.message}.`;
-  }
 }

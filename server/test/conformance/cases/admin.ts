@@ -9,6 +9,27 @@ const having = (fields: Record<string, unknown>) => expect.objectContaining(fiel
 
 export const admin: readonly Case[] = [
   {
+    name: "admin.config.set changes what may change while the server runs",
+    steps: [
+      run(
+        "admin.config.set",
+        { key: "pubsub.notify_keyspace_events", value: "Kg$lshzxet" },
+        { key: "pubsub.notify_keyspace_events", value: "g$lshzxetK" },
+      ),
+      run(
+        "admin.config.set",
+        { key: "pubsub.notify_keyspace_events", value: "" },
+        { key: "pubsub.notify_keyspace_events", value: "" },
+      ),
+      run(
+        "admin.config.set",
+        { key: "pubsub.notify_keyspace_events", value: "q" },
+        failure("INVALID_PAYLOAD", { path: "value" }),
+      ),
+      run("admin.config.set", { key: "server.port", value: "1" }, failure("INVALID_PAYLOAD", { path: "key" })),
+    ],
+  },
+  {
     name: "kv.stats counts what was done",
     steps: [
       run(

@@ -169,6 +169,63 @@ export const keys: readonly Case[] = [
     ],
   },
   {
+    name: "kv.getdel reads and removes",
+    steps: [
+      run("kv.getdel", { key: "a" }, null),
+      set("a", "value"),
+      run("kv.getdel", { key: "a" }, "value"),
+      run("kv.getdel", { key: "a" }, null),
+      run("kv.dbsize", {}, { size: 0 }),
+    ],
+  },
+  {
+    name: "kv.exists and kv.touch count keys, each as often as it is named",
+    steps: [
+      set("a", 1),
+      set("b", 2),
+      run("kv.exists", { keys: ["a", "b", "none", "a"] }, { exists: 3 }),
+      run("kv.exists", { keys: ["none"] }, { exists: 0 }),
+      run("kv.exists", {}, failure("INVALID_PAYLOAD", { path: "key" })),
+      run("kv.exists", { key: "a", keys: ["a"] }, failure("INVALID_PAYLOAD", { path: "key" })),
+      run("kv.touch", { keys: ["a", "b", "none", "a"] }, { touched: 3 }),
+      run("kv.touch", { keys: [] }, failure("INVALID_PAYLOAD", { path: "keys" })),
+    ],
+  },
+  {
+    name: "key.object tells how a key is kept",
+    steps: [
+      run("key.object", { key: "none" }, null),
+      ...(
+        [
+          [7, "integer", "int", 1],
+          ["-12", "text", "int", 3],
+          ["012", "text", "embstr", 3],
+          ["x".repeat(44), "text", "embstr", 44],
+          [new Uint8Array(45).fill(0xff), "bytes", "raw", 45],
+          [1.5, "json", "embstr", 3],
+        ] as const
+      ).flatMap(([value, type, encoding, bytes]) => [
+        set("a", value),
+        run(
+          "key.object",
+          { key: "a" },
+          { type, encoding, bytes, memory_bytes: someInteger, idle_ms: null, frequency: null },
+        ),
+      ]),
+    ],
+  },
+  {
+    name: "key.copy with if_exists takes a missing source for an answer",
+    steps: [
+      run("key.copy", { source: "none", destination: "b" }, failure("KEY_NOT_FOUND", { path: "source" })),
+      run(
+        "key.copy",
+        { source: "none", destination: "b", if_exists: true },
+        { success: false, source: "none", destination: "b" },
+      ),
+    ],
+  },
+  {
     name: "an instant that has passed removes the key at once",
     steps: [
       ...[{ at_ms: 1 }, { at_ms: 0 }, { ttl: 0 }, { ttl_ms: 0 }].flatMap((when): Step[] => [

@@ -287,6 +287,9 @@ export const messages: readonly Case[] = [
           total_topics: 2,
           total_subscribers: 3,
           total_wildcard_subscriptions: 1,
+          total_channels: 0,
+          total_channel_patterns: 0,
+          total_channel_subscriptions: 0,
           messages_published: someInteger,
           messages_delivered: someInteger,
           slow_consumers_dropped: 0,
@@ -310,6 +313,42 @@ export const messages: readonly Case[] = [
       run("pubsub.topics", { cursor: "x" }, invalid("cursor")),
       run("pubsub.topics", { cursor: "t99999999999" }, invalid("cursor")),
       run("pubsub.topics", { limit: 0 }, invalid("limit")),
+    ],
+  },
+  {
+    name: "channels of Redis clients: any bytes, and the topic of the same name",
+    skip: overWebSocketOnly,
+    steps: [
+      subscribe("c.*"),
+      run(
+        "pubsub.publish",
+        { channel: "c.d", payload: 1 },
+        { message_id: someText, channel: "c.d", subscribers_matched: 1 },
+      ),
+      run(
+        "pubsub.publish",
+        { channel: "..*", payload: 1 },
+        { message_id: someText, channel: "..*", subscribers_matched: 0 },
+      ),
+      run("pubsub.publish", { channel: "", payload: 1 }, { message_id: someText, channel: "", subscribers_matched: 0 }),
+      pushed((_, earlier) => [message(earlier, 0, "c.d", "c.*", 1)]),
+      subscribe("c.d"),
+      run("pubsub.channels", {}, { channels: ["c.d"] }),
+      run("pubsub.channels", { pattern: "x*" }, { channels: [] }),
+      run(
+        "pubsub.numsub",
+        { channels: ["c.d", "c.*", ""] },
+        {
+          channels: [
+            { channel: "c.d", subscribers: 1 },
+            { channel: "c.*", subscribers: 0 },
+            { channel: "", subscribers: 0 },
+          ],
+        },
+      ),
+      unsubscribe("c.d", "c.*"),
+      run("pubsub.publish", { channel: "c", topic: "c", payload: 1 }, invalid("topic")),
+      run("pubsub.publish", { channel: "c".repeat(1025), payload: 1 }, failure("PAYLOAD_TOO_LARGE")),
     ],
   },
   {

@@ -13,6 +13,13 @@ const page = (keys: readonly string[], more: boolean) => ({
 const numbered = (count: number): string[] =>
   Array.from({ length: count }, (_, index) => `k${`${index}`.padStart(2, "0")}`);
 
+const positive = expect.toSatisfy((value: unknown) => Number.isSafeInteger(value) && Number(value) > 0) as number;
+
+function integerCursorIn({ payload }: Reply): unknown {
+  if (typeof payload === "object" && payload !== null && "integer_cursor" in payload) return payload.integer_cursor;
+  throw new Error("the reply has no integer cursor");
+}
+
 function cursorIn(reply: Reply): unknown {
   const { payload } = reply;
   if (typeof payload === "object" && payload !== null && "cursor" in payload) return payload.cursor;
@@ -43,6 +50,47 @@ export const scans: readonly Case[] = [
       run("kv.scan", { limit: 0 }, failure("INVALID_PAYLOAD", { path: "limit" })),
       run("kv.scan", { limit: 2_001 }, failure("INVALID_PAYLOAD", { path: "limit" })),
       run("kv.scan", { limit: 3, count: 3 }, failure("INVALID_PAYLOAD")),
+    ],
+  },
+  {
+    name: "kv.scan with integers as cursors, which this node remembers",
+    steps: [
+      fill(numbered(5)),
+      run(
+        "kv.scan",
+        { limit: 3, integer_cursor: 0 },
+        { ...page(numbered(5).slice(0, 3), true), integer_cursor: positive },
+      ),
+      run("kv.scan", (earlier) => ({ limit: 3, integer_cursor: integerCursorIn(earlier[1]) }), {
+        ...page(numbered(5).slice(3), false),
+        integer_cursor: 0,
+      }),
+      run("kv.scan", (earlier) => ({ limit: 2, integer_cursor: integerCursorIn(earlier[1]) }), {
+        ...page(numbered(5).slice(3), false),
+        integer_cursor: 0,
+      }),
+      run("kv.scan", { type: "list", integer_cursor: 0 }, { ...page([], false), integer_cursor: 0 }),
+      run("kv.scan", { integer_cursor: 1 }, failure("INVALID_PAYLOAD", { path: "integer_cursor" })),
+      run("kv.scan", { integer_cursor: -1 }, failure("INVALID_PAYLOAD", { path: "integer_cursor" })),
+      run("kv.scan", { integer_cursor: 0, cursor: "kYQ" }, failure("INVALID_PAYLOAD", { path: "integer_cursor" })),
+    ],
+  },
+  {
+    name: "kv.scan of one type of value",
+    steps: [
+      run(
+        "kv.mset",
+        { pairs: ["text", 1, 1.5, new Uint8Array([0xff])].map((value, i) => ({ key: `k${i}`, value })) },
+        { success: true, count: 4 },
+      ),
+      run("kv.scan", { type: "text" }, page(["k0"], false)),
+      run("kv.scan", { type: "integer" }, page(["k1"], false)),
+      run("kv.scan", { type: "json" }, page(["k2"], false)),
+      run("kv.scan", { type: "bytes" }, page(["k3"], false)),
+      run("kv.scan", { type: "string" }, page(["k0", "k1", "k2", "k3"], false)),
+      run("kv.scan", { type: "json", limit: 1 }, page(["k2"], true)),
+      run("kv.scan", { type: "hash" }, page([], false)),
+      run("kv.scan", { type: "txt" }, failure("INVALID_PAYLOAD", { path: "type" })),
     ],
   },
   {

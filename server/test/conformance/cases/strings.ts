@@ -31,7 +31,18 @@ export const strings: readonly Case[] = [
     ],
   },
   {
-    name: "the text of a JSON value is not cut or joined",
+    name: "a JSON number is cut and joined as its text",
+    steps: [
+      set("n", 1.5),
+      run("kv.append", { key: "n", value: 2.5 }, { length: 6 }),
+      run("kv.get", { key: "n" }, "1.52.5"),
+      set("n", -1.5),
+      run("kv.setrange", { key: "n", offset: 0, value: "+" }, { length: 4 }),
+      run("kv.get", { key: "n" }, "+1.5"),
+    ],
+  },
+  {
+    name: "the text of other JSON values is not cut or joined",
     steps: [
       set("j", { a: 1 }),
       run("kv.append", { key: "j", value: "x" }, failure("WRONG_TYPE")),
@@ -80,7 +91,11 @@ export const strings: readonly Case[] = [
           [-100, 100, "hello"],
           [3, 1, ""],
           [5, 9, ""],
-          [0, -6, ""],
+          [0, -6, "h"],
+          [-100, -99, "h"],
+          [-99, -100, ""],
+          [MIN, MAX, "hello"],
+          [MAX, MIN, ""],
           [4, 4, "o"],
         ] as const
       ).map(([start, end, part]) => run("kv.getrange", { key: "t", start, end }, part)),
@@ -146,7 +161,7 @@ export const counters: readonly Case[] = [
         run("kv.get", { key: "n" }, text),
       ]),
       set("f", 1.5),
-      run("kv.incr", { key: "f" }, failure("WRONG_TYPE")),
+      run("kv.incr", { key: "f" }, failure("NOT_AN_INTEGER")),
     ],
   },
   {
@@ -190,6 +205,44 @@ export const counters: readonly Case[] = [
       run("kv.incr", { key: "z", ttl: 0 }, { value: 1 }),
       run("kv.ttl", { key: "z" }, { ttl: null, ttl_ms: null }),
       run("kv.incr", { key: "n", ttl: -1 }, failure("INVALID_PAYLOAD", { path: "ttl" })),
+    ],
+  },
+  {
+    name: "kv.incrbyfloat adds exactly, and answers with a number",
+    steps: [
+      run("kv.incrbyfloat", { key: "f", amount: 0.1 }, { value: 0.1 }),
+      run("kv.incrbyfloat", { key: "f", amount: 0.2 }, { value: 0.3 }),
+      run("kv.get", { key: "f" }, 0.3),
+      run("kv.incrbyfloat", { key: "f", amount: "0.7" }, { value: 1 }),
+      run("key.type", { key: "f" }, { key: "f", type: "integer" }),
+      run("kv.incrbyfloat", { key: "f", amount: -5 }, { value: -4 }),
+      set("t", "10.50", { ttl: 100 }),
+      run("kv.incrbyfloat", { key: "t", amount: 0.1 }, { value: 10.6 }),
+      run("kv.get", { key: "t" }, "10.6"),
+      run("kv.incrbyfloat", { key: "t", amount: new Uint8Array([0x35, 0x65, 0x33]) }, { value: 5010.6 }),
+      run("kv.ttl", { key: "t" }, { ttl: someInteger, ttl_ms: someInteger }),
+      // 2^1329 has no other digits in 64 bits, and no double is as large.
+      set("t", (2n ** 1329n).toString()),
+      run("kv.incrbyfloat", { key: "t", amount: 1 }, { value: (2n ** 1329n).toString() }),
+      run("kv.incrbyfloat", { key: "new", amount: (2n ** 1329n).toString() }, { value: (2n ** 1329n).toString() }),
+    ],
+  },
+  {
+    name: "kv.incrbyfloat refuses what is no number, and sums without end",
+    steps: [
+      ...["", "a", " 1", "1 ", "0x10", "1,5", "nan"].flatMap((text): Step[] => [
+        set("t", text),
+        run("kv.incrbyfloat", { key: "t", amount: 1 }, failure("NOT_A_NUMBER")),
+        run("kv.incrbyfloat", { key: "n", amount: text }, failure("INVALID_PAYLOAD", { path: "amount" })),
+      ]),
+      ...[{ a: 1 }, [1], true, null].flatMap((json): Step[] => [
+        set("j", json),
+        run("kv.incrbyfloat", { key: "j", amount: 1 }, failure("WRONG_TYPE")),
+        run("kv.incrbyfloat", { key: "n", amount: json }, failure("INVALID_PAYLOAD", { path: "amount" })),
+      ]),
+      run("kv.incrbyfloat", { key: "n", amount: "inf" }, failure("OVERFLOW")),
+      run("kv.incrbyfloat", { key: "n", amount: "1e4933" }, failure("INVALID_PAYLOAD", { path: "amount" })),
+      run("kv.exists", { key: "n" }, { exists: false }),
     ],
   },
 ];

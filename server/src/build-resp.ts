@@ -1,0 +1,57 @@
+/** RESP over the executor and the registry that the other protocols have: its dispatcher, and the transport that leads to it. */
+import { allRespCommands } from "./commands/resp/all-resp-commands.ts";
+import { type Config, RESP_PORT } from "./config/schema.ts";
+import type { RunnerOptions } from "./dispatch/command-runner.ts";
+import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import { allConnectionCommands } from "./dispatch/resp-connection-commands.ts";
+import { RespDispatcher } from "./dispatch/resp-dispatcher.ts";
+import type { Clock } from "./runtime/clock.ts";
+import type { TurnEnd } from "./runtime/turn-end.ts";
+import type { KeyStore } from "./state/key-store.ts";
+import type { Connections } from "./transports/connections.ts";
+import { RespTransport } from "./transports/resp/resp-transport.ts";
+
+export interface RespParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly turnEnd: TurnEnd;
+  readonly connections: Connections;
+  readonly dispatcher: Dispatcher;
+  readonly runnerOptions: RunnerOptions;
+  readonly store: KeyStore;
+}
+
+export function buildResp({
+  config,
+  clock,
+  turnEnd,
+  connections,
+  dispatcher,
+  runnerOptions,
+  store,
+}: RespParts): RespTransport {
+  const { server, protocol } = config;
+  const dispatch = new RespDispatcher({
+    ...runnerOptions,
+    store,
+    waits: dispatcher.waits,
+    commands: allRespCommands,
+    connectionCommands: allConnectionCommands,
+    requestBytesMax: protocol.maxRequestBytes,
+  });
+  const options = {
+    host: server.host,
+    port: respPortOf(config),
+    connectionsMax: server.maxConnections,
+    outboxBytesMax: protocol.outboxBytesMax,
+    replyBytesMax: protocol.maxReplyBytes,
+    keepAliveMs: server.idleTimeoutSecs * 1000,
+  };
+  return new RespTransport({ options, dispatch, connections, clock, turnEnd });
+}
+
+/** What `auto` stands for; where HTTP takes any free port, RESP does too. */
+function respPortOf({ server, protocol }: Config): number {
+  if (protocol.respPort !== "auto") return protocol.respPort;
+  return server.port === 0 ? 0 : RESP_PORT;
+}

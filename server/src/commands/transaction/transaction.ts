@@ -1,0 +1,78 @@
+/** Commands of transactions: transaction.multi, .exec, .discard, .watch and .unwatch. A `client_id` says whose. */
+import { nodeCommand } from "../command.ts";
+import { ERROR_STATUS, type ErrorCode, isCommandError } from "../errors.ts";
+import { AnyObject, Choice, Flag, Items, Key, List, Name, OneOf, Optional, Struct, Text } from "../schema.ts";
+
+const WATCH_KEYS_MAX = 1_000;
+// The keys of the table are its codes.
+const CODES = Object.keys(ERROR_STATUS) as ErrorCode[];
+
+const clientId = Name({ description: "Chosen by the client; its write commands carry it too." });
+const done = Struct({ success: Flag() });
+
+export const transactionMulti = nodeCommand({
+  name: "transaction.multi",
+  access: "write",
+  summary: "Begins a transaction: write commands that carry this client_id are queued until transaction.exec.",
+  arguments: Struct({ client_id: clientId }),
+  reply: done,
+  act: ({ client_id }, { transactions, nowMs }) => transactions.multi(client_id, nowMs) ?? { success: true },
+});
+
+export const transactionExec = nodeCommand({
+  name: "transaction.exec",
+  access: "write",
+  summary:
+    "Runs what was queued as one record: a command that fails leaves nothing, the others commit. Nothing runs where a watched key has changed.",
+  arguments: Struct({ client_id: clientId }),
+  reply: OneOf(
+    Struct({
+      success: Flag(),
+      results: Items(
+        Struct({
+          success: Flag(),
+          payload: Optional({ description: "What the command answers with." }),
+          error: Optional(Text()),
+          code: Optional(Choice(CODES)),
+          details: Optional(AnyObject()),
+        }),
+        { description: "One for each queued command, in order." },
+      ),
+    }),
+    Struct({ aborted: Flag({ description: "True: nothing has happened." }), message: Text() }),
+  ),
+  act: ({ client_id }, { transactions, caller }) => transactions.exec(client_id, caller),
+});
+
+export const transactionDiscard = nodeCommand({
+  name: "transaction.discard",
+  access: "write",
+  summary: "Drops what was queued, and the watches.",
+  arguments: Struct({ client_id: clientId }),
+  reply: done,
+  act: ({ client_id }, { transactions }) => transactions.discard(client_id) ?? { success: true },
+});
+
+export const transactionWatch = nodeCommand({
+  name: "transaction.watch",
+  access: "read",
+  summary: "Has the next transaction of this client_id run only if these keys are then as they are now.",
+  arguments: Struct({ client_id: clientId, keys: List(Key(), { maxItems: WATCH_KEYS_MAX }) }),
+  reply: done,
+  act({ client_id, keys }, { transactions, nowMs }) {
+    const refusal = transactions.watch(client_id, keys, nowMs);
+    return isCommandError(refusal) ? refusal : { success: true };
+  },
+});
+
+export const transactionUnwatch = nodeCommand({
+  name: "transaction.unwatch",
+  access: "read",
+  summary: "Watches no key any more.",
+  arguments: Struct({ client_id: clientId }),
+  reply: done,
+  act({ client_id }, { transactions }) {
+    transactions.unwatch(client_id);
+    return { success: true };
+  },
+});

@@ -1,0 +1,347 @@
+/**
+ * Bytes of a RESP connection in, replies out: what dispatcher.ts is to the other protocols. One read of the socket is one
+ * burst, and has one write:
+ *
+ *     bytes -> parser -> group of requests -> their keys looked up together -> run one by one -> `out`
+ *                ^_________________________________________________________________|
+ *
+ * A request is a name and offsets into the socket's buffer. The name leads to an entry of the table: a registry command with
+ * compiled words and reply, run as command-runner.ts does it (a write is encoded before it is committed), or a connection
+ * command. No name is treated specially here.
+ *
+ * A burst stops early where the output has become large, where it has held the loop for long, where a command waits, or
+ * where the connection is to end. `consumed` says how far it came; the transport calls again with the rest.
+ */
+import { OutputLimitError } from "../codecs/output-buffer.ts";
+import { BROKEN, COMPLETE, NEEDS_MORE, type ParseOutcome, SpanList } from "../codecs/resp/resp-parser.ts";
+import { RespRequest } from "../codecs/resp/resp-request.ts";
+import { RespWriter } from "../codecs/resp/resp-writer.ts";
+import type { Command } from "../commands/command.ts";
+import { CommandError } from "../commands/errors.ts";
+import { ApplyFailure } from "../commands/execute.ts";
+import { errorText, wrongArity } from "../commands/resp/error-texts.ts";
+import type { RespCommand } from "../commands/resp/resp-command.ts";
+import { Wait } from "../commands/wait.ts";
+import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
+import { ByteRange, rangeOf } from "../structures/byte-range.ts";
+import { CommandRunner, type RunnerOptions, replyTooLarge } from "./command-runner.ts";
+import { RespClient, type RespSocket } from "./resp-client.ts";
+import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
+import { RespLateEncoder } from "./resp-late-encoder.ts";
+import { type RespEntry, RespTable } from "./resp-table.ts";
+import { isHttp, unknownCommand, unknownSubcommand } from "./resp-unknown-command.ts";
+import type { Waits } from "./waits.ts";
+
+export interface RespDispatcherOptions extends RunnerOptions {
+  readonly store: KeyStore;
+  readonly waits: Waits;
+  readonly commands: readonly RespCommand[];
+  readonly connectionCommands: readonly ConnectionCommand[];
+  /** A request, with what frames it. */
+  readonly requestBytesMax: number;
+}
+
+/** All that can be run of the bytes was run: what is behind `consumed` is the beginning of a request. */
+export const WANTS_BYTES = 0;
+/** More could be run at once: write what there is, and call again. */
+export const WANTS_TURN = 1;
+/** Nothing more may run until the client is answered (`isBlocked`) or ever (`isClosing`). */
+export const STOPPED = 2;
+export type Progress = typeof WANTS_BYTES | typeof WANTS_TURN | typeof STOPPED;
+
+/** With so much output a burst is interrupted, so that the socket's peer can begin to read. */
+const OUTPUT_BYTES_ENOUGH = 256 * 1024;
+/** An error with its text, generously. */
+const ERROR_BYTES = 256;
+/** How long a burst holds the loop before others have their turn. */
+const BURST_MS_MAX = 5;
+
+/** A request of a group. */
+interface Slot {
+  readonly request: RespRequest;
+  entry: RespEntry | undefined;
+  /** Behind the request. */
+  end: number;
+}
+
+export class RespDispatcher {
+  readonly table: RespTable;
+  readonly runner: CommandRunner;
+  /** Takes the replies of the burst under way, into `runner.out`. */
+  readonly writer: RespWriter;
+  /** How far the last `handle` came. */
+  consumed = 0;
+  /** By id, oldest first. */
+  readonly clients = new Map<number, RespClient>();
+  readonly store: KeyStore;
+  /** What replies may take of the output; behind it there is room for the errors of a whole transaction. */
+  readonly #outputBytesMax: number;
+  readonly #waits: Waits;
+  readonly requestBytesMax: number;
+  readonly #slots: Slot[] = Array.from({ length: PRIME_COUNT_MAX }, () => ({
+    request: new RespRequest(),
+    entry: undefined,
+    end: 0,
+  }));
+  readonly #keys = Array.from({ length: PRIME_COUNT_MAX }, () => new ByteRange(new Uint8Array(0), 0, 0));
+  readonly #spans = new SpanList();
+  /** Why the last group has no more requests. */
+  #outcome: ParseOutcome = NEEDS_MORE;
+  #keyCount = 0;
+  /** When the last command ended: the next one begins then. */
+  #atMs = 0;
+  #call: MutableCall | undefined;
+
+  constructor(options: RespDispatcherOptions) {
+    this.#outputBytesMax = options.replyBytesMax + OUTPUT_BYTES_ENOUGH;
+    const errorBytes = options.executor.limits.transaction.commandsMax * ERROR_BYTES;
+    this.runner = new CommandRunner({ ...options, replyBytesMax: this.#outputBytesMax + errorBytes });
+    this.writer = new RespWriter(this.runner.out);
+    this.table = new RespTable(options.registry, options.commands, options.connectionCommands);
+    this.store = options.store;
+    this.#waits = options.waits;
+    this.requestBytesMax = options.requestBytesMax;
+  }
+
+  /** @param id grows from connection to connection, over all protocols. */
+  connect(id: number, socket: RespSocket): RespClient {
+    const client = new RespClient(id, socket, this.requestBytesMax, () => this.clients.delete(id));
+    this.clients.set(id, client);
+    return client;
+  }
+
+  /** Runs a command of the registry for a connection command: one that only reads, or acts. It may answer with an error. */
+  runRegistry(name: string, args: Record<string, unknown>, client: RespClient): unknown {
+    const { registry, executor } = this.runner;
+    return executor.run(registry.commands[registry.indexOf(rangeOf(name))], args, client);
+  }
+
+  /**
+   * Runs the requests in `bytes[start, end)`; their replies are in `runner.out`, emptied at the beginning. Throws only
+   * `ApplyFailure`, after which the process must end.
+   */
+  handle(client: RespClient, bytes: Uint8Array, start: number, end: number): Progress {
+    const { runner, writer } = this;
+    const { out } = runner;
+    out.reset();
+    writer.version = client.version;
+    runner.executor.at(runner.clock.nowMs());
+    const startedMs = runner.clock.monotonicMs();
+    this.#atMs = startedMs;
+    this.consumed = start;
+    for (;;) {
+      const count = this.#readGroup(client, bytes, this.consumed, end);
+      if (!this.#runGroup(client, count)) {
+        client.parser.rewind();
+        return client.isBlocked || client.isClosing ? STOPPED : WANTS_TURN;
+      }
+      this.consumed = client.parser.at;
+      if (this.#outcome === NEEDS_MORE) return WANTS_BYTES;
+      if (this.#outcome === BROKEN) {
+        runner.refused.envelope++;
+        writer.error(client.parser.error);
+        client.isClosing = true;
+        return STOPPED;
+      }
+      this.#atMs = runner.clock.monotonicMs();
+      if (out.length >= OUTPUT_BYTES_ENOUGH || this.#atMs - startedMs >= BURST_MS_MAX) return WANTS_TURN;
+    }
+  }
+
+  /** Reads up to `PRIME_COUNT_MAX` requests, and looks up together the keys they begin with. Returns how many. */
+  #readGroup(client: RespClient, bytes: Uint8Array, start: number, end: number): number {
+    const { parser } = client;
+    const slots = this.#slots;
+    this.#spans.clear();
+    this.#keyCount = 0;
+    let at = start;
+    let count = 0;
+    do {
+      const slot = slots[count];
+      this.#outcome = parser.next(bytes, at, end, slot.request, this.#spans);
+      if (this.#outcome !== COMPLETE) return count;
+      at = parser.at;
+      slot.end = at;
+      slot.entry = this.table.find(slot.request);
+      if (slot.entry?.primes === true && slot.request.count > 1) this.#addKey(slot.request);
+      count++;
+    } while (count < PRIME_COUNT_MAX);
+    return count;
+  }
+
+  #addKey({ bytes, spans, first }: RespRequest): void {
+    const key = this.#keys[this.#keyCount++];
+    key.bytes = bytes;
+    key.start = spans[first + 2];
+    key.end = spans[first + 3];
+  }
+
+  /** Returns false where it did not come to the end of the group. */
+  #runGroup(client: RespClient, count: number): boolean {
+    const { out } = this.runner;
+    const isPrimed = this.#keyCount > 1;
+    if (isPrimed) this.store.prime(this.#keys, this.#keyCount);
+    try {
+      for (let i = 0; i < count; i++) {
+        const slot = this.#slots[i];
+        this.#runSlot(client, slot.entry, slot.request);
+        this.consumed = slot.end;
+        if (client.isBlocked || client.isClosing) return false;
+        if (out.length >= OUTPUT_BYTES_ENOUGH && i < count - 1) return false;
+      }
+    } finally {
+      if (isPrimed) this.store.unprime();
+    }
+    return true;
+  }
+
+  #runSlot(client: RespClient, entry: RespEntry | undefined, request: RespRequest): void {
+    if (client.replyMode === "on") {
+      this.#answer(client, entry, request);
+      return;
+    }
+    const { out } = this.runner;
+    const mark = out.length;
+    const wasSkip = client.replyMode === "skip";
+    this.#answer(client, entry, request);
+    // CLIENT REPLY ON is answered; SKIP is for the one command after it. The command may have changed the mode.
+    const mode: RespClient["replyMode"] = client.replyMode as RespClient["replyMode"];
+    if (mode === "on") return;
+    out.length = mark;
+    if (wasSkip && mode === "skip") client.replyMode = "on";
+  }
+
+  #answer(client: RespClient, named: RespEntry | undefined, request: RespRequest): void {
+    client.commandCount++;
+    const entry = this.#checked(named, request);
+    if (named === undefined && isHttp(request)) client.isClosing = true;
+    if (typeof entry === "string") {
+      this.writer.error(entry);
+      client.gate?.refused();
+      return;
+    }
+    client.lastEntry = entry;
+    client.lastCommandAtMs = this.runner.executor.nowMs;
+    if (client.gate !== undefined && !client.gate.admits(entry, request, this.writer)) return;
+    this.execute(client, entry, request);
+  }
+
+  /** The entry that is to run, a subcommand's for a container; or the error. */
+  #checked(named: RespEntry | undefined, request: RespRequest): RespEntry | string {
+    let entry = named;
+    if (entry === undefined) {
+      this.runner.refused.unknownCommand++;
+      return unknownCommand(request);
+    }
+    if (entry.subcommands !== undefined && request.count > 1) {
+      const subcommand = entry.subcommands.find(request.bytes, request.start(1), request.end(1));
+      if (subcommand === undefined) return unknownSubcommand(entry, request);
+      entry = subcommand;
+    }
+    const { arity } = entry;
+    if (arity >= 0 ? request.count !== arity : request.count < -arity) return wrongArity(entry.description.name);
+    return entry;
+  }
+
+  /** Runs a request whose words were counted, and writes its reply. For the gates too, once what they kept may run. */
+  execute(client: RespClient, entry: RespEntry, request: RespRequest): void {
+    if (entry.run !== undefined) this.#callConnectionCommand(client, entry, request, entry.run);
+    else if (entry.command !== undefined) this.#runCommand(client, entry, entry.command, request);
+    else throw new Error(`${entry.description.name} has nothing that answers it`);
+  }
+
+  #callConnectionCommand(
+    client: RespClient,
+    entry: RespEntry,
+    request: RespRequest,
+    run: (call: RespCall) => void,
+  ): void {
+    // A call of its own where one is under way: EXEC runs others.
+    const call = this.#call ?? { client, request, entry, sink: this.writer, dispatcher: this };
+    this.#call = undefined;
+    call.client = client;
+    call.request = request;
+    call.entry = entry;
+    const { out } = this.runner;
+    const mark = out.length;
+    try {
+      run(call);
+    } catch (thrown) {
+      if (thrown instanceof ApplyFailure) throw thrown;
+      out.length = mark;
+      const error =
+        thrown instanceof OutputLimitError ? replyTooLarge(thrown) : this.runner.bug(entry.description, thrown);
+      this.writer.error(errorText(error, undefined));
+    }
+    this.#call = call;
+    // HELLO may have changed it.
+    this.writer.version = client.version;
+  }
+
+  #runCommand(client: RespClient, entry: RespEntry, command: Command, request: RespRequest): void {
+    const { runner } = this;
+    // Only registry commands have an entry with these.
+    const decoder = entry.decoder as NonNullable<RespEntry["decoder"]>;
+    const args = decoder.decode(request, false);
+    if (typeof args === "string") {
+      this.writer.error(args);
+      this.#atMs = runner.observe(entry.index, this.#atMs, false, client);
+      return;
+    }
+    let result: unknown;
+    try {
+      result = runner.executor.attempt(command, args, client);
+    } catch (error) {
+      result = runner.bug(command, error);
+    }
+    if (result instanceof Wait) {
+      runner.executor.discard();
+      result = client.isExecuting ? result.otherwise : this.#park(client, entry, args, result);
+      if (result === undefined) return;
+    }
+    const isSuccess = this.#finish(entry, command, args, result);
+    this.#atMs = runner.observe(entry.index, this.#atMs, isSuccess, client);
+  }
+
+  /** Encodes a result and, where that found room, lets what was planned happen. */
+  #finish(entry: RespEntry, command: Command, args: Record<string, unknown>, result: unknown): boolean {
+    const { runner, writer } = this;
+    const { out, executor } = runner;
+    const mark = out.length;
+    let error = result instanceof CommandError ? result : undefined;
+    try {
+      if (error === undefined) {
+        // As in `#runCommand`; and the shape was declared for what this command answers.
+        (entry.reply as NonNullable<RespEntry["reply"]>)(result as never, writer, args);
+        if (out.length > this.#outputBytesMax) throw new OutputLimitError(this.#outputBytesMax);
+        if (command.plan !== undefined) executor.commit();
+        return true;
+      }
+    } catch (thrown) {
+      if (thrown instanceof ApplyFailure) throw thrown;
+      out.length = mark;
+      error = thrown instanceof OutputLimitError ? replyTooLarge(thrown) : runner.bug(command, thrown);
+    }
+    if (command.plan !== undefined) executor.discard();
+    writer.error(errorText(error, entry.errors));
+    return false;
+  }
+
+  /** Has the client wait; answers at once, with what is to be said, where nothing more may. */
+  #park(client: RespClient, entry: RespEntry, args: Record<string, unknown>, wait: Wait): unknown {
+    const encoder = new RespLateEncoder(entry, client);
+    const parked = this.#waits.park(wait, {
+      index: entry.index,
+      args,
+      requestId: undefined,
+      replyFormat: "json",
+      encoder,
+      caller: client,
+    });
+    if (parked !== undefined) return parked.answer;
+    client.isBlocked = true;
+    return undefined;
+  }
+}
+
+type MutableCall = { -readonly [Name in keyof RespCall]: RespCall[Name] };

@@ -1,0 +1,127 @@
+/** INFO, ROLE, WAIT, MONITOR: questions about the server, answered from `admin.info` and what this dispatcher knows. */
+import { parseDecimal } from "../commands/kv/integer.ts";
+import { NOT_AN_INTEGER } from "../commands/resp/error-texts.ts";
+import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
+import { version } from "../config/version.ts";
+import { POLICIES } from "./resp-config.ts";
+import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
+import { REDIS_VERSION } from "./resp-greeting.ts";
+
+const MB = 2 ** 20;
+const FLAGS: readonly RespFlag[] = ["loading", "stale"];
+const ADMIN: readonly RespFlag[] = ["admin", "noscript", "loading", "stale"];
+const MONITOR_REFUSED =
+  "ERR MONITOR is not supported: subscribe to keyspace notifications, or watch keys with kv.watch over a WebSocket";
+
+export const serverCommands: readonly ConnectionCommand[] = [
+  server("info", -1, FLAGS, "Get information and statistics about the server", "1.0.0", info),
+  server(
+    "role",
+    1,
+    ["noscript", "fast", ...FLAGS],
+    "Return the role of the instance",
+    "2.8.12",
+    ({ sink, dispatcher }) => {
+      sink.array(3);
+      sink.text("master");
+      sink.integer(dispatcher.runner.executor.appliedOffset);
+      sink.array(0);
+    },
+  ),
+  server("monitor", 1, ADMIN, "Listen for all requests received by the server in real time", "1.0.0", ({ sink }) =>
+    sink.error(MONITOR_REFUSED),
+  ),
+  {
+    ...server("wait", 3, ["noscript"], "Wait for the replication of all the write commands sent", "3.0.0", wait),
+    group: "generic",
+  },
+];
+
+function server(
+  name: string,
+  arity: number,
+  flags: readonly RespFlag[],
+  summary: string,
+  since: string,
+  run: (call: RespCall) => void,
+): ConnectionCommand {
+  return { name, arity, flags, keys: NO_KEYS, group: "server", summary, since, run };
+}
+
+/** There is no replica that could have it. */
+function wait({ request, sink }: RespCall): void {
+  const timeoutMs = parseDecimal(request.range(2));
+  if (parseDecimal(request.range(1)) === undefined) sink.error(NOT_AN_INTEGER);
+  else if (timeoutMs === undefined) sink.error("ERR timeout is not an integer or out of range");
+  else if (timeoutMs < 0) sink.error("ERR timeout is negative");
+  else sink.integer(0);
+}
+
+type Fields = Readonly<Record<string, string | number>>;
+/** What admin.info answers: sections of names and values. */
+type Sections = Readonly<Record<string, Readonly<Record<string, string | number>>>>;
+
+/** By the names that INFO takes. */
+const SECTIONS: Readonly<Record<string, (sections: Sections, call: RespCall) => Fields>> = {
+  server: ({ server: of }) => ({
+    redis_version: REDIS_VERSION,
+    redis_mode: "standalone",
+    os: of.platform,
+    arch_bits: 64,
+    process_id: of.pid,
+    uptime_in_seconds: of.uptime_secs,
+    uptime_in_days: Math.floor(Number(of.uptime_secs) / 86_400),
+    synap_version: version,
+    node_version: of.node_version,
+  }),
+  clients: ({ clients }, { dispatcher }) => ({
+    connected_clients: clients.resp,
+    blocked_clients: [...dispatcher.clients.values()].filter(({ isBlocked }) => isBlocked).length,
+    http_connections: clients.http,
+    websocket_connections: clients.websocket,
+  }),
+  memory: ({ memory }) => ({
+    used_memory: memory.used_bytes,
+    used_memory_human: `${(Number(memory.used_bytes) / MB).toFixed(2)}M`,
+    used_memory_rss: memory.rss_bytes,
+    maxmemory: memory.limit_bytes,
+    maxmemory_policy: POLICIES[memory.eviction_policy],
+  }),
+  persistence: () => ({ loading: 0, aof_enabled: 0 }),
+  stats: ({ clients, keyspace }, { dispatcher }) => {
+    const { counters, fanout } = dispatcher.runner.executor;
+    return {
+      rejected_connections: clients.refused,
+      expired_keys: keyspace.expired,
+      evicted_keys: keyspace.evicted,
+      keyspace_hits: counters.hits,
+      keyspace_misses: counters.misses,
+      pubsub_channels: fanout.channels.channelCount - fanout.channels.globCount,
+      pubsub_patterns: fanout.channels.globCount,
+    };
+  },
+  replication: ({ replication }) => ({
+    role: replication.role,
+    connected_slaves: 0,
+    master_repl_offset: replication.offset,
+  }),
+  keyspace: ({ keyspace }): Fields =>
+    keyspace.keys === 0 ? {} : { db0: `keys=${keyspace.keys},expires=${keyspace.expiring},avg_ttl=0` },
+};
+
+/** `INFO [section ...]` */
+function info(call: RespCall): void {
+  const { request, sink, dispatcher } = call;
+  const wanted = new Set<string>();
+  for (let word = 1; word < request.count; word++) wanted.add(request.text(word).toLowerCase());
+  const isAll = wanted.size === 0 || ["all", "default", "everything"].some((name) => wanted.has(name));
+  // What admin.info declares to answer.
+  const sections = dispatcher.runRegistry("admin.info", {}, call.client) as Sections;
+  const blocks: string[] = [];
+  for (const [name, fieldsOf] of Object.entries(SECTIONS)) {
+    if (!isAll && !wanted.has(name)) continue;
+    const lines = Object.entries(fieldsOf(sections, call)).map(([field, value]) => `${field}:${value}\r\n`);
+    blocks.push(`# ${name[0].toUpperCase()}${name.slice(1)}\r\n${lines.join("")}`);
+  }
+  sink.verbatim(blocks.join("\r\n"));
+}

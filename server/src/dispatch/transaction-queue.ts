@@ -1,0 +1,61 @@
+/**
+ * Finds the commands that belong to an open transaction (commands/transaction): a write whose payload or envelope carries the
+ * transaction's `client_id` is queued and not run. While there is no transaction at all, no message is looked at.
+ */
+import type { Codec, Envelope } from "../codecs/codec.ts";
+import { type ArgumentShape, compileShape } from "../commands/argument-shape.ts";
+import type { Command } from "../commands/command.ts";
+import { CommandError, fail } from "../commands/errors.ts";
+import type { Transactions } from "../commands/transaction/transactions.ts";
+import { TAG_TEXT, Value } from "../state/value.ts";
+import type { ByteRange } from "../structures/byte-range.ts";
+
+const QUEUED = { success: true, queued: true } as const;
+
+/** Shapes in which `client_id` is an argument; made for each command when it is first needed. */
+const shapes = new WeakMap<Command, ArgumentShape>();
+
+export interface QueueContext {
+  readonly transactions: Transactions;
+  readonly nowMs: number;
+}
+
+/**
+ * Queues the command of an envelope where it belongs to an open transaction.
+ * @returns what to answer with; `undefined` where the command is to run.
+ */
+export function queueInTransaction(
+  { transactions, nowMs }: QueueContext,
+  command: Command,
+  { payload, clientId }: Pick<Envelope, "payload" | "clientId">,
+  decoder: Codec,
+): typeof QUEUED | CommandError | undefined {
+  if (transactions.count === 0 || !command.isQueueable) return undefined;
+  const args = decoder.decodeArguments(payload, shapeOf(command));
+  if (args instanceof CommandError) {
+    // Whose it is cannot be read from a payload like this.
+    if (clientId !== undefined && transactions.isOpen(clientId)) transactions.spoil(clientId);
+    return undefined;
+  }
+  const { client_id: given, ...rest } = args;
+  const client: ByteRange | undefined = given instanceof Value && given.tag === TAG_TEXT ? given : clientId;
+  if (client === undefined || !transactions.isOpen(client)) return undefined;
+  if (command.isBlocking?.(rest)) {
+    transactions.spoil(client);
+    return fail("INVALID_REQUEST", "a command of a transaction cannot wait");
+  }
+  return transactions.queue(client, command, rest, nowMs) ?? QUEUED;
+}
+
+function shapeOf(command: Command): ArgumentShape {
+  const known = shapes.get(command);
+  if (known !== undefined) return known;
+  const { argumentSchema: schema } = command;
+  const shape = compileShape({
+    ...schema,
+    properties: { ...schema.properties, client_id: { "x-kind": "any", "x-optional": true } },
+    "x-ignored": schema["x-ignored"]?.filter((name) => name !== "client_id") ?? [],
+  });
+  shapes.set(command, shape);
+  return shape;
+}

@@ -1,0 +1,145 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { PushConnection, pushEncoder } from "../../test/push-connection.ts";
+import { TAG_BYTES, Value } from "../state/value.ts";
+import { ByteRange, rangeOf } from "../structures/byte-range.ts";
+import { Glob } from "../structures/glob.ts";
+import { TurnEnd } from "../runtime/turn-end.ts";
+import { CHANNEL_BYTES_MAX, CHANNEL_GLOB_BYTES_MAX, type ChannelLimits, Channels } from "./channels.ts";
+import { SubscriptionCount } from "./subscription-count.ts";
+
+const LIMITS: ChannelLimits = { subscriptionsPerConnectionMax: 5, channelsMax: 8, globsMax: 2 };
+
+function channels(limits: Partial<ChannelLimits> = {}): Channels {
+  return new Channels({
+    encoder: pushEncoder(),
+    turnEnd: new TurnEnd(),
+    subscriptions: new SubscriptionCount(Number.POSITIVE_INFINITY),
+    seed: 7,
+    limits: { ...LIMITS, ...limits },
+  });
+}
+
+function bytesOf(text: string): Value {
+  const { bytes, start, end } = rangeOf(text);
+  return new Value(TAG_BYTES, bytes, start, end);
+}
+
+const text = (frame: Uint8Array) => Buffer.from(frame).toString("latin1");
+
+describe("Channels", () => {
+  it("push in the version of the subscriber, one frame for all of it", () => {
+    const all = channels();
+    const [two, three, alsoTwo] = (["resp2", "resp3", "resp2"] as const).map(
+      (format, i) => new PushConnection(i, format),
+    );
+    for (const { session, outbox } of [two, three, alsoTwo]) all.subscribe(session, outbox, rangeOf("ch"), false);
+    all.subscribe(two.session, two.outbox, rangeOf("c*"), true);
+    expect(all.publish(rangeOf("ch"), bytesOf("x\r\ny"))).toBe(4);
+    expect(two.frames.map(text)).toEqual([
+      "*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$4\r\nx\r\ny\r\n",
+      "*4\r\n$8\r\npmessage\r\n$2\r\nc*\r\n$2\r\nch\r\n$4\r\nx\r\ny\r\n",
+    ]);
+    expect(three.frames.map(text)).toEqual([">3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$4\r\nx\r\ny\r\n"]);
+    expect(alsoTwo.frames[0]).toBe(two.frames[0]);
+    for (const connection of [two, three, alsoTwo]) connection.close();
+    all.checkEmpty();
+  });
+
+  it("tell names that are no UTF-8 from each other", () => {
+    const all = channels();
+    const { session, outbox, frames } = new PushConnection(1, "resp2");
+    const name = (byte: number) => new ByteRange(new Uint8Array([byte]), 0, 1);
+    all.subscribe(session, outbox, name(0xff), false);
+    expect(all.publish(name(0xfe), bytesOf(""))).toBe(0);
+    expect(all.publish(name(0xff), bytesOf(""))).toBe(1);
+    expect(text(frames[0])).toContain("$1\r\n\xff\r\n");
+  });
+
+  it("end at their limits, and nothing is left of what was refused", () => {
+    const all = channels();
+    const [a, b] = [new PushConnection(1, "resp2"), new PushConnection(2, "resp2")];
+    const subscribe = (connection: PushConnection, name: string, isGlob = false) =>
+      all.subscribe(connection.session, connection.outbox, rangeOf(name), isGlob);
+    for (let i = 0; i < 5; i++) expect(subscribe(a, `a${i}`)).toBeUndefined();
+    expect(subscribe(a, "a5")).toMatchObject({ details: { subscriptions_max: 5 } });
+    expect(subscribe(a, "a4")).toBeUndefined();
+    expect(all.channelCount).toBe(5);
+    for (const glob of ["?a", "?b"]) expect(subscribe(b, glob, true)).toBeUndefined();
+    expect(subscribe(b, "?c", true)).toMatchObject({ details: { globs_max: 2 } });
+    expect(subscribe(b, "c*", true)).toBeUndefined();
+    expect(subscribe(b, "d")).toMatchObject({ details: { channels_max: 8 } });
+    expect(subscribe(b, "a0")).toBeUndefined();
+    expect(subscribe(b, "x".repeat(CHANNEL_BYTES_MAX + 1))).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
+    expect(subscribe(b, "x".repeat(CHANNEL_GLOB_BYTES_MAX + 1), true)).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
+    a.close();
+    expect(subscribe(b, "x".repeat(CHANNEL_BYTES_MAX))).toBeUndefined();
+    expect(all.publish(rangeOf("x".repeat(CHANNEL_BYTES_MAX)), bytesOf(""))).toBe(1);
+    b.close();
+    all.checkEmpty();
+  });
+
+  it("drop who is cut off in the middle of a message", () => {
+    const all = channels();
+    const [slow, other] = [new PushConnection(1, "resp2"), new PushConnection(2, "resp2")];
+    slow.framesMax = 0;
+    for (const { session, outbox } of [slow, other]) {
+      all.subscribe(session, outbox, rangeOf("ch"), false);
+      all.subscribe(session, outbox, rangeOf("*"), true);
+    }
+    expect(all.publish(rangeOf("ch"), bytesOf("x"))).toBe(3);
+    expect(other.frames).toHaveLength(2);
+    expect(all.publish(rangeOf("ch"), bytesOf("x"))).toBe(2);
+    other.close();
+    all.checkEmpty();
+  });
+
+  it("do what a list of subscriptions does", () => {
+    const name = fc.constantFrom("a", "ab", "b", "ba", "");
+    const glob = fc.constantFrom("*", "a*", "?", "[ab]", "a?", "b", "\\a", "");
+    const target = fc.oneof(fc.tuple(name, fc.constant(false)), fc.tuple(glob, fc.constant(true)));
+    const step = fc.oneof(
+      fc.record({ op: fc.constant("subscribe" as const), who: fc.nat(2), target }),
+      fc.record({ op: fc.constant("unsubscribe" as const), who: fc.nat(2), target }),
+      fc.record({ op: fc.constant("publish" as const), name }),
+      fc.record({ op: fc.constant("close" as const), who: fc.nat(2) }),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const many = { subscriptionsPerConnectionMax: 100, channelsMax: 100, globsMax: 100 };
+        const all = channels(many);
+        const connections = [0, 1, 2].map((id) => new PushConnection(id, "resp3"));
+        const model = connections.map(() => new Set<string>());
+        for (const each of steps) {
+          if (each.op === "publish") {
+            const expected = model.map((set) => [...set].filter((item) => matches(item, each.name)).length);
+            expect(all.publish(rangeOf(each.name), bytesOf("x"))).toBe(expected.reduce((a, b) => a + b));
+            expect(connections.map(({ frames }) => frames.splice(0).length)).toEqual(expected);
+          } else if (each.op === "close") {
+            connections[each.who].close();
+            connections[each.who] = new PushConnection(each.who, "resp3");
+            model[each.who].clear();
+          } else {
+            const [text, isGlob] = each.target;
+            const { session, outbox } = connections[each.who];
+            const item = `${isGlob}:${text}`;
+            if (each.op === "subscribe") {
+              expect(all.subscribe(session, outbox, rangeOf(text), isGlob)).toBeUndefined();
+              model[each.who].add(item);
+            } else {
+              expect(all.unsubscribe(session, rangeOf(text), isGlob)).toBe(model[each.who].delete(item));
+            }
+          }
+          expect(all.subscriptionCount).toBe(model.reduce((sum, set) => sum + set.size, 0));
+        }
+        for (const connection of connections) connection.close();
+        all.checkEmpty();
+      }),
+    );
+  });
+});
+
+function matches(item: string, name: string): boolean {
+  const pattern = item.slice(item.indexOf(":") + 1);
+  return item.startsWith("true") ? new Glob(rangeOf(pattern)).matches(rangeOf(name)) : pattern === name;
+}

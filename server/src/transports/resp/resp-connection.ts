@@ -1,0 +1,267 @@
+/**
+ * One RESP connection: its socket, the bytes that have come and not been run, and what its peer has left unread.
+ *
+ *     socket --read--> handle ----------------------------> write        most reads: nothing is kept
+ *                        | the beginning of a request
+ *                        v
+ *                       held --the next read is added--> handle
+ *
+ * A burst is run from one buffer that all connections share; only what is left of it is kept. What is held grows with what has really come, never
+ * with what a request announces. Replies are built in one buffer for all connections; where the socket has not taken all of
+ * them at once, the buffer is left to it.
+ *
+ * A peer that does not read is not read from: past `unreadBytesMax` the requests wait, then the socket does. A command that
+ * waits holds up those behind it, and the socket goes on being read for a while, so that the end of the peer is seen.
+ */
+import type { Socket } from "node:net";
+import type { Session } from "../../dispatch/caller.ts";
+import type { RespClient, RespSocket } from "../../dispatch/resp-client.ts";
+import { WANTS_TURN } from "../../dispatch/resp-dispatcher.ts";
+import { addressOf } from "../listen-failure.ts";
+import type { Reader } from "../outbox-budget.ts";
+import { PushOutbox, type PushSocket } from "../push-outbox.ts";
+import type { RespTraffic } from "./resp-traffic.ts";
+
+const NOTHING = new Uint8Array(0);
+/** Of requests that wait, so much is taken in before the socket is no longer read. */
+const WAITING_BYTES_MAX = 64 * 1024;
+const HELD_BYTES_MIN = 1024;
+
+export class RespConnection implements RespSocket, PushSocket, Reader {
+  readonly address: string;
+  readonly peer: string;
+  readonly connectedAtMs: number;
+  readonly client: RespClient;
+  readonly outbox: PushOutbox;
+  readonly #socket: Socket;
+  readonly #traffic: RespTraffic;
+  /** What is left of earlier reads, from 0 on. */
+  #held: Uint8Array = NOTHING;
+  #heldLength = 0;
+  /** Waits for a turn of the loop of its own. */
+  #isScheduled = false;
+  /** The peer has left too much unread: nothing runs until it has read. */
+  #isFull = false;
+  /** The peer sends nothing more; it still reads. */
+  #isHalfClosed = false;
+  #isEnding = false;
+  #isGone = false;
+  /** What the budget of all outboxes knows of. */
+  #countedBytes = 0;
+
+  constructor(socket: Socket, traffic: RespTraffic) {
+    this.#socket = socket;
+    this.#traffic = traffic;
+    this.address = socket.remoteAddress ?? "";
+    this.peer = addressOf(this.address, socket.remotePort ?? 0);
+    this.connectedAtMs = traffic.clock.nowMs();
+    this.outbox = new PushOutbox(this, traffic.pushWriter, traffic.options.outboxBytesMax);
+    this.client = traffic.dispatch.connect(traffic.connections.nextId(), this);
+    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    socket.on("drain", () => this.#drained());
+    socket.on("end", () => this.#peerEnded());
+    // Reset by the peer and the like: "close" follows, and nobody is left to be told.
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => this.#closed());
+  }
+
+  get session(): Session | undefined {
+    return this.client.session;
+  }
+
+  get isBlocked(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  get heldBytes(): number {
+    return this.unreadBytes();
+  }
+
+  socketBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  unreadBytes(): number {
+    return this.#socket.writableLength + this.outbox.waitingBytes;
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#isEnding) return;
+    this.#traffic.connections.bytesIn += chunk.length;
+    if (this.#heldLength === 0 && this.#mayRun) {
+      this.#run(this.#traffic.inputOf(chunk), chunk.length);
+      return;
+    }
+    this.#hold(chunk, 0, chunk.length);
+    if (this.#mayRun) this.#run(this.#held, this.#heldLength);
+    else if (this.#heldLength > WAITING_BYTES_MAX) this.#socket.pause();
+  }
+
+  get #mayRun(): boolean {
+    return !(this.client.isBlocked || this.#isFull || this.#isScheduled || this.#isEnding);
+  }
+
+  /** Runs what it can of the first `length` of `bytes`, and holds the rest. */
+  #run(bytes: Uint8Array, length: number): void {
+    const { dispatch } = this.#traffic;
+    const progress = dispatch.handle(this.client, bytes, 0, length);
+    const { consumed } = dispatch;
+    const { out } = dispatch.runner;
+    if (out.length > 0) this.#writeShared();
+    if (bytes === this.#held) this.#drop(consumed);
+    else if (consumed < length) this.#hold(bytes, consumed, length);
+    if (this.client.isClosing) {
+      this.end();
+      return;
+    }
+    if (this.unreadBytes() > this.#traffic.unreadBytesMax) this.#isFull = true;
+    else if (progress === WANTS_TURN) this.#schedule();
+    if (this.#heldLength > WAITING_BYTES_MAX && !this.#mayRun) this.#socket.pause();
+    else if (this.#isHalfClosed && this.#mayRun) this.end();
+  }
+
+  /** Writes the replies in the shared buffer. */
+  #writeShared(): void {
+    const { out } = this.#traffic.dispatch.runner;
+    const { bytes, length } = out;
+    const socket = this.#socket;
+    this.#traffic.connections.bytesOut += length;
+    if (socket.writableLength > 0) {
+      // It will be kept: only what is needed.
+      socket.write(bytes.slice(0, length));
+    } else {
+      socket.write(Buffer.from(bytes.buffer, bytes.byteOffset, length));
+      if (socket.writableLength > 0) out.surrender();
+    }
+    if (socket.writableLength > 0 || this.#countedBytes > 0) this.recount();
+  }
+
+  /** A late reply. */
+  write(bytes: Uint8Array, length: number): void {
+    if (this.#isEnding || this.#isGone) return;
+    this.#traffic.connections.bytesOut += length;
+    this.#socket.write(bytes.slice(0, length));
+    this.recount();
+  }
+
+  resume(): void {
+    if (this.#heldLength > 0 || this.#isHalfClosed) this.#schedule();
+  }
+
+  /** Has what is held run in a turn of its own: others have theirs in between. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#traffic.runLater(this);
+  }
+
+  /** Its turn has come. */
+  continue(): void {
+    this.#isScheduled = false;
+    if (this.#isGone || !this.#mayRun) return;
+    this.#run(this.#held, this.#heldLength);
+    if (this.#heldLength <= WAITING_BYTES_MAX && this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  /** Adds `bytes[start, end)` to what is held. */
+  #hold(bytes: Uint8Array, start: number, end: number): void {
+    const length = this.#heldLength + end - start;
+    if (length > this.#held.length) {
+      const grown = new Uint8Array(Math.max(HELD_BYTES_MIN, length, Math.min(2 * this.#held.length, length * 2)));
+      grown.set(this.#held.subarray(0, this.#heldLength));
+      this.#held = grown;
+    }
+    this.#held.set(bytes.subarray(start, end), this.#heldLength);
+    this.#heldLength = length;
+  }
+
+  /** Takes the first `count` bytes from what is held. */
+  #drop(count: number): void {
+    if (count === 0) return;
+    if (count === this.#heldLength) this.#held = NOTHING;
+    else this.#held.copyWithin(0, count, this.#heldLength);
+    this.#heldLength -= count;
+  }
+
+  #drained(): void {
+    this.recount();
+    this.outbox.socketDrained();
+    if (!this.#isFull || this.unreadBytes() > this.#traffic.unreadBytesMax) return;
+    this.#isFull = false;
+    this.resume();
+    if (this.#heldLength === 0) this.#socket.resume();
+  }
+
+  #peerEnded(): void {
+    this.#isHalfClosed = true;
+    if (this.client.isBlocked) this.#socket.destroy();
+    else if (this.#mayRun) this.end();
+  }
+
+  /** Closes once all that was written has left; what comes meanwhile is not looked at. */
+  end(): void {
+    if (this.#isEnding || this.#isGone) return;
+    this.#isEnding = true;
+    this.#held = NOTHING;
+    this.#heldLength = 0;
+    this.outbox.takeAll();
+    this.writePushes(this.outbox);
+    this.outbox.close();
+    this.#socket.end();
+    // Read to the end, or the system would answer what is unread by a reset, which can overtake the last reply.
+    this.#socket.resume();
+    if (this.#isHalfClosed) return;
+    this.#traffic.lingers(this);
+  }
+
+  /** Closes once all that was written has left, whether or not the peer closes too: the server stops. */
+  leave(): void {
+    this.end();
+    this.#socket.destroySoon();
+  }
+
+  /** Ends it at once. */
+  cut(): void {
+    this.outbox.close();
+    this.#socket.destroy();
+  }
+
+  #closed(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    this.#isEnding = true;
+    this.#held = NOTHING;
+    this.#heldLength = 0;
+    this.outbox.close();
+    this.recount();
+    this.client.closed();
+    this.#traffic.closed(this);
+  }
+
+  writePushes(outbox: PushOutbox): void {
+    const frames: Uint8Array[] = [];
+    let length = 0;
+    for (let frame = outbox.take(); frame !== undefined; frame = outbox.take()) {
+      frames.push(frame);
+      length += frame.length;
+    }
+    if (frames.length === 0 || this.#isGone) return;
+    const { connections } = this.#traffic;
+    connections.pushes += frames.length;
+    connections.pushBytes += length;
+    connections.bytesOut += length;
+    this.#socket.write(frames.length === 1 ? frames[0] : Buffer.concat(frames, length));
+  }
+
+  recount(): void {
+    const unread = this.#isGone ? 0 : this.unreadBytes();
+    this.#traffic.outboxes.add(unread - this.#countedBytes);
+    this.#countedBytes = unread;
+    if (unread > 0) this.#traffic.pushWriter.checkBudget();
+  }
+
+  refuseSlow(): void {
+    this.#traffic.connections.slowClientsCutOff += 1;
+    this.cut();
+  }
+}

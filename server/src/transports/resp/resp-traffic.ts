@@ -1,0 +1,111 @@
+/** What all RESP connections share: the way into the server, who is connected, whose turn comes later, and who is overdue. */
+import type { RespDispatcher } from "../../dispatch/resp-dispatcher.ts";
+import type { TurnEndTask } from "../../runtime/turn-end.ts";
+import type { Connections } from "../connections.ts";
+import { Fifo } from "../fifo.ts";
+import { OutboxBudget } from "../outbox-budget.ts";
+import { Overdue } from "../overdue.ts";
+import { PushWriter } from "../push-writer.ts";
+import type { RespConnection } from "./resp-connection.ts";
+import type { RespTransportOptions, RespTransportParts } from "./resp-transport.ts";
+
+/** How long a connection that was ended may take to read what is left for it. */
+const LINGER_MS_MAX = 5000;
+/** What Node reads at a time. */
+const INPUT_BYTES = 64 * 1024;
+const UNREAD_BYTES_MIN = 64 * 1024;
+/** What the connections whose turn it is may take together before the sockets are looked at again. */
+const TURN_MS_MAX = 5;
+
+export class RespTraffic {
+  readonly options: RespTransportOptions;
+  readonly dispatch: RespDispatcher;
+  readonly connections: Connections;
+  readonly clock: RespTransportParts["clock"];
+  readonly outboxes: OutboxBudget;
+  readonly pushWriter: PushWriter;
+  /** Past it a connection's requests wait: with one more reply it stays within `outboxBytesMax`. */
+  readonly unreadBytesMax: number;
+  readonly #input = new Uint8Array(INPUT_BYTES);
+  readonly #open = new Set<RespConnection>();
+  readonly #lingering = new Overdue<RespConnection>(LINGER_MS_MAX);
+  readonly #later = new Fifo<RespConnection>();
+  readonly #task: TurnEndTask;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(parts: RespTransportParts) {
+    this.options = parts.options;
+    this.dispatch = parts.dispatch;
+    this.connections = parts.connections;
+    this.clock = parts.clock;
+    const { outboxBytesMax, replyBytesMax } = parts.options;
+    this.unreadBytesMax = Math.max(UNREAD_BYTES_MIN, outboxBytesMax - replyBytesMax);
+    this.outboxes = new OutboxBudget(parts.connections, outboxBytesMax);
+    this.pushWriter = new PushWriter(parts.turnEnd, parts.clock, this.outboxes);
+    this.#task = parts.turnEnd.add(() => this.#runDue());
+  }
+
+  /**
+   * A read in the buffer that all share, valid until the next. It is copied since thousands of references into it are about
+   * to be written: from old objects to a new one each costs the collector an entry, and to one as old as they nothing.
+   */
+  inputOf(chunk: Buffer): Uint8Array {
+    if (chunk.length > this.#input.length) return new Uint8Array(chunk);
+    this.#input.set(chunk);
+    return this.#input;
+  }
+
+  opened(connection: RespConnection): void {
+    this.#open.add(connection);
+    this.outboxes.register(connection);
+    this.connections.register(connection.client);
+    this.connections.respActive += 1;
+  }
+
+  closed(connection: RespConnection): void {
+    this.#open.delete(connection);
+    this.#lingering.remove(connection);
+    this.outboxes.unregister(connection);
+    this.connections.unregister(connection.client);
+    this.connections.respActive -= 1;
+    if (this.#open.size === 0) this.#onEmpty?.();
+  }
+
+  /** It was ended, and has not gone yet. */
+  lingers(connection: RespConnection): void {
+    this.#lingering.add(connection, this.clock.monotonicMs());
+  }
+
+  /** Lets it go on after the sockets of this turn were served. */
+  runLater(connection: RespConnection): void {
+    this.#later.push(connection);
+    this.#task.request();
+  }
+
+  /** Those that were there at the beginning, once each. Returns whether there are more. */
+  #runDue(): boolean {
+    const untilMs = this.clock.monotonicMs() + TURN_MS_MAX;
+    for (let left = this.#later.size; left > 0; left--) {
+      this.#later.shift()?.continue();
+      if (this.clock.monotonicMs() >= untilMs) break;
+    }
+    return this.#later.size > 0;
+  }
+
+  sweep(): void {
+    this.#lingering.sweep(this.clock.monotonicMs(), (connection) => connection.cut());
+  }
+
+  /** Ends all; resolves when the last has gone. */
+  shutDown(): Promise<void> {
+    for (const connection of [...this.#open]) connection.leave();
+    if (this.#open.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#onEmpty = resolve;
+    });
+  }
+
+  cutAll(): void {
+    for (const connection of [...this.#open]) connection.cut();
+  }
+}

@@ -1,0 +1,268 @@
+/** RESP over a real socket: order, backpressure, the ends of connections, and where the server listens. */
+import { once } from "node:events";
+import { connect, createServer, type Server, type Socket } from "node:net";
+import { afterEach, describe, expect, it } from "vitest";
+import { configFromFlags } from "../../src/config/load.ts";
+import { RESP_PORT } from "../../src/config/schema.ts";
+import { silentLogger } from "../../src/runtime/logger.ts";
+import { type RunningServer, startServer } from "../../src/server.ts";
+import { seededRandom } from "../engine.ts";
+
+const servers: RunningServer[] = [];
+const sockets: Socket[] = [];
+
+afterEach(async () => {
+  for (const socket of sockets.splice(0)) socket.destroy();
+  await Promise.all(servers.splice(0).map((server) => server.stop()));
+});
+
+async function start(...flags: string[]): Promise<RunningServer> {
+  const server = await startServer(configFromFlags("--port", "0", "--log-level", "silent", ...flags), silentLogger);
+  servers.push(server);
+  return server;
+}
+
+/** A peer that takes what comes, and can wait for it. */
+class Peer {
+  readonly socket: Socket;
+  received = Buffer.alloc(0);
+  isClosed = false;
+
+  constructor({ respUrl = "" }: RunningServer) {
+    const { hostname, port } = new URL(respUrl);
+    this.socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
+    sockets.push(this.socket);
+    this.socket.on("data", (chunk) => {
+      this.received = Buffer.concat([this.received, chunk]);
+    });
+    this.socket.on("error", () => {
+      this.isClosed = true;
+    });
+    this.socket.on("end", () => {
+      this.isClosed = true;
+    });
+  }
+
+  send(text: string | Uint8Array): this {
+    this.socket.write(text);
+    return this;
+  }
+
+  async gets(text: string): Promise<void> {
+    await until(() => this.received.length >= text.length || this.isClosed);
+    expect(this.received.toString("latin1")).toBe(text);
+  }
+
+  async closes(): Promise<string> {
+    await until(() => this.isClosed);
+    return this.received.toString("latin1");
+  }
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + 10_000;
+  while (!(await condition())) {
+    if (Date.now() > endMs) throw new Error("it did not come to that");
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+function multibulk(...words: string[]): string {
+  return `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`;
+}
+
+async function command(server: RunningServer, name: string, payload = {}): Promise<Record<string, unknown>> {
+  const body = JSON.stringify({ command: name, payload });
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${server.url}/api/v1/command`, { method: "POST", headers, body });
+  const { payload: answer } = (await response.json()) as { payload: Record<string, unknown> };
+  return answer;
+}
+
+/** Requests of several kinds, and what comes back. */
+function conversation(): { readonly stream: Buffer; readonly replies: string } {
+  const stream: string[] = [];
+  const replies: string[] = [];
+  const say = (request: string, reply: string): void => {
+    stream.push(request);
+    replies.push(reply);
+  };
+  for (let i = 0; i < 40; i++) {
+    say(multibulk("SET", `k${i}`, `v\r\n${i}`), "+OK\r\n");
+    say(multibulk("GET", `k${i}`), `$${`v\r\n${i}`.length}\r\nv\r\n${i}\r\n`);
+    say(`incr "n"\r\n`, `:${i + 1}\r\n`);
+    say(multibulk("get", "nope"), "$-1\r\n");
+    say(multibulk("MGET", "k0", "nope"), "*2\r\n$4\r\nv\r\n0\r\n$-1\r\n");
+    say(multibulk("GET"), "-ERR wrong number of arguments for 'get' command\r\n");
+    say(multibulk("Nope", "a", "b"), "-ERR unknown command 'Nope', with args beginning with: 'a' 'b' \r\n");
+    say(multibulk("INCR", "k0"), "-ERR value is not an integer or out of range\r\n");
+    say(multibulk("DEL", `k${i + 1}`, "nope"), ":0\r\n");
+    say(multibulk("PING"), "+PONG\r\n");
+  }
+  return { stream: Buffer.from(stream.join("")), replies: replies.join("") };
+}
+
+describe("a stream", () => {
+  it("is answered in order, sent whole", async () => {
+    const { stream, replies } = conversation();
+    await new Peer(await start()).send(stream).gets(replies);
+  });
+
+  it("is answered in order, sent byte by byte and in random pieces", async () => {
+    const { stream, replies } = conversation();
+    const random = seededRandom(7);
+    for (const next of [() => 1, () => 1 + Math.floor(random() * 200)]) {
+      const server = await start();
+      const peer = new Peer(server);
+      peer.socket.setNoDelay(true);
+      for (let at = 0; at < stream.length; ) {
+        const length = next();
+        peer.send(stream.subarray(at, at + length));
+        at += length;
+        await new Promise(setImmediate);
+      }
+      await peer.gets(replies);
+    }
+  });
+
+  it("of many bursts does not hold up another connection, and is answered whole", async () => {
+    const server = await start();
+    const busy = new Peer(server).send(multibulk("SET", "k", "v".repeat(1000)));
+    const count = 3000;
+    busy.send(multibulk("GET", "k").repeat(count));
+    const other = new Peer(server).send("PING\r\n");
+    await other.gets("+PONG\r\n");
+    const replyBytes = "$1000\r\n\r\n".length + 1000;
+    await until(() => busy.received.length === 5 + count * replyBytes);
+  });
+
+  it("takes a value of megabytes, and gives it back", async () => {
+    const server = await start();
+    const value = "0123456789abcdef".repeat(2 ** 18);
+    const peer = new Peer(server).send(multibulk("SET", "big", value) + multibulk("GET", "big") + multibulk("PING"));
+    await peer.gets(`+OK\r\n$${value.length}\r\n${value}\r\n+PONG\r\n`);
+  });
+});
+
+describe("a peer that does not read", () => {
+  it("is not read from past its limit, and gets everything once it reads", async () => {
+    const server = await start("--set", "protocol.outbox_bytes_max=2mb", "--set", "protocol.max_reply_bytes=1mb");
+    const value = "x".repeat(100_000);
+    const peer = new Peer(server).send(multibulk("SET", "k", value));
+    await peer.gets("+OK\r\n");
+    peer.socket.pause();
+    const count = 2000;
+    peer.send(multibulk("GET", "k").repeat(count));
+    let unread = 0;
+    for (let i = 0; i < 20; i++) {
+      const { clients } = await command(server, "admin.clients");
+      const [{ unread_bytes }] = clients as { unread_bytes: number }[];
+      unread = Math.max(unread, unread_bytes);
+    }
+    expect(unread).toBeGreaterThan(100_000);
+    expect(unread).toBeLessThan(2 * 2 ** 20);
+    peer.socket.resume();
+    const replyBytes = `$100000\r\n${value}\r\n`.length;
+    let receivedBytes = 0;
+    peer.received = Buffer.alloc(0);
+    peer.socket.removeAllListeners("data").on("data", (chunk) => {
+      receivedBytes += chunk.length;
+    });
+    await until(() => receivedBytes >= count * replyBytes);
+    expect(receivedBytes).toBe(count * replyBytes);
+    peer.socket.on("data", (chunk) => {
+      peer.received = Buffer.concat([peer.received, chunk]);
+    });
+    await peer.send("PING\r\n").gets("+PONG\r\n");
+  });
+});
+
+describe("a connection ends", () => {
+  it("after QUIT, with what came before it and nothing of what came behind", async () => {
+    const server = await start();
+    const peer = new Peer(server).send("SET a 1\r\nQUIT\r\nSET a 2\r\n");
+    expect(await peer.closes()).toBe("+OK\r\n+OK\r\n");
+    expect(await command(server, "kv.get", { key: "a" })).toBe("1");
+  });
+
+  it("after a protocol error, once that has been said", async () => {
+    const peer = new Peer(await start()).send("PING\r\n*1\r\nPING\r\nPING\r\n");
+    expect(await peer.closes()).toBe("+PONG\r\n-ERR Protocol error: expected '$', got 'P'\r\n");
+  });
+
+  it.each(["POST / HTTP/1.1\r\nSET a evil\r\n", "GET / HTTP/1.1\r\nHost: x\r\n\r\nSET a evil\r\n"])(
+    "where a browser speaks: %j",
+    async (request) => {
+      const server = await start();
+      expect(await new Peer(server).send(request).closes()).toMatch(/^-ERR /);
+      expect(await command(server, "kv.get", { key: "a" })).toBeNull();
+    },
+  );
+
+  it("when its peer has ended it, after the last reply", async () => {
+    const peer = new Peer(await start());
+    peer.socket.end(`${multibulk("SET", "a", "1").repeat(5000)}${multibulk("GET", "a")}*1\r\n$4\r\nPI`);
+    expect(await peer.closes()).toBe(`${"+OK\r\n".repeat(5000)}$1\r\n1\r\n`);
+  });
+
+  it("when the server stops", async () => {
+    const server = await start();
+    const peer = new Peer(server).send("PING\r\n");
+    await peer.gets("+PONG\r\n");
+    await server.stop();
+    expect(await peer.closes()).toBe("+PONG\r\n");
+  });
+
+  it("at once where there are as many as may be", async () => {
+    const server = await start("--set", "server.max_connections=2");
+    for (let i = 0; i < 2; i++) await new Peer(server).send("PING\r\n").gets("+PONG\r\n");
+    expect(await new Peer(server).closes()).toBe("-ERR max number of clients reached\r\n");
+  });
+});
+
+function portOf(server: Server): number {
+  const address = server.address();
+  return typeof address === "object" ? (address?.port ?? 0) : 0;
+}
+
+describe("where it listens", () => {
+  it("has no RESP where the port is 0", async () => {
+    expect((await start("--resp-port", "0")).respUrl).toBeUndefined();
+  });
+
+  it("goes on without RESP, and says so, where nobody asked for the port and it is taken", async () => {
+    const usual = createServer().listen(RESP_PORT, "127.0.0.1");
+    // Taken already is as good.
+    await Promise.race([once(usual, "listening"), once(usual, "error").catch(() => undefined)]);
+    const warnings: unknown[] = [];
+    const logger = { ...silentLogger, warn: (warning: unknown) => warnings.push(warning) };
+    const http = createServer().listen(0, "127.0.0.1");
+    await once(http, "listening");
+    const port = portOf(http);
+    http.close();
+    await once(http, "close");
+    try {
+      const server = await startServer(configFromFlags("--port", String(port)), logger);
+      servers.push(server);
+      expect(server.respUrl).toBeUndefined();
+      expect(warnings).toEqual([
+        `no RESP: Cannot listen on 127.0.0.1:${RESP_PORT}: the port is in use; stop the other process or choose another port. --resp-port sets another port, and 0 none.`,
+      ]);
+    } finally {
+      usual.close();
+    }
+  });
+
+  it("does not start where the port was asked for and is taken", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    try {
+      const port = portOf(taken);
+      await expect(start("--resp-port", String(port))).rejects.toThrow(
+        `Cannot listen on 127.0.0.1:${port}: the port is in use; stop the other process or choose another port.`,
+      );
+    } finally {
+      taken.close();
+    }
+  });
+});
