@@ -40,7 +40,8 @@ export interface RefusedRequests {
 }
 
 /** The part of a codec that replies need; the name is that of the format in which such a client gets pushes. */
-export type ReplyEncoder = Pick<Codec, "contentType" | "encodeSuccess" | "encodeFailure"> & Partial<Pick<Codec, "name">>;
+export type ReplyEncoder = Pick<Codec, "contentType" | "encodeSuccess" | "encodeFailure"> &
+  Partial<Pick<Codec, "name">>;
 
 const OUTPUT_BYTES = 64 * 1024;
 

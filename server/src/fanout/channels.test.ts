@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { PushConnection, pushEncoder } from "../../test/push-connection.ts";
+import { TurnEnd } from "../runtime/turn-end.ts";
 import { TAG_BYTES, Value } from "../state/value.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import { Glob } from "../structures/glob.ts";
-import { TurnEnd } from "../runtime/turn-end.ts";
 import { CHANNEL_BYTES_MAX, CHANNEL_GLOB_BYTES_MAX, type ChannelLimits, Channels } from "./channels.ts";
 import { SubscriptionCount } from "./subscription-count.ts";
 

@@ -153,9 +153,13 @@ export class Channels {
     // Another copy: a prefix cuts its own short.
     const matcher = new WatchMatcher(copyRange(name), isGlob);
     if (matcher.isGlob && this.#lookup.globCount >= globsMax) {
-      return fail("SERVICE_UNAVAILABLE", "there are as many different patterns as there may be: use prefixes or names", {
-        globs_max: globsMax,
-      });
+      return fail(
+        "SERVICE_UNAVAILABLE",
+        "there are as many different patterns as there may be: use prefixes or names",
+        {
+          globs_max: globsMax,
+        },
+      );
     }
     const target = this.#freeTargets.pop() ?? this.#byTarget.length;
     const channel = new Channel(target, text, range, isGlob, matcher);
