@@ -185,7 +185,7 @@ describe("a server", () => {
     expect(ready).toMatchObject({
       pid: server.child.pid,
       msg: expect.stringMatching(
-        /^synap \S+ ready: http:\/\/127\.0\.0\.1:\d+ \(ws:\/\/127\.0\.0\.1:\d+\/api\/v1\/ws\), pid \d+$/,
+        /^synap \S+ ready: http:\/\/127\.0\.0\.1:\d+ \(ws:\/\/127\.0\.0\.1:\d+\/api\/v1\/ws\), redis:\/\/127\.0\.0\.1:\d+, pid \d+$/,
       ),
     });
     const [url] = /http:\/\/[^ ]+/.exec(JSON.stringify(ready)) ?? [""];
