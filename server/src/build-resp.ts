@@ -45,6 +45,7 @@ export function buildResp({
     connectionsMax: server.maxConnections,
     outboxBytesMax: protocol.outboxBytesMax,
     replyBytesMax: protocol.maxReplyBytes,
+    connectionTimeoutMs: server.connectionTimeoutSecs * 1000,
     keepAliveMs: server.idleTimeoutSecs * 1000,
   };
   return new RespTransport({ options, dispatch, connections, clock, turnEnd });

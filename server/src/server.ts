@@ -184,6 +184,7 @@ function buildExecutor({ config, clock, connections, state, log, turnEnd, wireCo
     limits: limitsOf(config),
     node,
     random: Math.random,
+    monotonicMs: () => clock.monotonicMs(),
     fanout,
     reportBug,
   });

@@ -119,6 +119,7 @@ export class Engine {
       limits: { ...limitsOf(config), valueBytesMax: 64 * 1024, keysReplyMax: 100, ...options.limits },
       node: this.node,
       random: seededRandom(options.seed ?? 1),
+      monotonicMs: () => this.nowMs,
       fanout: this.fanout,
       reportBug: (_, error) => this.bugs.push(error),
     });

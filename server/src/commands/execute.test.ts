@@ -110,6 +110,28 @@ describe("a failure to apply", () => {
     };
     expect(() => engine.run("kv.set", { key: "a", value: 1 })).toThrow(ApplyFailure);
   });
+
+  it("appends nothing of a record that was being gathered", () => {
+    const engine = new Engine();
+    engine.executor.beginRecord();
+    engine.run("kv.set", { key: "a", value: 1 });
+    engine.state.apply = () => {
+      throw new Error("broken");
+    };
+    expect(() => engine.run("kv.set", { key: "b", value: 1 })).toThrow(ApplyFailure);
+    engine.executor.endRecord();
+    expect(engine.log.nextOffset).toBe(1);
+  });
+
+  it("is also one to append what was applied", () => {
+    const engine = new Engine();
+    engine.executor.beginRecord();
+    engine.run("kv.set", { key: "a", value: 1 });
+    engine.log.append = () => {
+      throw new Error("broken");
+    };
+    expect(() => engine.executor.endRecord()).toThrow(ApplyFailure);
+  });
 });
 
 describe("expiry", () => {

@@ -23,8 +23,10 @@ import { Wait } from "./wait.ts";
 /** What a gathered record may be before the next command is refused: it is appended in one step of the loop. */
 const GATHERED_BYTES_MAX = 32 * 2 ** 20;
 const GATHERED_OPERATIONS_MAX = 100_000;
+/** How long the commands of a gathered record may hold the loop, and with it every other client: as those of a batch. */
+const GATHERED_MS_MAX = 200;
 
-/** Apply threw: state may be half changed, so nothing may run after it. The process must end. */
+/** State and log may say different things: apply threw, or the log did after it. Nothing may run then: the process must end. */
 export class ApplyFailure extends Error {}
 
 export interface ExecutorOptions {
@@ -35,6 +37,8 @@ export interface ExecutorOptions {
   readonly node: Node;
   /** Draws from [0, 1): eviction samples and random keys. What it decides goes into operations. */
   readonly random: () => number;
+  /** For how long a record has been gathered; see `Clock`. */
+  readonly monotonicMs: () => number;
   readonly fanout: Fanout;
   /** Logs a bug in the fan-out: the write has happened, whatever became of its pushes. */
   readonly reportBug: (where: string, error: unknown) => void;
@@ -50,12 +54,16 @@ export class Executor {
   /** What the commands between `beginRecord` and `endRecord` have committed; empty outside. */
   readonly #record = new OperationWriter();
   #isGathering = false;
+  #gatheringSinceMs = 0;
+  /** An `ApplyFailure` was thrown: what the log holds must not become more. */
+  #isBroken = false;
   /** Which commands wrote the operations of the record, while somebody asks for events that are named after them. */
   readonly #origins: Origin[] = [];
   readonly #state: StateMachine;
   readonly #log: OperationLog;
   readonly fanout: Fanout;
   readonly limits: Limits;
+  readonly #monotonicMs: ExecutorOptions["monotonicMs"];
   readonly #reportBug: ExecutorOptions["reportBug"];
   readonly #readContext: MutableReadContext;
   readonly #writeContext: WriteContext;
@@ -66,6 +74,7 @@ export class Executor {
     this.#log = options.log;
     this.fanout = options.fanout;
     this.limits = options.limits;
+    this.#monotonicMs = options.monotonicMs;
     this.#reportBug = options.reportBug;
     this.planner = new Planner(options.state, options.keys, options.random);
     this.transactions = new Transactions(this, options.limits.transaction);
@@ -153,7 +162,8 @@ export class Executor {
     }
     const { planner } = this;
     const result = command.plan(args, planner, this.#writeContext);
-    if (this.fanout.keyspace.isOn) {
+    // A later command of a gathered record may turn the events on.
+    if (this.#isGathering || this.fanout.keyspace.isOn) {
       this.#origins.push({ command: command.name, end: this.#record.count + planner.writer.count });
     }
     return planner.failure ?? result;
@@ -167,23 +177,38 @@ export class Executor {
   beginRecord(): void {
     if (this.#isGathering) throw new Error("a record is under way");
     this.#isGathering = true;
+    this.#gatheringSinceMs = this.#monotonicMs();
   }
 
-  /** The record that is being gathered can take no further command. */
-  get isRecordFull(): boolean {
-    return this.#record.length >= GATHERED_BYTES_MAX || this.#record.count >= GATHERED_OPERATIONS_MAX;
+  /** Why the record that is being gathered takes no further command; `undefined` where it does. */
+  recordRefusal(): string | undefined {
+    const { length, count } = this.#record;
+    if (length >= GATHERED_BYTES_MAX || count >= GATHERED_OPERATIONS_MAX)
+      return "the transaction changes too much at once";
+    if (this.#monotonicMs() - this.#gatheringSinceMs < GATHERED_MS_MAX) return undefined;
+    return `the transaction has taken over ${GATHERED_MS_MAX} ms, so this command did not run: send smaller ones`;
   }
 
+  /** Does nothing after an `ApplyFailure`. Throws one where the log does not take what was applied. */
   endRecord(): void {
     this.#isGathering = false;
     const record = this.#record;
-    if (record.count === 0) return;
-    const firstOffset = this.#log.append(record);
+    if (record.count === 0 || this.#isBroken) return;
+    const firstOffset = this.#appendGathered(record);
     // What the fan-out commits is planned anew, behind this record.
     const { bytes, length } = record;
     record.reset();
     this.#tellFanout(bytes, length, firstOffset);
     this.#forgetOrigins();
+  }
+
+  #appendGathered(record: OperationWriter): number {
+    try {
+      return this.#log.append(record);
+    } catch (cause) {
+      this.#isBroken = true;
+      throw new ApplyFailure("a record that was applied could not be appended", { cause });
+    }
   }
 
   #forgetOrigins(): void {
@@ -202,6 +227,7 @@ export class Executor {
     try {
       this.#state.apply(writer.bytes, writer.length, firstOffset);
     } catch (cause) {
+      this.#isBroken = true;
       throw new ApplyFailure(`the record at offset ${firstOffset} could not be applied`, { cause });
     }
     this.counters.sets += this.#stagedCounters.sets;

@@ -67,6 +67,8 @@ export class RespClient implements Caller {
   subscriptions: RespSubscriptions | undefined;
   /** A command waits: what follows it stays unread until it is answered. */
   isBlocked = false;
+  /** Of the command that waits: CLIENT REPLY OFF or SKIP before it has its reply left out. */
+  wantsLateReply = true;
   /** The connection ends once what is written so far has left. */
   isClosing = false;
   /** The last command and when it came, for CLIENT LIST. */
@@ -118,7 +120,7 @@ export class RespClient implements Caller {
 
   answerLate(reply: Reply): void {
     this.isBlocked = false;
-    this.socket.write(reply.bytes, reply.length);
+    if (this.wantsLateReply) this.socket.write(reply.bytes, reply.length);
     this.socket.resume();
   }
 }

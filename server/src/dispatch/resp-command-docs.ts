@@ -6,6 +6,9 @@ import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import type { RespEntry, RespTable } from "./resp-table.ts";
 
 const FLAGS: readonly RespFlag[] = ["loading", "stale"];
+/** Names that one command may ask about, and keys that it is told: more than there are commands, and of bounded cost. */
+const NAMES_MAX = 1000;
+const TOO_MANY_NAMES = `ERR COMMAND takes at most ${NAMES_MAX} names`;
 
 export const commandCommands: readonly ConnectionCommand[] = [
   command("command", -1, "Get array of Redis command details", "2.8.13", ({ sink, dispatcher: { table } }) => {
@@ -59,6 +62,10 @@ function categoriesOf({ description: { flags, group } }: RespEntry): string[] {
 }
 
 function details({ request, sink, dispatcher: { table } }: RespCall): void {
+  if (request.count - 2 > NAMES_MAX) {
+    sink.error(TOO_MANY_NAMES);
+    return;
+  }
   const entries = request.count === 2 ? table.entries : namesIn(request).map((name) => table.named(name));
   sink.array(entries.length);
   for (const entry of entries) {
@@ -68,6 +75,10 @@ function details({ request, sink, dispatcher: { table } }: RespCall): void {
 }
 
 function docs({ request, sink, dispatcher: { table } }: RespCall): void {
+  if (request.count - 2 > NAMES_MAX) {
+    sink.error(TOO_MANY_NAMES);
+    return;
+  }
   const named = request.count === 2 ? table.entries : namesIn(request).map((name) => table.named(name));
   const entries = named.filter((entry) => entry !== undefined);
   sink.map(entries.length);
@@ -124,6 +135,10 @@ function getKeys({ request, sink, dispatcher: { table } }: RespCall): void {
     return;
   }
   const end = last < 0 ? words + last : last;
+  if (end - first >= NAMES_MAX * step) {
+    sink.error(`ERR COMMAND GETKEYS shows at most ${NAMES_MAX} keys`);
+    return;
+  }
   const found: number[] = [];
   for (let at = first; at <= end; at += step) found.push(at + 2);
   sink.array(found.length);

@@ -52,9 +52,13 @@ export type Progress = typeof WANTS_BYTES | typeof WANTS_TURN | typeof STOPPED;
 /** With so much output a burst is interrupted, so that the socket's peer can begin to read. */
 const OUTPUT_BYTES_ENOUGH = 256 * 1024;
 /** An error with its text, generously. */
-const ERROR_BYTES = 256;
+export const ERROR_BYTES = 256;
 /** How long a burst holds the loop before others have their turn. */
 const BURST_MS_MAX = 5;
+
+/** Arguments that are used again may keep a buffer of so much alive: that of a usual read. */
+const KEPT_BYTES_MAX = 64 * 1024;
+const NOTHING = new Uint8Array(0);
 
 /** A request of a group. */
 interface Slot {
@@ -75,7 +79,7 @@ export class RespDispatcher {
   readonly clients = new Map<number, RespClient>();
   readonly store: KeyStore;
   /** What replies may take of the output; behind it there is room for the errors of a whole transaction. */
-  readonly #outputBytesMax: number;
+  readonly outputBytesMax: number;
   readonly #waits: Waits;
   readonly requestBytesMax: number;
   readonly #slots: Slot[] = Array.from({ length: PRIME_COUNT_MAX }, () => ({
@@ -88,14 +92,18 @@ export class RespDispatcher {
   /** Why the last group has no more requests. */
   #outcome: ParseOutcome = NEEDS_MORE;
   #keyCount = 0;
+  /** Slots that hold something of the burst under way. */
+  #slotsUsed = 0;
+  /** Decoders whose arguments have been of a large buffer. */
+  readonly #decodersUsed = new Set<NonNullable<RespEntry["decoder"]>>();
   /** When the last command ended: the next one begins then. */
   #atMs = 0;
   #call: MutableCall | undefined;
 
   constructor(options: RespDispatcherOptions) {
-    this.#outputBytesMax = options.replyBytesMax + OUTPUT_BYTES_ENOUGH;
+    this.outputBytesMax = options.replyBytesMax + OUTPUT_BYTES_ENOUGH;
     const errorBytes = options.executor.limits.transaction.commandsMax * ERROR_BYTES;
-    this.runner = new CommandRunner({ ...options, replyBytesMax: this.#outputBytesMax + errorBytes });
+    this.runner = new CommandRunner({ ...options, replyBytesMax: this.outputBytesMax + errorBytes });
     this.writer = new RespWriter(this.runner.out);
     this.table = new RespTable(options.registry, options.commands, options.connectionCommands);
     this.store = options.store;
@@ -129,9 +137,19 @@ export class RespDispatcher {
     const startedMs = runner.clock.monotonicMs();
     this.#atMs = startedMs;
     this.consumed = start;
+    try {
+      return this.#burst(client, bytes, end, startedMs);
+    } finally {
+      this.#forget();
+    }
+  }
+
+  #burst(client: RespClient, bytes: Uint8Array, end: number, startedMs: number): Progress {
+    const { runner, writer } = this;
+    const { out } = runner;
     for (;;) {
       const count = this.#readGroup(client, bytes, this.consumed, end);
-      if (!this.#runGroup(client, count)) {
+      if (!this.#runGroup(client, count, startedMs)) {
         client.parser.rewind();
         return client.isBlocked || client.isClosing ? STOPPED : WANTS_TURN;
       }
@@ -143,6 +161,7 @@ export class RespDispatcher {
         client.isClosing = true;
         return STOPPED;
       }
+      // What was refused has not looked at the clock.
       this.#atMs = runner.clock.monotonicMs();
       if (out.length >= OUTPUT_BYTES_ENOUGH || this.#atMs - startedMs >= BURST_MS_MAX) return WANTS_TURN;
     }
@@ -158,6 +177,7 @@ export class RespDispatcher {
     let count = 0;
     do {
       const slot = slots[count];
+      if (count >= this.#slotsUsed) this.#slotsUsed = count + 1;
       this.#outcome = parser.next(bytes, at, end, slot.request, this.#spans);
       if (this.#outcome !== COMPLETE) return count;
       at = parser.at;
@@ -169,6 +189,18 @@ export class RespDispatcher {
     return count;
   }
 
+  /** Lets go of the burst's bytes: a large request has a buffer of its own, which would live until its slot is used again. */
+  #forget(): void {
+    for (let i = 0; i < this.#slotsUsed; i++) {
+      this.#slots[i].request.release();
+      this.#keys[i].bytes = NOTHING;
+    }
+    this.#slotsUsed = 0;
+    for (const decoder of this.#decodersUsed) decoder.release();
+    this.#decodersUsed.clear();
+    this.#spans.clear();
+  }
+
   #addKey({ bytes, spans, first }: RespRequest): void {
     const key = this.#keys[this.#keyCount++];
     key.bytes = bytes;
@@ -176,8 +208,8 @@ export class RespDispatcher {
     key.end = spans[first + 3];
   }
 
-  /** Returns false where it did not come to the end of the group. */
-  #runGroup(client: RespClient, count: number): boolean {
+  /** Returns false where it did not come to the end of the group: `consumed` is where it goes on. */
+  #runGroup(client: RespClient, count: number, startedMs: number): boolean {
     const { out } = this.runner;
     const isPrimed = this.#keyCount > 1;
     if (isPrimed) this.store.prime(this.#keys, this.#keyCount);
@@ -187,7 +219,8 @@ export class RespDispatcher {
         this.#runSlot(client, slot.entry, slot.request);
         this.consumed = slot.end;
         if (client.isBlocked || client.isClosing) return false;
-        if (out.length >= OUTPUT_BYTES_ENOUGH && i < count - 1) return false;
+        if (i === count - 1) return true;
+        if (out.length >= OUTPUT_BYTES_ENOUGH || this.#atMs - startedMs >= BURST_MS_MAX) return false;
       }
     } finally {
       if (isPrimed) this.store.unprime();
@@ -274,6 +307,7 @@ export class RespDispatcher {
       this.writer.error(errorText(error, undefined));
     }
     this.#call = call;
+    this.#atMs = this.runner.clock.monotonicMs();
     // HELLO may have changed it.
     this.writer.version = client.version;
   }
@@ -282,7 +316,7 @@ export class RespDispatcher {
     const { runner } = this;
     // Only registry commands have an entry with these.
     const decoder = entry.decoder as NonNullable<RespEntry["decoder"]>;
-    const args = decoder.decode(request, false);
+    const args = this.#decoded(decoder, command, request);
     if (typeof args === "string") {
       this.writer.error(args);
       this.#atMs = runner.observe(entry.index, this.#atMs, false, client);
@@ -303,6 +337,20 @@ export class RespDispatcher {
     this.#atMs = runner.observe(entry.index, this.#atMs, isSuccess, client);
   }
 
+  /** The command's arguments, or the error that is the reply. */
+  #decoded(
+    decoder: NonNullable<RespEntry["decoder"]>,
+    command: Command,
+    request: RespRequest,
+  ): Record<string, unknown> | string {
+    if (request.bytes.length > KEPT_BYTES_MAX) this.#decodersUsed.add(decoder);
+    try {
+      return decoder.decode(request, false);
+    } catch (thrown) {
+      return errorText(this.runner.bug(command, thrown), undefined);
+    }
+  }
+
   /** Encodes a result and, where that found room, lets what was planned happen. */
   #finish(entry: RespEntry, command: Command, args: Record<string, unknown>, result: unknown): boolean {
     const { runner, writer } = this;
@@ -313,7 +361,7 @@ export class RespDispatcher {
       if (error === undefined) {
         // As in `#runCommand`; and the shape was declared for what this command answers.
         (entry.reply as NonNullable<RespEntry["reply"]>)(result as never, writer, args);
-        if (out.length > this.#outputBytesMax) throw new OutputLimitError(this.#outputBytesMax);
+        if (out.length > this.outputBytesMax) throw new OutputLimitError(this.outputBytesMax);
         if (command.plan !== undefined) executor.commit();
         return true;
       }
@@ -340,6 +388,7 @@ export class RespDispatcher {
     });
     if (parked !== undefined) return parked.answer;
     client.isBlocked = true;
+    client.wantsLateReply = client.replyMode === "on";
     return undefined;
   }
 }

@@ -32,6 +32,9 @@ const ALLOWED_IN_RESP2: ReadonlySet<string> = new Set([
   "reset",
 ]);
 
+/** Names or patterns in one command: each is work and a push, and the command is not interrupted. */
+const NAMES_MAX = 10_000;
+
 /** What one connection is subscribed to. */
 export class RespSubscriptions {
   readonly names = new Map<string, ByteRange>();
@@ -115,7 +118,16 @@ function pubsub(name: string, arity: number, summary: string, run: (call: RespCa
   return { name, arity, flags: FLAGS, keys: NO_KEYS, group: "pubsub", summary, since: "2.0.0", run };
 }
 
-function subscribe({ client, request, sink, dispatcher }: RespCall, isGlob: boolean): void {
+/** Refuses, before anything is done, what names more than one command may. */
+function namesTooMany({ request, sink }: RespCall): boolean {
+  if (request.count - 1 <= NAMES_MAX) return false;
+  sink.error(`ERR a command takes at most ${NAMES_MAX} channels or patterns`);
+  return true;
+}
+
+function subscribe(call: RespCall, isGlob: boolean): void {
+  if (namesTooMany(call)) return;
+  const { client, request, sink, dispatcher } = call;
   client.subscriptions ??= new RespSubscriptions(client, dispatcher.runner.executor.fanout.channels);
   const { subscriptions } = client;
   for (let word = 1; word < request.count; word++) {
@@ -129,7 +141,9 @@ function subscribe({ client, request, sink, dispatcher }: RespCall, isGlob: bool
   }
 }
 
-function unsubscribe({ client, request, sink, dispatcher }: RespCall, isGlob: boolean): void {
+function unsubscribe(call: RespCall, isGlob: boolean): void {
+  if (namesTooMany(call)) return;
+  const { client, request, sink, dispatcher } = call;
   const kind = isGlob ? "punsubscribe" : "unsubscribe";
   const subscriptions =
     client.subscriptions ?? new RespSubscriptions(client, dispatcher.runner.executor.fanout.channels);

@@ -6,13 +6,15 @@
  *                                                   an error was queued         nothing runs, EXECABORT
  *                                                   else                        one record of the log
  */
+import { OutputLimitError } from "../codecs/output-buffer.ts";
 import type { RespRequest } from "../codecs/resp/resp-request.ts";
 import type { ReplySink } from "../commands/resp/reply-sink.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import type { TransactionLimits } from "../commands/transaction/transactions.ts";
 import { WatchedKeys } from "../commands/transaction/watched-keys.ts";
-import type { Gate } from "./resp-client.ts";
+import type { Gate, RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
+import { ERROR_BYTES, type RespDispatcher } from "./resp-dispatcher.ts";
 import type { RespEntry } from "./resp-table.ts";
 
 const FLAGS: readonly RespFlag[] = ["noscript", "loading", "stale", "fast", "allow_busy"];
@@ -20,6 +22,7 @@ const FLAGS: readonly RespFlag[] = ["noscript", "loading", "stale", "fast", "all
 const RUN_AT_ONCE: ReadonlySet<string> = new Set(["multi", "exec", "discard", "watch", "quit", "reset"]);
 const NOT_IN_TRANSACTION = "ERR Command not allowed inside a transaction";
 
+const REPLY_TOO_LARGE = "ERR the reply would be over its limit: ask for less at once";
 const EXEC_ABORT = "EXECABORT Transaction discarded because of previous errors.";
 
 interface QueuedRequest {
@@ -152,12 +155,31 @@ function exec({ client, sink, dispatcher }: RespCall): void {
   client.isExecuting = true;
   executor.beginRecord();
   try {
-    for (const { entry, request } of gate.queue) {
-      if (executor.isRecordFull) sink.error("ERR the transaction changes too much at once");
-      else dispatcher.execute(client, entry, request);
+    for (const queued of gate.queue) {
+      const refusal = executor.recordRefusal();
+      if (refusal === undefined) executeQueued(client, queued, dispatcher);
+      else sink.error(`ERR ${refusal}`);
     }
   } finally {
     client.isExecuting = false;
     executor.endRecord();
   }
+}
+
+/**
+ * Runs one command. Past what replies may take, it writes no more than the room that is kept for each command: a longer one,
+ * of a connection command or an error with a long text, would take the room of those after it, and EXEC, which has written
+ * by then, would fail as a whole.
+ */
+function executeQueued(client: RespClient, { entry, request }: QueuedRequest, dispatcher: RespDispatcher): void {
+  const { out } = dispatcher.runner;
+  const mark = out.length;
+  try {
+    dispatcher.execute(client, entry, request);
+    if (out.length <= dispatcher.outputBytesMax || out.length - mark <= ERROR_BYTES) return;
+  } catch (thrown) {
+    if (!(thrown instanceof OutputLimitError)) throw thrown;
+  }
+  out.length = mark;
+  dispatcher.writer.error(REPLY_TOO_LARGE);
 }

@@ -82,6 +82,16 @@ describe("KeyspaceEvents", () => {
     expect(events()).toEqual(["space:plain set"]);
   });
 
+  it("are named after their own commands where a later one of a transaction turns them on", () => {
+    const { engine, events } = listening("");
+    engine.executor.beginRecord();
+    engine.run("kv.set", { key: "a", value: 1 });
+    engine.fanout.keyspace.setFlags("KA");
+    engine.run("kv.incr", { key: "b" });
+    engine.executor.endRecord();
+    expect(events()).toEqual(["space:a set", "space:b incrby"]);
+  });
+
   it("tell of keys that expire and are evicted", () => {
     const { engine, events } = listening("EA", { memoryBytesMax: 2 * 2 ** 20, evictionPolicy: "lru" });
     engine.run("kv.set", { key: "k", value: 1, ttl_ms: 5 });

@@ -177,6 +177,83 @@ describe("a peer that does not read", () => {
   });
 });
 
+describe("a large request behind others in one write", () => {
+  const big = "x".repeat(2 ** 20);
+
+  it("is run after a burst that took several turns", async () => {
+    const count = 3000;
+    const stream = multibulk("SET", "k", "v").repeat(count) + multibulk("SET", "big", big) + multibulk("PING");
+    await new Peer(await start()).send(stream).gets(`${"+OK\r\n".repeat(count + 1)}+PONG\r\n`);
+  });
+
+  it("is run after a command that waited", async () => {
+    const server = await start();
+    const publisher = new Peer(server).send(multibulk("QCREATE", "q"));
+    await publisher.gets(":1\r\n");
+    const waiting = multibulk("QCONSUME", "q", "WAIT", "30000");
+    const peer = new Peer(server).send(waiting + multibulk("SET", "big", big) + multibulk("PING"));
+    // The server has then read what it takes in meanwhile.
+    for (let i = 0; i < 20; i++) await command(server, "admin.clients");
+    publisher.send(multibulk("QPUBLISH", "q", "late"));
+    await until(() => peer.received.toString("latin1").endsWith("+OK\r\n+PONG\r\n"));
+    expect(peer.received.includes("late")).toBe(true);
+  });
+
+  it("is run after replies that were read late", async () => {
+    const server = await start();
+    const value = "y".repeat(4 * 2 ** 20);
+    const peer = new Peer(server).send(multibulk("SET", "k", value));
+    await peer.gets("+OK\r\n");
+    peer.received = Buffer.alloc(0);
+    peer.socket.pause();
+    peer.send(multibulk("GET", "k").repeat(12) + multibulk("SET", "big", big) + multibulk("PING"));
+    await until(async () => {
+      const { clients } = await command(server, "admin.clients");
+      return (clients as { unread_bytes: number }[]).some(({ unread_bytes }) => unread_bytes > 2 ** 24);
+    });
+    let length = 0;
+    let end = "";
+    peer.socket.removeAllListeners("data").on("data", (chunk) => {
+      length += chunk.length;
+      end = (end + chunk.toString("latin1").slice(-20)).slice(-20);
+    });
+    peer.socket.resume();
+    await until(() => end.endsWith("+OK\r\n+PONG\r\n"));
+    expect(length).toBe(12 * `$${value.length}\r\n${value}\r\n`.length + 12);
+  });
+});
+
+describe("a request that has begun", () => {
+  it("ends the connection where nothing more of it comes, and not before", async () => {
+    const server = await start("--set", "server.connection_timeout_secs=1");
+    const idle = new Peer(server).send("PING\r\n");
+    const steady = new Peer(server);
+    const request = multibulk("SET", "k", "v");
+    let at = 0;
+    const silent = new Peer(server).send(multibulk("PING") + request.slice(0, 20));
+    const startedMs = Date.now();
+    await until(async () => {
+      // A byte now and then is enough.
+      if (at < 20 && Date.now() - startedMs > at * 100) steady.send(request[at++]);
+      return silent.isClosed && at === 20;
+    });
+    expect(silent.received.toString()).toBe("+PONG\r\n");
+    await steady.send(request.slice(20)).gets("+OK\r\n");
+    await idle.send("PING\r\n").gets("+PONG\r\n+PONG\r\n");
+  });
+
+  it("is bounded together with those of all others", async () => {
+    const limits = ["--set", "protocol.outbox_bytes_max=1mb", "--set", "protocol.max_reply_bytes=1mb"];
+    const server = await start(...limits);
+    const length = 15 * 2 ** 20;
+    const begun = Buffer.from(`*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$${length}\r\n${"x".repeat(length - 1)}`);
+    const peers = Array.from({ length: 5 }, () => new Peer(server).send(begun));
+    await until(() => peers.some((peer) => peer.isClosed));
+    expect(peers.every((peer) => peer.isClosed)).toBe(false);
+    await new Peer(server).send("PING\r\n").gets("+PONG\r\n");
+  });
+});
+
 describe("a connection ends", () => {
   it("after QUIT, with what came before it and nothing of what came behind", async () => {
     const server = await start();
@@ -203,6 +280,22 @@ describe("a connection ends", () => {
     const peer = new Peer(await start());
     peer.socket.end(`${multibulk("SET", "a", "1").repeat(5000)}${multibulk("GET", "a")}*1\r\n$4\r\nPI`);
     expect(await peer.closes()).toBe(`${"+OK\r\n".repeat(5000)}$1\r\n1\r\n`);
+  });
+
+  it("when its peer has ended it while a command waits, after the replies before that", async () => {
+    const server = await start();
+    const value = "y".repeat(4 * 2 ** 20);
+    const peer = new Peer(server).send(multibulk("SET", "k", value) + multibulk("QCREATE", "q"));
+    await peer.gets("+OK\r\n:1\r\n");
+    peer.socket.pause();
+    peer.socket.end(multibulk("GET", "k").repeat(3) + multibulk("QCONSUME", "q", "WAIT", "30000"));
+    for (let i = 0; i < 20; i++) await command(server, "admin.clients");
+    peer.socket.resume();
+    const replies = `$${value.length}\r\n${value}\r\n`.repeat(3);
+    expect((await peer.closes()) === `+OK\r\n:1\r\n${replies}`).toBe(true);
+    // It waits for nothing any more.
+    const other = new Peer(server).send(multibulk("QPUBLISH", "q", "m") + multibulk("QCONSUME", "q"));
+    await until(() => other.received.includes("payload"));
   });
 
   it("when the server stops", async () => {

@@ -1,10 +1,10 @@
 /** MULTI, EXEC, DISCARD, WATCH and UNWATCH: the same conversations with this server and, where it is installed, with Redis 7. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { configFromFlags } from "../../src/config/load.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { RedisProcess, redisMissing } from "./differential/redis-process.ts";
-import { type Line, play } from "./resp-transcript.ts";
+import { type Line, play, TranscriptClient } from "./resp-transcript.ts";
 
 const NO_VALUES = "*0";
 const QUEUED = "+QUEUED";
@@ -209,6 +209,44 @@ describe("this server", () => {
       ]);
     } finally {
       await small.stop();
+    }
+  });
+
+  it("keeps room for every answer, however much connection commands say", async () => {
+    const flags = ["--port", "0", "--set", "protocol.max_reply_bytes=64kb", "--set", "transaction.max_commands=700"];
+    const small = await startServer(configFromFlags(...flags, "--log-level", "silent"), silentLogger);
+    const client = await TranscriptClient.open(small.respUrl ?? "");
+    const requests = ["MULTI", "SET k 1", ...Array<string>(690).fill("INFO"), "CLIENT SETNAME me", "INCR k", "EXEC"];
+    try {
+      for (const request of requests) client.say(request.split(" "));
+      for (let i = 0; i < requests.length - 1; i++) await client.frame();
+      const executed = await client.frame();
+      expect(executed.slice(0, 20)).toMatch(/^\*693\r\n\+OK\r\n\$/);
+      expect(executed.slice(-150)).toMatch(
+        /-ERR the reply would be over its limit: ask for less at once\r\n\+OK\r\n-ERR .*\r\n$/,
+      );
+      client.say(["GET", "k"]);
+      expect(await client.frame()).toBe("$1\r\n1\r\n");
+    } finally {
+      client.close();
+      await small.stop();
+    }
+  });
+
+  it("begins nothing more once the transaction has had its time", async () => {
+    const late = "-ERR the transaction has taken over 200 ms, so this command did not run: send smaller ones";
+    let readings = 0;
+    const clock = vi.spyOn(performance, "now").mockImplementation(() => 1e9 + 90 * readings++);
+    try {
+      await play(synap.respUrl ?? "", [
+        ["a", "FLUSHALL", "+OK"],
+        ["a", "MULTI", "+OK"],
+        ...["k1", "k2", "k3", "k4"].map((key): Line => ["a", `SET ${key} 1`, QUEUED]),
+        ["a", "EXEC", `*4 +OK ${late} ${late} ${late}`],
+        ["a", "MGET k1 k2", "*2 $1 1 $-1"],
+      ]);
+    } finally {
+      clock.mockRestore();
     }
   });
 

@@ -33,6 +33,8 @@ export interface ArgumentDecoder {
    * @returns the arguments, or the text of an error.
    */
   decode(request: RespRequest, isKept: boolean): Arguments | string;
+  /** Lets go of the bytes that the arguments of the last call are ranges of, where these are used again. */
+  release(): void;
 }
 
 /** @param words how many words the name takes: 2 for a subcommand. */
@@ -104,6 +106,10 @@ class CompiledArguments implements ArgumentDecoder {
       range.end = end;
     }
     return this.#reused;
+  }
+
+  release(): void {
+    for (const range of this.#ranges) range.bytes = NOTHING;
   }
 
   /** Keys, values and fixed fields before anything else, at most options, can be reused. */

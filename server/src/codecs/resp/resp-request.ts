@@ -21,6 +21,14 @@ export class RespRequest {
   /** Words, with the name. */
   count = 0;
 
+  /** Lets go of the bytes: nothing of the request can be read any more. */
+  release(): void {
+    this.bytes = NOTHING;
+    this.spans = NO_SPANS;
+    this.first = 0;
+    this.count = 0;
+  }
+
   start(word: number): number {
     return this.spans[this.first + 2 * word];
   }

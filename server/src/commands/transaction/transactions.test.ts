@@ -187,6 +187,23 @@ describe("a transaction", () => {
     expect(engine.log.nextOffset).toBe(100_001);
   });
 
+  it("begins nothing more once it has had its time", () => {
+    const engine = new TransactionEngine();
+    const { planner } = engine.executor;
+    const { put } = planner;
+    planner.put = (...args) => {
+      engine.nowMs += 100;
+      return put.apply(planner, args);
+    };
+    engine.begin();
+    for (const key of ["a", "b", "c"]) engine.queue("kv.set", { key, value: 1 });
+    engine.queue("kv.get", { key: "a" });
+    const { results } = engine.exec() as { results: { code?: string; error?: string }[] };
+    expect(results.map(({ code }) => code ?? "ok")).toEqual(["ok", "ok", "PAYLOAD_TOO_LARGE", "PAYLOAD_TOO_LARGE"]);
+    expect(results[2].error).toContain("200 ms");
+    expect(engine.run("kv.mget", { keys: ["a", "b", "c"] })).toEqual({ values: [1, 1, null] });
+  });
+
   it("keeps arguments in memory of its own", () => {
     const engine = new TransactionEngine();
     const client = copyRange(ME);

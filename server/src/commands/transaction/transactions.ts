@@ -35,9 +35,9 @@ export interface TransactionLimits {
 
 /** The part of the executor that runs what was queued. */
 interface RecordRunner {
-  readonly isRecordFull: boolean;
   readonly planner: { readonly keys: KeyView };
   beginRecord(): void;
+  recordRefusal(): string | undefined;
   endRecord(): void;
   attempt(command: Command, args: Record<string, unknown>, caller: Caller): unknown;
   commit(): void;
@@ -197,7 +197,8 @@ export class Transactions {
   /** Runs one command of the record; its result is the caller's to keep. */
   #run(command: Command, args: Record<string, unknown>, caller: Caller, bytesLeft: number): unknown {
     const runner = this.#runner;
-    if (runner.isRecordFull) return fail("PAYLOAD_TOO_LARGE", "the transaction changes too much at once");
+    const refusal = runner.recordRefusal();
+    if (refusal !== undefined) return fail("PAYLOAD_TOO_LARGE", refusal);
     const attempted = runner.attempt(command, args, caller);
     const result = attempted instanceof Wait ? attempted.otherwise : attempted;
     if (command.plan === undefined) return retained(result);

@@ -6,9 +6,10 @@
  *                        v
  *                       held --the next read is added--> handle
  *
- * A burst is run from one buffer that all connections share; only what is left of it is kept. What is held grows with what has really come, never
- * with what a request announces. Replies are built in one buffer for all connections; where the socket has not taken all of
- * them at once, the buffer is left to it.
+ * A burst is run from one buffer that all connections share; only what is left of it is kept. What is held grows with what
+ * has really come, never with what a request announces; it counts in the budget of all outboxes, and a peer that sends
+ * nothing more of a request it has begun is cut off. Replies are built in one buffer for all connections; where the socket
+ * has not taken all of them at once, the buffer is left to it.
  *
  * A peer that does not read is not read from: past `unreadBytesMax` the requests wait, then the socket does. A command that
  * waits holds up those behind it, and the socket goes on being read for a while, so that the end of the peer is seen.
@@ -16,7 +17,7 @@
 import type { Socket } from "node:net";
 import type { Session } from "../../dispatch/caller.ts";
 import type { RespClient, RespSocket } from "../../dispatch/resp-client.ts";
-import { WANTS_TURN } from "../../dispatch/resp-dispatcher.ts";
+import { WANTS_BYTES, WANTS_TURN } from "../../dispatch/resp-dispatcher.ts";
 import { addressOf } from "../listen-failure.ts";
 import type { Reader } from "../outbox-budget.ts";
 import { PushOutbox, type PushSocket } from "../push-outbox.ts";
@@ -26,6 +27,8 @@ const NOTHING = new Uint8Array(0);
 /** Of requests that wait, so much is taken in before the socket is no longer read. */
 const WAITING_BYTES_MAX = 64 * 1024;
 const HELD_BYTES_MIN = 1024;
+/** A larger buffer is given back once what is left fills less than a quarter of it. */
+const HELD_BYTES_KEPT = 64 * 1024;
 
 export class RespConnection implements RespSocket, PushSocket, Reader {
   readonly address: string;
@@ -40,13 +43,16 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   #heldLength = 0;
   /** Waits for a turn of the loop of its own. */
   #isScheduled = false;
+  /** The peer is overdue if it sends nothing: what is held is the beginning of a request. */
+  #awaitsRest = false;
+  #isClientClosed = false;
   /** The peer has left too much unread: nothing runs until it has read. */
   #isFull = false;
   /** The peer sends nothing more; it still reads. */
   #isHalfClosed = false;
   #isEnding = false;
   #isGone = false;
-  /** What the budget of all outboxes knows of. */
+  /** What the budget of all outboxes knows of: what is unread, and what is held. */
   #countedBytes = 0;
 
   constructor(socket: Socket, traffic: RespTraffic) {
@@ -73,8 +79,9 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
     return this.#socket.writableNeedDrain;
   }
 
+  /** Of a socket that was destroyed nothing is left, though it may not have said so yet. */
   get heldBytes(): number {
-    return this.unreadBytes();
+    return this.#socket.destroyed ? 0 : this.unreadBytes() + this.#held.length;
   }
 
   socketBytes(): number {
@@ -105,6 +112,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   #run(bytes: Uint8Array, length: number): void {
     const { dispatch } = this.#traffic;
     const progress = dispatch.handle(this.client, bytes, 0, length);
+    if (this.#socket.destroyed) return;
     const { consumed } = dispatch;
     const { out } = dispatch.runner;
     if (out.length > 0) this.#writeShared();
@@ -116,8 +124,16 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
     }
     if (this.unreadBytes() > this.#traffic.unreadBytesMax) this.#isFull = true;
     else if (progress === WANTS_TURN) this.#schedule();
-    if (this.#heldLength > WAITING_BYTES_MAX && !this.#mayRun) this.#socket.pause();
-    else if (this.#isHalfClosed && this.#mayRun) this.end();
+    this.#expectRest(progress === WANTS_BYTES && this.#heldLength > 0 && !this.#isFull);
+    if (this.#isHalfClosed) this.#endWhereDone();
+    else if (this.#heldLength > WAITING_BYTES_MAX && !this.#mayRun) this.#socket.pause();
+  }
+
+  /** Gives the peer the full time again to send more of the request it has begun, or takes the deadline away. */
+  #expectRest(isBegun: boolean): void {
+    if (isBegun) this.#traffic.awaitsRest(this);
+    else if (this.#awaitsRest) this.#traffic.awaitsNothing(this);
+    this.#awaitsRest = isBegun;
   }
 
   /** Writes the replies in the shared buffer. */
@@ -160,7 +176,8 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
     this.#isScheduled = false;
     if (this.#isGone || !this.#mayRun) return;
     this.#run(this.#held, this.#heldLength);
-    if (this.#heldLength <= WAITING_BYTES_MAX && this.#socket.isPaused()) this.#socket.resume();
+    // What is left may be the beginning of a request: only the socket has the rest of it.
+    if ((this.#mayRun || this.#heldLength <= WAITING_BYTES_MAX) && this.#socket.isPaused()) this.#socket.resume();
   }
 
   /** Adds `bytes[start, end)` to what is held. */
@@ -170,6 +187,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
       const grown = new Uint8Array(Math.max(HELD_BYTES_MIN, length, Math.min(2 * this.#held.length, length * 2)));
       grown.set(this.#held.subarray(0, this.#heldLength));
       this.#held = grown;
+      this.recount();
     }
     this.#held.set(bytes.subarray(start, end), this.#heldLength);
     this.#heldLength = length;
@@ -178,9 +196,13 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   /** Takes the first `count` bytes from what is held. */
   #drop(count: number): void {
     if (count === 0) return;
-    if (count === this.#heldLength) this.#held = NOTHING;
+    const capacity = this.#held.length;
+    const left = this.#heldLength - count;
+    if (left === 0) this.#held = NOTHING;
+    else if (capacity > HELD_BYTES_KEPT && left < capacity / 4) this.#held = this.#held.slice(count, this.#heldLength);
     else this.#held.copyWithin(0, count, this.#heldLength);
-    this.#heldLength -= count;
+    this.#heldLength = left;
+    if (this.#held.length !== capacity) this.recount();
   }
 
   #drained(): void {
@@ -194,19 +216,27 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
 
   #peerEnded(): void {
     this.#isHalfClosed = true;
-    if (this.client.isBlocked) this.#socket.destroy();
-    else if (this.#mayRun) this.end();
+    this.#endWhereDone();
+  }
+
+  /** Its peer sends nothing more. */
+  #endWhereDone(): void {
+    const { isBlocked } = this.client;
+    if (!isBlocked && !this.#mayRun) return;
+    this.end();
+    // What it waits for would be lost on it; only the replies before are still its own.
+    if (isBlocked) this.#closeClient();
   }
 
   /** Closes once all that was written has left; what comes meanwhile is not looked at. */
   end(): void {
     if (this.#isEnding || this.#isGone) return;
     this.#isEnding = true;
-    this.#held = NOTHING;
-    this.#heldLength = 0;
+    this.#dropHeld();
     this.outbox.takeAll();
     this.writePushes(this.outbox);
     this.outbox.close();
+    this.recount();
     this.#socket.end();
     // Read to the end, or the system would answer what is unread by a reset, which can overtake the last reply.
     this.#socket.resume();
@@ -222,19 +252,33 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
 
   /** Ends it at once. */
   cut(): void {
+    this.#isEnding = true;
+    this.#dropHeld();
     this.outbox.close();
     this.#socket.destroy();
+    this.recount();
+  }
+
+  #dropHeld(): void {
+    this.#held = NOTHING;
+    this.#heldLength = 0;
+    this.#expectRest(false);
+  }
+
+  #closeClient(): void {
+    if (this.#isClientClosed) return;
+    this.#isClientClosed = true;
+    this.client.closed();
   }
 
   #closed(): void {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#isEnding = true;
-    this.#held = NOTHING;
-    this.#heldLength = 0;
+    this.#dropHeld();
     this.outbox.close();
     this.recount();
-    this.client.closed();
+    this.#closeClient();
     this.#traffic.closed(this);
   }
 
@@ -254,10 +298,10 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   }
 
   recount(): void {
-    const unread = this.#isGone ? 0 : this.unreadBytes();
-    this.#traffic.outboxes.add(unread - this.#countedBytes);
-    this.#countedBytes = unread;
-    if (unread > 0) this.#traffic.pushWriter.checkBudget();
+    const bytes = this.#isGone ? 0 : this.heldBytes;
+    this.#traffic.outboxes.add(bytes - this.#countedBytes);
+    this.#countedBytes = bytes;
+    if (bytes > 0) this.#traffic.pushWriter.checkBudget();
   }
 
   refuseSlow(): void {

@@ -29,6 +29,8 @@ export class RespTraffic {
   readonly #input = new Uint8Array(INPUT_BYTES);
   readonly #open = new Set<RespConnection>();
   readonly #lingering = new Overdue<RespConnection>(LINGER_MS_MAX);
+  /** They have begun a request; one that sends nothing more of it for the whole time is cut off. */
+  readonly #begun: Overdue<RespConnection>;
   readonly #later = new Fifo<RespConnection>();
   readonly #task: TurnEndTask;
   #onEmpty: (() => void) | undefined;
@@ -40,9 +42,14 @@ export class RespTraffic {
     this.clock = parts.clock;
     const { outboxBytesMax, replyBytesMax } = parts.options;
     this.unreadBytesMax = Math.max(UNREAD_BYTES_MIN, outboxBytesMax - replyBytesMax);
-    this.outboxes = new OutboxBudget(parts.connections, outboxBytesMax);
+    // Requests that have begun count in it too: the largest one has to fit.
+    this.outboxes = new OutboxBudget(parts.connections, Math.max(outboxBytesMax, parts.dispatch.requestBytesMax));
+    this.#begun = new Overdue(parts.options.connectionTimeoutMs);
     this.pushWriter = new PushWriter(parts.turnEnd, parts.clock, this.outboxes);
-    this.#task = parts.turnEnd.add(() => this.#runDue());
+    this.#task = parts.turnEnd.add(() => {
+      this.#runDue();
+      return false;
+    });
   }
 
   /**
@@ -64,6 +71,7 @@ export class RespTraffic {
 
   closed(connection: RespConnection): void {
     this.#open.delete(connection);
+    this.#begun.remove(connection);
     this.#lingering.remove(connection);
     this.outboxes.unregister(connection);
     this.connections.unregister(connection.client);
@@ -76,24 +84,43 @@ export class RespTraffic {
     this.#lingering.add(connection, this.clock.monotonicMs());
   }
 
+  /** Some of a request has come, and not all: its time begins anew. */
+  awaitsRest(connection: RespConnection): void {
+    this.#begun.remove(connection);
+    this.#begun.add(connection, this.clock.monotonicMs());
+  }
+
+  awaitsNothing(connection: RespConnection): void {
+    this.#begun.remove(connection);
+  }
+
   /** Lets it go on after the sockets of this turn were served. */
   runLater(connection: RespConnection): void {
     this.#later.push(connection);
     this.#task.request();
   }
 
-  /** Those that were there at the beginning, once each. Returns whether there are more. */
-  #runDue(): boolean {
+  /** Those that were there at the beginning, once each. */
+  #runDue(): void {
     const untilMs = this.clock.monotonicMs() + TURN_MS_MAX;
-    for (let left = this.#later.size; left > 0; left--) {
-      this.#later.shift()?.continue();
-      if (this.clock.monotonicMs() >= untilMs) break;
+    try {
+      for (let left = this.#later.size; left > 0; left--) {
+        this.#later.shift()?.continue();
+        if (this.clock.monotonicMs() >= untilMs) break;
+      }
+    } finally {
+      // Also where one has thrown: the others are not to wait for ever.
+      if (this.#later.size > 0) this.#task.request();
     }
-    return this.#later.size > 0;
   }
 
   sweep(): void {
-    this.#lingering.sweep(this.clock.monotonicMs(), (connection) => connection.cut());
+    const nowMs = this.clock.monotonicMs();
+    this.#begun.sweep(nowMs, (connection) => {
+      this.connections.silentClientsCutOff += 1;
+      connection.cut();
+    });
+    this.#lingering.sweep(nowMs, (connection) => connection.cut());
   }
 
   /** Ends all; resolves when the last has gone. */

@@ -18,6 +18,8 @@ export interface RespTransportOptions {
   /** Replies and pushes that one connection may leave unread. */
   readonly outboxBytesMax: number;
   readonly replyBytesMax: number;
+  /** A peer that has begun a request and sends nothing more of it for so long is cut off. */
+  readonly connectionTimeoutMs: number;
   /** A peer silent for so long is probed by TCP. */
   readonly keepAliveMs: number;
 }

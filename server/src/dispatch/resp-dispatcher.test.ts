@@ -1,0 +1,194 @@
+/** What a burst of RESP may cost and leave behind, at the dispatcher itself: a clock that runs, buffers that must go. */
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { expect, it } from "vitest";
+import { Fixture } from "../../test/dispatcher-fixture.ts";
+import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
+import { allCommands } from "../commands/all.ts";
+import { Registry } from "../commands/registry.ts";
+import { allRespCommands } from "../commands/resp/all-resp-commands.ts";
+import type { RespClient } from "./resp-client.ts";
+import { allConnectionCommands } from "./resp-connection-commands.ts";
+import { type Progress, RespDispatcher, STOPPED, WANTS_BYTES, WANTS_TURN } from "./resp-dispatcher.ts";
+
+/** A dispatcher whose every look at the clock takes `stepMs`. */
+class Resp {
+  readonly #fixture = new Fixture();
+  readonly dispatch: RespDispatcher;
+  readonly bugs: string[] = [];
+  /** What clients were written outside of a burst. */
+  late = "";
+  resumed = 0;
+
+  constructor(stepMs = 0) {
+    const { engine, clock, dispatcher } = this.#fixture;
+    this.dispatch = new RespDispatcher({
+      registry: new Registry(allCommands),
+      executor: engine.executor,
+      store: engine.store,
+      waits: dispatcher.waits,
+      commands: allRespCommands,
+      connectionCommands: allConnectionCommands,
+      clock: {
+        nowMs: () => clock.nowMs(),
+        monotonicMs: () => {
+          clock.advance(stepMs);
+          return clock.monotonicMs();
+        },
+      },
+      observer: { observe: () => {} },
+      slowLog: engine.node.slowLog,
+      replyBytesMax: 1024 * 1024,
+      requestBytesMax: 64 * 1024 * 1024,
+      reportBug: (command) => `bug-${this.bugs.push(command)}`,
+    });
+  }
+
+  pass(ms: number): void {
+    this.#fixture.pass(ms);
+  }
+
+  connect(id = 1): RespClient {
+    return this.dispatch.connect(id, {
+      address: "",
+      peer: "",
+      connectedAtMs: 0,
+      unreadBytes: () => 0,
+      write: (bytes, length) => {
+        this.late += Buffer.from(bytes.subarray(0, length)).toString("latin1");
+      },
+      resume: () => {
+        this.resumed++;
+      },
+      cut: () => {},
+      outbox: { push: () => true },
+    });
+  }
+
+  /** One burst: how it ended, how far it came, and what it has answered. */
+  burst(client: RespClient, bytes: Uint8Array, start = 0): { progress: Progress; at: number; replies: string } {
+    const { dispatch } = this;
+    const progress = dispatch.handle(client, bytes, start, bytes.length);
+    const { out } = dispatch.runner;
+    return {
+      progress,
+      at: dispatch.consumed,
+      replies: Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1"),
+    };
+  }
+
+  say(client: RespClient, ...words: string[]): string {
+    return this.burst(client, requestBytes(words)).replies;
+  }
+}
+
+it.each([
+  ["SET", (i: number) => ["SET", `k${i}`, "v"], () => "+OK\r\n"],
+  ["ECHO", (i: number) => ["ECHO", String(i)], (i: number) => `$${String(i).length}\r\n${i}\r\n`],
+])("interrupts a group of %s that takes long, and goes on where it was", (_, request, reply) => {
+  const resp = new Resp(1);
+  const client = resp.connect();
+  const numbers = Array.from({ length: 60 }, (__, i) => i);
+  const bytes = Buffer.concat(numbers.map((i) => requestBytes(request(i))));
+  let replies = "";
+  let bursts = 0;
+  let at = 0;
+  for (let progress: Progress = WANTS_TURN; progress === WANTS_TURN; bursts++) {
+    const burst = resp.burst(client, bytes, at);
+    progress = burst.progress;
+    at = burst.at;
+    replies += burst.replies;
+    if (bursts > 100) throw new Error("it does not come to an end");
+  }
+  expect(at).toBe(bytes.length);
+  expect(replies).toBe(numbers.map(reply).join(""));
+  expect(bursts).toBeGreaterThanOrEqual(10);
+});
+
+it("lets go of the bytes of a burst", async () => {
+  const resp = new Resp();
+  const client = resp.connect();
+  // Several words of each kind: the slots, the primed keys and the arguments that are used again.
+  const bytesOf = () =>
+    new Uint8Array(
+      Buffer.concat([
+        requestBytes(["SET", "a", "v".repeat(200_000)]),
+        requestBytes(["GET", "a"]),
+        requestBytes(["GET", "b"]),
+        requestBytes(["ECHO", "x"]),
+        requestBytes(["NONSENSE", "x"]),
+      ]),
+    );
+  const held = (() => {
+    const bytes = bytesOf();
+    expect(resp.burst(client, bytes).progress).toBe(WANTS_BYTES);
+    return new WeakRef(bytes);
+  })();
+  // The store remembers the one key that it was last asked for; only the first slot is used again by this.
+  resp.say(client, "GET", "z");
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  // What a WeakRef was made of or asked for lives to the end of the turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  // Not as a value: a failure would print all of it.
+  expect(held.deref() === undefined).toBe(true);
+});
+
+it.each([
+  ["OFF", ""],
+  ["SKIP", "+PONG\r\n"],
+])("leaves out the late reply of a command that waits after CLIENT REPLY %s", (mode, after) => {
+  const resp = new Resp();
+  const client = resp.connect();
+  resp.say(client, "QCREATE", "q");
+  resp.say(client, "CLIENT", "REPLY", mode);
+  const burst = resp.burst(client, requestBytes(["QCONSUME", "q", "WAIT", "100"]));
+  expect(burst).toMatchObject({ progress: STOPPED, replies: "" });
+  resp.pass(200);
+  expect({ late: resp.late, resumed: resp.resumed }).toEqual({ late: "", resumed: 1 });
+  expect(resp.say(client, "PING")).toBe(after);
+  resp.say(client, "CLIENT", "REPLY", "ON");
+  resp.say(client, "QCONSUME", "q", "WAIT", "100");
+  resp.pass(200);
+  expect(resp.late).toBe("$-1\r\n");
+});
+
+it("answers a bug in reading a request, and goes on", () => {
+  const resp = new Resp();
+  const client = resp.connect();
+  const decoder = resp.dispatch.table.named("get")?.decoder;
+  if (decoder === undefined) throw new Error("GET has no decoder");
+  decoder.decode = () => {
+    throw new Error("a bug");
+  };
+  expect(resp.say(client, "GET", "k")).toMatch(/^-\S+ the server failed/);
+  expect(resp.bugs).toHaveLength(1);
+  expect(resp.say(client, "PING")).toBe("+PONG\r\n");
+});
+
+it.each(["SUBSCRIBE", "PSUBSCRIBE", "UNSUBSCRIBE", "PUNSUBSCRIBE"])("refuses too many names for %s at once", (name) => {
+  const resp = new Resp();
+  const client = resp.connect();
+  const names = Array.from({ length: 10_001 }, (_, i) => String(i));
+  expect(resp.say(client, name, ...names)).toBe("-ERR a command takes at most 10000 channels or patterns\r\n");
+  expect(client.subscriptions?.count ?? 0).toBe(0);
+});
+
+it.each(["INFO", "DOCS"])("refuses too many names for COMMAND %s", (name) => {
+  const resp = new Resp();
+  const client = resp.connect();
+  const names = new Array<string>(1001).fill("get");
+  expect(resp.say(client, "COMMAND", name, ...names)).toBe("-ERR COMMAND takes at most 1000 names\r\n");
+  expect(resp.say(client, "COMMAND", name, ...names.slice(1))).toMatch(name === "INFO" ? /^\*1000\r/ : /^\*2000\r/);
+});
+
+it("refuses too many keys for COMMAND GETKEYS", () => {
+  const resp = new Resp();
+  const client = resp.connect();
+  const pairs = new Array<string>(2002).fill("k");
+  expect(resp.say(client, "COMMAND", "GETKEYS", "MSET", ...pairs)).toBe(
+    "-ERR COMMAND GETKEYS shows at most 1000 keys\r\n",
+  );
+  expect(resp.say(client, "COMMAND", "GETKEYS", "MSET", ...pairs.slice(2))).toMatch(/^\*1000\r/);
+});
