@@ -51,6 +51,10 @@ class Client implements PacedConnection {
     this.#turns.clock.advance(this.#messageMs);
   }
 
+  inOneWrite(work: () => void): void {
+    work();
+  }
+
   recount(): void {
     this.countedBytes = this.pace.waitingBytes;
   }

@@ -24,6 +24,8 @@ const MESSAGE_BYTES = 128;
 export interface PacedConnection {
   /** Works on a message. */
   handle(message: Uint8Array, isBinary: boolean): void;
+  /** Runs `work` so that the replies to many messages leave together. */
+  inOneWrite(work: () => void): void;
   /** What waits has changed, and is to be counted again. */
   recount(): void;
   /** More waits than may. The pace has forgotten it all. */
@@ -64,7 +66,7 @@ export class MessagePacer {
       for (let pace = this.#waiting.shift(); pace !== undefined; pace = this.#waiting.shift()) {
         // Back in line before it runs: a bug in one message must not lose the others.
         this.#waiting.push(pace);
-        const nowMs = pace.handleWaiting(SLICE_MS_MAX);
+        const nowMs = pace.handleWaiting();
         if (pace.waitingBytes === 0) this.#leave(pace);
         if (nowMs >= endMs) break;
       }
@@ -90,6 +92,7 @@ export class MessagePace {
   #busyMs = 0;
   #isLate = false;
   #kept: Fifo<KeptMessage> | undefined;
+  readonly #handleSlice = (): void => this.#handleSome();
 
   constructor(pacer: MessagePacer, connection: PacedConnection) {
     this.#pacer = pacer;
@@ -123,20 +126,22 @@ export class MessagePace {
     this.waitingBytes = 0;
   }
 
-  /** Handles what waits for about `sliceMs`, one message at least; returns when it ended. For the pacer. */
-  handleWaiting(sliceMs: number): number {
+  /** Handles what waits for about `SLICE_MS_MAX`, one message at least; returns when it ended. For the pacer. */
+  handleWaiting(): number {
+    this.#connection.inOneWrite(this.#handleSlice);
+    this.#connection.recount();
+    return this.#pacer.clock.monotonicMs();
+  }
+
+  #handleSome(): void {
     const { clock } = this.#pacer;
-    let nowMs = clock.monotonicMs();
-    const endMs = nowMs + sliceMs;
+    const endMs = clock.monotonicMs() + SLICE_MS_MAX;
     do {
       const kept = this.#kept?.shift();
-      if (kept === undefined) break;
+      if (kept === undefined) return;
       this.waitingBytes -= kept.bytes.length + MESSAGE_BYTES;
       this.#connection.handle(kept.bytes, kept.isBinary);
-      nowMs = clock.monotonicMs();
-    } while (nowMs < endMs);
-    this.#connection.recount();
-    return nowMs;
+    } while (clock.monotonicMs() < endMs);
   }
 
   /** For the pacer. */

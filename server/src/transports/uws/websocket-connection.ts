@@ -190,6 +190,14 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     this.close("SLOW_CONSUMER", `More than ${this.#traffic.outboxBytesMax} bytes were not read.`);
   }
 
+  inOneWrite(work: () => void): void {
+    const socket = this.#socket;
+    if (socket === undefined) return;
+    socket.cork(work);
+    // `send` does not know what becomes of the corked bytes.
+    if (this.#socket !== undefined) this.#look(socket);
+  }
+
   /** Too many messages wait to be worked on. */
   flooded(): void {
     this.#traffic.connections.floodersCutOff += 1;
