@@ -25,6 +25,7 @@ class Client implements PacedConnection {
   readonly handled: string[] = [];
   isFlooded = false;
   countedBytes = 0;
+  timesCaughtUp = 0;
   readonly pace: MessagePace;
   readonly #turns: Turns;
   readonly #messageMs: number;
@@ -51,8 +52,16 @@ class Client implements PacedConnection {
     this.#turns.clock.advance(this.#messageMs);
   }
 
+  inOneWrite(work: () => void): void {
+    work();
+  }
+
   recount(): void {
     this.countedBytes = this.pace.waitingBytes;
+  }
+
+  caughtUp(): void {
+    this.timesCaughtUp++;
   }
 
   flooded(): void {
@@ -71,64 +80,82 @@ describe("MessagePacer", () => {
     expect(turns.end()).toBe(false);
   });
 
-  test("has what a connection sends after 20 ms of work wait, and handles it in order at the ends of turns", () => {
-    const turns = new Turns();
-    const client = turns.connect(2);
-    client.receive(...numbered(30, "b"));
-    expect(client.handled).toHaveLength(10);
-    client.receive("b30");
-    expect(client.handled).toHaveLength(10);
-    expect(turns.end()).toBe(true);
-    expect(client.handled).toHaveLength(12);
-    expect(client.countedBytes).toBe(19 * (3 + 128));
-    while (turns.end());
-    expect(client.handled).toEqual(numbered(31, "b"));
-    expect(client.countedBytes).toBe(0);
-  });
-
-  test("gives those who wait a slice in turn", () => {
-    const turns = new Turns();
-    const clients = [turns.connect(2), turns.connect(2)];
-    for (const client of clients) client.receive(...numbered(40));
-    turns.end();
-    expect(clients.map(({ handled }) => handled.length)).toEqual([11, 11]);
-  });
-
-  test("goes on at once when a connection has caught up", () => {
+  test("has what comes after 25 ms of work in a turn wait, and handles it in order at the ends of turns", () => {
     const turns = new Turns();
     const client = turns.connect(5);
-    client.receive(...numbered(6));
-    expect(client.handled).toHaveLength(4);
-    while (turns.end());
-    client.receive("m6");
-    expect(client.handled).toEqual(numbered(7));
+    client.receive(...numbered(12, "b"));
+    expect(client.handled).toHaveLength(5);
+    expect(client.countedBytes).toBe(5 * (2 + 128) + 2 * (3 + 128));
+    expect(turns.end()).toBe(true);
+    expect(client.handled).toHaveLength(9);
+    client.receive("b12");
+    expect(client.handled).toHaveLength(9);
+    turns.end();
+    expect(client.handled).toEqual(numbered(13, "b"));
+    expect([client.countedBytes, client.timesCaughtUp]).toEqual([0, 1]);
+    expect(turns.end()).toBe(false);
   });
 
-  test("forgets work that is 50 ms ago", () => {
+  test("counts the work of all connections together", () => {
     const turns = new Turns();
-    const client = turns.connect(15);
-    client.receive("m0", "m1");
-    turns.clock.advance(60);
-    client.receive("m2");
-    expect(client.handled).toEqual(["m0", "m1", "m2"]);
+    const clients = Array.from({ length: 50 }, () => turns.connect(5));
+    for (const client of clients) client.receive("m0");
+    expect(clients.filter(({ handled }) => handled.length > 0)).toHaveLength(5);
   });
 
-  test("tells the connection when too much waits, and keeps none of it", () => {
+  test("forgets the work of turns that have ended", () => {
     const turns = new Turns();
     const client = turns.connect(20);
-    // 128 bytes are counted beside each message of 2: 76 fit, and one was handled.
-    client.receive("m0", ...numbered(76, "x").map(() => "xx"));
+    for (let i = 0; i < 5; i++) {
+      client.receive(`m${i}`);
+      expect(client.handled).toHaveLength(i + 1);
+      turns.end();
+    }
+  });
+
+  test("gives those who wait a slice in turn, and first those who have just begun to", () => {
+    const turns = new Turns();
+    const busy = [turns.connect(5), turns.connect(5)];
+    for (const client of busy) client.receive(...numbered(40));
+    turns.end();
+    expect(busy.map(({ handled }) => handled.length)).toEqual([7, 2]);
+    const guest = turns.connect(0);
+    turns.connect(30).receive("m0");
+    guest.receive("g0");
+    expect(guest.handled).toEqual([]);
+    turns.end();
+    expect(guest.handled).toEqual(["g0"]);
+    expect(busy.map(({ handled }) => handled.length)).toEqual([9, 4]);
+  });
+
+  test("slows a sender of cheap messages down where too much waits, and loses nothing", () => {
+    const turns = new Turns();
+    turns.connect(30).receive("m0");
+    const client = turns.connect(0.01);
+    const messages = numbered(1000, "x".repeat(100));
+    client.receive(...messages);
     expect(client.isFlooded).toBe(false);
-    client.receive("yy");
+    expect(client.handled.length).toBeGreaterThan(900);
+    while (turns.end());
+    expect(client.handled).toEqual(messages);
+  });
+
+  test("tells a connection of costly messages when too much waits, and keeps none of it", () => {
+    const turns = new Turns();
+    const client = turns.connect(25);
+    // 128 bytes are counted beside each message of 2: 76 fit, one is handled at once, and one to see what it costs.
+    client.receive("m0", ...numbered(76).map(() => "xx"));
+    expect(client.isFlooded).toBe(false);
+    client.receive("yy", "yy");
     expect(client.isFlooded).toBe(true);
     expect([client.pace.waitingBytes, client.countedBytes]).toEqual([0, 0]);
     while (turns.end());
-    expect(client.handled).toEqual(["m0"]);
+    expect(client.handled).toEqual(["m0", "xx"]);
   });
 
-  test("handles nothing of a connection that has closed", () => {
+  test("handles nothing of a connection that was closed here", () => {
     const turns = new Turns();
-    const client = turns.connect(20);
+    const client = turns.connect(25);
     client.receive("m0", "m1");
     client.pace.close();
     while (turns.end());
@@ -137,7 +164,7 @@ describe("MessagePacer", () => {
 
   test("keeps the others when a message fails", () => {
     const turns = new Turns();
-    const client = turns.connect(20);
+    const client = turns.connect(25);
     client.receive("m0", "m1", "m2");
     let failures = 0;
     const handle = client.handle.bind(client);

@@ -268,3 +268,26 @@ describe("consumers that wait", () => {
     expect(Date.now() - askedAtMs).toBeLessThan(5000);
   });
 });
+
+describe("a client that sends more than a turn's work and closes without waiting", () => {
+  it("loses nothing of what it has sent", async () => {
+    const client = await server.connect();
+    for (let i = 0; i < 20_000; i++) {
+      client.socket.send(JSON.stringify({ command: "queue.publish", payload: { queue: "left", payload: i } }));
+    }
+    client.socket.close();
+    await until(async () => (await server.post("queue.stats", { queue: "left" })).success === true);
+    await until(async () => (await stats("left")).published === 20_000);
+  });
+
+  it("leaves nothing subscribed by messages that had to wait", async () => {
+    const client = await server.connect();
+    const publish = { command: "queue.publish", payload: { queue: "left", payload: 1 } };
+    for (let i = 0; i < 20_000; i++) client.socket.send(JSON.stringify(publish));
+    client.socket.send(JSON.stringify({ command: "pubsub.subscribe", payload: { topics: ["news"] } }));
+    client.socket.send(JSON.stringify({ command: "kv.set", payload: { key: "last", value: 1 } }));
+    client.socket.close();
+    await until(async () => (await server.post("kv.exists", { key: "last" })).payload?.exists === true);
+    await until(async () => (await server.send("pubsub.stats", {})).total_subscribers === 0);
+  });
+});

@@ -54,8 +54,9 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
   #format: WireFormat = "json";
   #hasSpoken = false;
   readonly #pace: MessagePace;
-  /** Closing or closed: the session has been told. */
+  /** Closing or closed: nothing is pushed any more. */
   #arePushesOver = false;
+  #isSessionOver = false;
 
   constructor(traffic: WebSocketTraffic, id: number, address: string, connectedAtMs: number) {
     this.#traffic = traffic;
@@ -97,10 +98,16 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
   closed(): void {
     this.#socket = undefined;
     this.#socketBytes = 0;
-    this.#pace.close();
+    this.#isBacklogged = false;
     this.#endPushes();
+    // What the peer sent before it left is worked on. What that subscribes or waits for ends with it.
+    if (this.#pace.waitingBytes === 0) this.#endSession();
     this.recount();
     this.#traffic.closed(this);
+  }
+
+  caughtUp(): void {
+    if (this.#socket === undefined) this.#endSession();
   }
 
   /** @param message socket memory, gone when this returns. */
@@ -190,6 +197,17 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     this.close("SLOW_CONSUMER", `More than ${this.#traffic.outboxBytesMax} bytes were not read.`);
   }
 
+  inOneWrite(work: () => void): void {
+    const socket = this.#socket;
+    if (socket === undefined) {
+      work();
+      return;
+    }
+    socket.cork(work);
+    // `send` does not know what becomes of the corked bytes.
+    if (this.#socket !== undefined) this.#look(socket);
+  }
+
   /** Too many messages wait to be worked on. */
   flooded(): void {
     this.#traffic.connections.floodersCutOff += 1;
@@ -212,6 +230,7 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     this.#closing = code;
     this.#pace.close();
     this.#endPushes();
+    this.#endSession();
     const push = this.#traffic.dispatch.closing(code, message, this.#format);
     socket.cork(() => {
       socket.send(exactly(push), this.#format === "msgpack", false);
@@ -257,11 +276,15 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     }
   }
 
-  /** Nothing is pushed any more, and the session is told so, once. */
   #endPushes(): void {
-    if (this.#arePushesOver) return;
     this.#arePushesOver = true;
     this.#outbox?.close();
+  }
+
+  /** Tells the session, once, that nothing comes or goes any more. */
+  #endSession(): void {
+    if (this.#isSessionOver) return;
+    this.#isSessionOver = true;
     this.session?.closed();
   }
 
