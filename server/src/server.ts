@@ -20,7 +20,7 @@ import { Metrics } from "./metrics/metrics.ts";
 import { metricsSources } from "./metrics-readings.ts";
 import { NodeReport } from "./node-report.ts";
 import { openApiDocument } from "./openapi/document.ts";
-import { OperationLog } from "./oplog/operation-log.ts";
+import { OperationLog, offsetAt } from "./oplog/operation-log.ts";
 import { type Clock, systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { StartError } from "./runtime/start-error.ts";
@@ -44,12 +44,6 @@ export interface RunningServer {
   /** Takes no new work, finishes what is in flight within the grace time, and closes every connection with a reason. */
   stop(): Promise<void>;
 }
-
-/**
- * The log begins at this many offsets for each millisecond since the epoch: an earlier process that wrote less than 100,000
- * operations a second on average has come to none of them. Versions and ids have 48 bits, which lasts until 2059.
- */
-const OFFSETS_PER_MS = 100;
 
 /** Throws `StartError` for what the operator can mend: a port in use, an address that is not there. */
 export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
@@ -75,7 +69,7 @@ export async function startServer(config: Config, logger: Logger, clock: Clock =
 /** Everything but what starts: state, log, commands, fan-out, metrics and the transport that leads to them. */
 function buildEngine(config: Config, clock: Clock, reportBug: (where: string, error: unknown) => string) {
   const connections = new Connections();
-  const log = new OperationLog(config.replication.backlogBytes, clock.nowMs() * OFFSETS_PER_MS);
+  const log = OperationLog.inMemory(config.replication.backlogBytes, offsetAt(clock.nowMs()));
   let fanoutBytes = (): number => 0;
   const state = buildState(config, log, () => connections.unreadBytes + fanoutBytes());
   const turnEnd = buildTurnEnd(reportBug);
@@ -208,7 +202,7 @@ function buildState(config: Config, log: OperationLog, otherBytes: () => number)
     evictionPolicy: config.kvStore.evictionPolicy,
     bytesElsewhere: () => queues.residentBytes + rooms.residentBytes + otherBytes(),
   });
-  return new StateMachine(keys, queues, rooms, log.firstOffset - 1);
+  return new StateMachine(keys, queues, rooms, log.history.current.firstOffset - 1);
 }
 
 function codecs({ protocol, kvStore }: Config): Record<Format, Codec> {

@@ -96,7 +96,7 @@ export class Engine {
       bytesElsewhere: () => queues.heldBytes + rooms.heldBytes,
     });
     this.state = new StateMachine(this.store, queues, rooms, (options.firstOffset ?? 1) - 1);
-    this.log = new OperationLog(options.backlogBytesMax ?? 64 * 1024 * 1024, options.firstOffset);
+    this.log = OperationLog.inMemory(options.backlogBytesMax ?? 64 * 1024 * 1024, options.firstOffset);
     this.view = new KeyView(this.store);
     this.node = this.#makeNode();
     const config = DEFAULTS;

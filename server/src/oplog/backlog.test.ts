@@ -1,14 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { OperationWriter } from "../state/operation.ts";
 import { rangeOf } from "../structures/byte-range.ts";
-import { Backlog, RECORD_HEADER_BYTES } from "./backlog.ts";
+import { Backlog } from "./backlog.ts";
+import { firstOffsetAt, KIND_OPERATIONS, RECORD_HEADER_BYTES } from "./log-record.ts";
 import { OperationLog } from "./operation-log.ts";
 
 const BLOCK_BYTES = 4096;
 
 /** Appends a record of `bytes` equal bytes that counts as `count` operations. */
 function append(backlog: Backlog, firstOffset: number, bytes: number, count = 1, epoch = 1): void {
-  backlog.append(new Uint8Array(bytes).fill(firstOffset), bytes, count, firstOffset, epoch);
+  const header = { kind: KIND_OPERATIONS, firstOffset, durableOffset: 0, epoch, count };
+  backlog.append(header, new Uint8Array(bytes).fill(firstOffset), bytes);
 }
 
 function offsetsFrom(backlog: Backlog, offset: number): number[] | undefined {
@@ -99,9 +101,52 @@ describe("Backlog", () => {
   });
 });
 
+describe("BacklogCursor", () => {
+  it("takes whole records in order, over blocks, no more than is wanted and up to an offset", () => {
+    const backlog = new Backlog(64 * BLOCK_BYTES, BLOCK_BYTES);
+    for (let offset = 1; offset <= 40; offset++) append(backlog, offset, 500);
+    const cursor = backlog.cursorAt(3);
+    const taken: number[] = [];
+    if (cursor === undefined) throw new Error("offset 3 is there");
+    for (let range = backlog.take(cursor, 1200, 30); range !== undefined; range = backlog.take(cursor, 1200, 30)) {
+      expect(range.length).toBeLessThanOrEqual(1200);
+      for (let at = 0; at < range.length; at += 500 + RECORD_HEADER_BYTES) taken.push(firstOffsetAt(range, at));
+    }
+    expect(taken).toEqual(Array.from({ length: 27 }, (_, i) => i + 3));
+    expect(backlog.take(cursor, 1200, 31)).toHaveLength(500 + RECORD_HEADER_BYTES);
+  });
+
+  it("gives a record that is larger than what is wanted, alone", () => {
+    const backlog = new Backlog(64 * BLOCK_BYTES, BLOCK_BYTES);
+    append(backlog, 1, 3 * BLOCK_BYTES);
+    append(backlog, 2, 10);
+    const cursor = backlog.cursorAtStart();
+    if (cursor === undefined) throw new Error("there is a record");
+    expect(backlog.take(cursor, 100)).toHaveLength(3 * BLOCK_BYTES + RECORD_HEADER_BYTES);
+    expect(backlog.take(cursor, 100)).toHaveLength(10 + RECORD_HEADER_BYTES);
+    expect(backlog.take(cursor, 100)).toBeUndefined();
+  });
+
+  it("is lost when its block was dropped, and what is to be kept is not dropped", () => {
+    const backlog = new Backlog(4 * BLOCK_BYTES, BLOCK_BYTES);
+    backlog.keepFrom = 1;
+    append(backlog, 1, 1000);
+    const cursor = backlog.cursorAtStart();
+    for (let offset = 2; offset <= 100; offset++) append(backlog, offset, 1000);
+    expect(cursor?.isLost).toBe(false);
+    expect(backlog.heldBytes).toBeGreaterThan(4 * BLOCK_BYTES);
+    backlog.keepFrom = 90;
+    for (let offset = 101; offset <= 110; offset++) append(backlog, offset, 1000);
+    expect(cursor?.isLost).toBe(true);
+    expect(cursor && backlog.take(cursor, 1000)).toBeUndefined();
+    expect(backlog.cursorAt(90)).toBeDefined();
+    expect(backlog.heldBytes).toBeLessThanOrEqual(8 * BLOCK_BYTES);
+  });
+});
+
 describe("OperationLog", () => {
   it("counts operations, also inside a record, from 1, and never reuses an offset", () => {
-    const log = new OperationLog(1024 * 1024);
+    const log = OperationLog.inMemory(1024 * 1024);
     const writer = new OperationWriter();
     const firsts: number[] = [];
     for (const count of [1, 3, 2, 1]) {
@@ -116,7 +161,7 @@ describe("OperationLog", () => {
   });
 
   it("does not start over after a flush", () => {
-    const log = new OperationLog(1024 * 1024);
+    const log = OperationLog.inMemory(1024 * 1024);
     const writer = new OperationWriter();
     writer.flush();
     expect(log.append(writer)).toBe(1);
@@ -126,7 +171,7 @@ describe("OperationLog", () => {
   });
 
   it("keeps a copy: the writer is reused for the next record", () => {
-    const log = new OperationLog(1024 * 1024);
+    const log = OperationLog.inMemory(1024 * 1024);
     const writer = new OperationWriter();
     writer.remove(rangeOf("first"));
     const expected = writer.bytes.slice(0, writer.length);

@@ -1,28 +1,79 @@
 /**
  * The one log. A write is appended here and then applied; whatever makes it durable, carries it to replicas or tells
- * watchers is a reader of this log. In memory for now: the last records stay in a bounded backlog.
+ * watchers is a reader of this log. The last records stay in a bounded backlog in memory, which is where those readers find
+ * them: the writer of segment files (log-writer.ts) and the links to replicas.
  *
- * Offsets count operations and are never reused; 0 is the version of a missing key. A log that is not on disk begins at an
- * offset that no earlier process has come to: ids, versions and generations that a client kept over a restart must not
- * name something else now.
+ *     append --> backlog --> LogWriter --> disk --> durableTo(offset) --> whoever waits for it
+ *                       '--> replicas, up to the durable offset
+ *
+ * Offsets count operations and are never reused; 0 is the version of a missing key. A log begins at an offset that no
+ * earlier process without a disk has come to: ids, versions and generations that a client kept over a restart must not name
+ * something else now.
  */
 import type { OperationWriter } from "../state/operation.ts";
-import { Backlog, type LogRecord } from "./backlog.ts";
+import { Backlog } from "./backlog.ts";
+import { EpochHistory } from "./epochs.ts";
+import { KIND_MARK, KIND_OPERATIONS, type LogRecord, RECORD_HEADER_BYTES } from "./log-record.ts";
+
+/**
+ * A log begins at this many offsets for each millisecond since the epoch of time: an earlier process that wrote less than
+ * 100,000 operations a second on average has come to none of them. Versions and ids have 48 bits, which lasts until 2059.
+ */
+const OFFSETS_PER_MS = 100;
+
+/** The first offset of a log, or of an epoch, that begins at this instant, behind all that any node has written. */
+export function offsetAt(nowMs: number): number {
+  return nowMs * OFFSETS_PER_MS;
+}
+
+/** Where a log goes on: what recovery has found, or an empty beginning. */
+export interface LogPosition {
+  readonly nextOffset: number;
+  readonly history: EpochHistory;
+}
+
+export interface OperationLogOptions {
+  /** How much of the log readers can still find in memory. */
+  readonly backlogBytesMax: number;
+  readonly position: LogPosition;
+  /** Whether records are to become durable. Without a disk everything counts as durable at once. */
+  readonly isDurable: boolean;
+}
 
 export class OperationLog {
-  readonly #backlog: Backlog;
-  readonly epoch = 1;
-  readonly firstOffset: number;
+  readonly backlog: Backlog;
+  #history: EpochHistory;
   #nextOffset: number;
+  #durableOffset: number;
+  /** The durable offset that a record names last. */
+  #namedOffset = 0;
+  /** Bytes of records appended, over the life of the process. */
+  appendedBytes = 0;
+  /** Records appended likewise. */
+  appendedRecords = 0;
+  /** Called after each append: the writer asks for the end of the turn. */
+  onAppended: (() => void) | undefined;
 
-  /**
-   * @param backlogBytesMax how much of the log readers can still find.
-   * @param firstOffset 1 or more.
-   */
-  constructor(backlogBytesMax: number, firstOffset = 1) {
-    this.firstOffset = firstOffset;
-    this.#nextOffset = firstOffset;
-    this.#backlog = new Backlog(backlogBytesMax);
+  constructor({ backlogBytesMax, position, isDurable }: OperationLogOptions) {
+    this.backlog = new Backlog(backlogBytesMax);
+    this.#history = position.history;
+    this.#nextOffset = Math.max(position.nextOffset, position.history.current.firstOffset);
+    this.#durableOffset = isDurable ? position.nextOffset - 1 : Number.POSITIVE_INFINITY;
+    if (isDurable) this.backlog.keepFrom = this.#nextOffset;
+  }
+
+  /** A log that is not on disk. */
+  static inMemory(backlogBytesMax: number, firstOffset = 1): OperationLog {
+    const position = { nextOffset: firstOffset, history: EpochHistory.beginning(firstOffset) };
+    return new OperationLog({ backlogBytesMax, position, isDurable: false });
+  }
+
+  get history(): EpochHistory {
+    return this.#history;
+  }
+
+  get epoch(): number {
+    return this.#history.current.epoch;
   }
 
   /** The offset that the next operation gets. */
@@ -30,24 +81,78 @@ export class OperationLog {
     return this.#nextOffset;
   }
 
+  /** The last offset that a crash cannot take back, as `persistence.fsync` has it; `Infinity` without a disk. */
+  get durableOffset(): number {
+    return this.#durableOffset;
+  }
+
   get backlogBytes(): number {
-    return this.#backlog.heldBytes;
+    return this.backlog.heldBytes;
   }
 
   get oldestOffset(): number | undefined {
-    return this.#backlog.oldestOffset;
+    return this.backlog.oldestOffset;
   }
 
   /** Appends what the writer collected as one record and returns the offset of its first operation. */
   append(record: OperationWriter): number {
     const firstOffset = this.#nextOffset;
-    this.#backlog.append(record.bytes, record.length, record.count, firstOffset, this.epoch);
-    this.#nextOffset = firstOffset + record.count;
+    this.#append(KIND_OPERATIONS, firstOffset, this.epoch, record.count, record.bytes, record.length);
     return firstOffset;
+  }
+
+  /** Appends a record of the master's log, at the same offsets and in its epoch. */
+  appendCopy({ firstOffset, epoch, count, operations }: LogRecord): void {
+    if (!this.#history.mayFollow(epoch, firstOffset, this.#nextOffset)) {
+      throw new Error(`record at offset ${firstOffset} of epoch ${epoch} does not follow ${this.#nextOffset - 1}`);
+    }
+    this.#nextOffset = firstOffset;
+    this.#append(KIND_OPERATIONS, firstOffset, epoch, count, operations, operations.length);
+  }
+
+  /** Appends a mark where the durable offset is named by no record yet; returns whether it did. */
+  appendMark(): boolean {
+    if (this.#durableOffset === Number.POSITIVE_INFINITY || this.#namedOffset >= this.#durableOffset) return false;
+    this.#append(KIND_MARK, this.#nextOffset, this.epoch, 0, NOTHING, 0);
+    return true;
+  }
+
+  #append(
+    kind: number,
+    firstOffset: number,
+    epoch: number,
+    count: number,
+    operations: Uint8Array,
+    length: number,
+  ): void {
+    const durableOffset = Math.min(this.#durableOffset, firstOffset - 1);
+    this.backlog.append({ kind, firstOffset, durableOffset, epoch, count }, operations, length);
+    this.#namedOffset = durableOffset;
+    this.#nextOffset = firstOffset + count;
+    this.appendedBytes += RECORD_HEADER_BYTES + length;
+    this.appendedRecords += 1;
+    this.onAppended?.();
+  }
+
+  /** The writer has made everything up to this offset durable. */
+  durableTo(offset: number): void {
+    this.#durableOffset = offset;
+    this.backlog.keepFrom = offset + 1;
+  }
+
+  /**
+   * Begins a new epoch, behind what this log holds. The history has to be on disk first (identity.ts).
+   * @param history this log's, with one epoch more.
+   */
+  beginEpoch(history: EpochHistory): void {
+    this.#history = history;
+    this.#nextOffset = Math.max(this.#nextOffset, history.current.firstOffset);
   }
 
   /** See `Backlog.read`. */
   read(offset: number, visit: (record: LogRecord) => boolean): boolean {
-    return this.#backlog.read(offset, visit);
+    return this.backlog.read(offset, visit);
   }
 }
+
+const NOTHING = new Uint8Array(0);

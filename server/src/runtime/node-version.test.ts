@@ -5,23 +5,23 @@ import { StartError } from "./start-error.ts";
 const linux = { platform: "linux", arch: "x64" };
 
 describe("the Node version", () => {
-  it.each(["v20.12.0", "v20.20.1", "v22.0.0", "v22.21.0"])("%s is fine", (version) => {
+  it.each(["v20.15.0", "v20.20.1", "v22.2.0", "v22.21.0"])("%s is fine", (version) => {
     expect(() => checkNodeVersion({ version, ...linux })).not.toThrow();
   });
 
-  it.each(["v18.20.4", "v20.11.1", "v21.7.3", "v23.1.0", "v24.0.0", "v26.0.0-nightly"])(
+  it.each(["v18.20.4", "v20.14.0", "v22.1.0", "v21.7.3", "v23.1.0", "v24.0.0", "v26.0.0-nightly"])(
     "%s is refused with the way out",
     (version) => {
       expect(() => checkNodeVersion({ version, ...linux })).toThrow(StartError);
       expect(() => checkNodeVersion({ version, ...linux })).toThrow(
         `${version}, which uWebSockets.js has no binary for`,
       );
-      expect(() => checkNodeVersion({ version, ...linux })).toThrow("install Node 20 (20.12 or later) or Node 22, or");
+      expect(() => checkNodeVersion({ version, ...linux })).toThrow("install Node 20 (20.15 or later) or Node 22 (22.2 or later), or");
     },
   );
 
   it("is not enough on a platform without a binary", () => {
-    expect(() => checkNodeVersion({ version: "v22.0.0", platform: "linux", arch: "riscv64" })).toThrow(
+    expect(() => checkNodeVersion({ version: "v22.2.0", platform: "linux", arch: "riscv64" })).toThrow(
       /^Synap does not run on linux riscv64; .*linux x64/,
     );
   });

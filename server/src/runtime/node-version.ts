@@ -11,15 +11,15 @@ export interface NodeBinary {
   readonly arch: string;
 }
 
-/** Even lines only: they are the ones that get security fixes for years. 18 lacks what the server uses. */
+/** Even lines only: they are the ones that get security fixes for years. Earlier ones lack zlib.crc32. */
 const NODE_LINES: Readonly<Record<number, { readonly minorMin: number }>> = {
-  20: { minorMin: 12 },
-  22: { minorMin: 0 },
+  20: { minorMin: 15 },
+  22: { minorMin: 2 },
 };
 const PLATFORMS = ["linux x64", "linux arm64", "linux arm", "darwin x64", "darwin arm64", "win32 x64"];
 
 const WAY_OUT =
-  "install Node 20 (20.12 or later) or Node 22, or use a container image of one of them such as node:22-slim";
+  "install Node 20 (20.15 or later) or Node 22 (22.2 or later), or use a container image of one of them such as node:22-slim";
 
 /** @throws StartError that names the way out */
 export function checkNodeVersion({ version, platform, arch }: NodeBinary): void {

@@ -55,7 +55,7 @@ function stage(
  * A master's machine and its log, and a machine that follows the log. Each run goes on where the one before ended: a new
  * store reserves memory by the chunk, too much to make two for every run.
  */
-const log = new OperationLog(64 * 1024 * 1024);
+const log = OperationLog.inMemory(64 * 1024 * 1024);
 const [master, follower] = [machine(), machine()];
 
 const versions = new Map<string, number>();

@@ -1,0 +1,80 @@
+/**
+ * Whose log this is: the replication id, which all nodes of one log share, and its epochs. A small file of JSON that is
+ * replaced as a whole, and that has to be durable before the first record of an epoch is.
+ */
+import { randomBytes } from "node:crypto";
+import { type Epoch, EpochHistory } from "./epochs.ts";
+import { type FileSystem, readWhole, replaceFile } from "./file-system.ts";
+
+export const IDENTITY_NAME = "identity.json";
+const FORMAT = 1;
+
+export interface Identity {
+  /** 32 hexadecimal digits. */
+  readonly replicationId: string;
+  readonly history: EpochHistory;
+  /** The log was closed in order, with all of it on disk. Not while a server has it open. */
+  readonly isClosed: boolean;
+}
+
+export function newReplicationId(): string {
+  return randomBytes(16).toString("hex");
+}
+
+export async function saveIdentity(files: FileSystem, directory: string, identity: Identity): Promise<void> {
+  await replaceFile(files, directory, IDENTITY_NAME, new TextEncoder().encode(encodeIdentity(identity)));
+}
+
+/** Undefined where there is none; the reason where it is not to be read. */
+export async function loadIdentity(files: FileSystem, directory: string): Promise<Identity | string | undefined> {
+  const bytes = await readWhole(files, `${directory}/${IDENTITY_NAME}`);
+  if (bytes === undefined) return undefined;
+  return decodeIdentity(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
+}
+
+export function encodeIdentity({ replicationId, history, isClosed }: Identity): string {
+  const epochs = history.epochs.map(({ epoch, firstOffset, previousEnd }) => ({
+    epoch,
+    first_offset: firstOffset,
+    previous_end: previousEnd,
+  }));
+  return `${JSON.stringify({ format: FORMAT, replication_id: replicationId, closed: isClosed, epochs }, undefined, 2)}\n`;
+}
+
+/** Reads what `encodeIdentity` has written, also from another node: the reason where it cannot be. */
+export function decodeIdentity(text: string): Identity | string {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    return error instanceof Error ? error.message : "it is not JSON";
+  }
+  if (!isObject(parsed)) return "it is not an object";
+  const { format, replication_id: replicationId, closed, epochs } = parsed;
+  if (format !== FORMAT) return `its format is ${String(format)}, and this server knows ${FORMAT}`;
+  if (typeof replicationId !== "string" || !/^[0-9a-f]{32}$/.test(replicationId)) return "its replication id is none";
+  if (typeof closed !== "boolean") return "it does not say whether the log was closed";
+  if (!Array.isArray(epochs) || epochs.length === 0) return "it has no epochs";
+  const read: Epoch[] = [];
+  for (const each of epochs) {
+    const epoch = readEpoch(each);
+    if (epoch === undefined || epoch.epoch <= (read.at(-1)?.epoch ?? 0)) return "one of its epochs is none";
+    read.push(epoch);
+  }
+  return { replicationId, history: new EpochHistory(read), isClosed: closed };
+}
+
+function readEpoch(value: unknown): Epoch | undefined {
+  if (!isObject(value)) return undefined;
+  const { epoch, first_offset: firstOffset, previous_end: previousEnd } = value;
+  if (!isWhole(epoch) || !isWhole(firstOffset) || !isWhole(previousEnd) || previousEnd >= firstOffset) return undefined;
+  return { epoch, firstOffset, previousEnd };
+}
+
+function isWhole(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,236 @@
+/**
+ * Writes the log to its segment files, in groups: everything that was appended in a turn of the loop, and in the turns
+ * that passed while a sync was running, shares the next one.
+ *
+ *     appends   a b c | d e f g h | i
+ *     disk            [write abc, sync]  [write defgh, sync]  [write i, sync]
+ *     durable                         c                    h               i
+ *
+ * With `always` a group is durable when it is synced, off this thread. With `interval` and `never` it counts as durable when
+ * the system has it, which the end of this process does not take back; it is written at once at the end of the turn, and
+ * synced every second, or not at all.
+ *
+ * A write or a sync that fails is never tried again: the state may be ahead of the disk by then, and what a failed sync was
+ * about can be lost without another error. The process has to end.
+ */
+import type { BacklogCursor } from "./backlog.ts";
+import type { FileSystem } from "./file-system.ts";
+import { firstOffsetAt } from "./log-record.ts";
+import type { OperationLog } from "./operation-log.ts";
+import { type SegmentFile, Segments } from "./segment-file.ts";
+
+export type FsyncPolicy = "always" | "interval" | "never";
+
+export interface LogWriterOptions {
+  readonly files: FileSystem;
+  readonly directory: string;
+  readonly log: OperationLog;
+  readonly replicationId: string;
+  readonly fsync: FsyncPolicy;
+  readonly segmentBytes: number;
+  readonly clock: { monotonicMs(): number };
+  /** More of the log is durable. */
+  readonly onDurable: (offset: number) => void;
+  /** The process must end. */
+  readonly onFailure: (error: unknown) => void;
+  /** For the metrics. */
+  readonly onSynced?: (durationMs: number) => void;
+}
+
+/** What one group writes before it is synced. */
+const GROUP_BYTES_MAX = 16 * 2 ** 20;
+/** What is written on this thread. */
+const WRITE_NOW_BYTES_MAX = 256 * 1024;
+/** With `interval`, what a crash of the machine may take back. */
+export const SYNC_INTERVAL_MS = 1000;
+
+export class LogWriter {
+  readonly #options: LogWriterOptions;
+  readonly #segments: Segments;
+  #segment: SegmentFile | undefined;
+  #cursor: BacklogCursor | undefined;
+  #running: Promise<void> | undefined;
+  /** Written and not synced. */
+  #isDirty = false;
+  #syncedAtMs = 0;
+  #hasFailed = false;
+  /** Bytes written, of those that the log has appended. */
+  writtenBytes = 0;
+  groups = 0;
+  syncs = 0;
+
+  constructor(options: LogWriterOptions) {
+    this.#options = options;
+    this.#segments = new Segments(options.files, options.directory, options.segmentBytes);
+    this.#syncedAtMs = options.clock.monotonicMs();
+  }
+
+  /** @param tail the last segment and the end of its last record; undefined where the log begins. */
+  async start(tail: SegmentFile | undefined): Promise<void> {
+    this.#segment = tail ?? (await this.#segments.next(this.#headerOfNext(this.#options.log.nextOffset), 0));
+    this.#segments.prepare();
+  }
+
+  /** The name of the segment that is written to. */
+  get segmentName(): string | undefined {
+    return this.#segment?.name;
+  }
+
+  /** Bytes of the log that are not written yet. */
+  get unwrittenBytes(): number {
+    return this.#options.log.appendedBytes - this.writtenBytes;
+  }
+
+  /** Bytes that can be written without asking the file system for room. */
+  get preparedBytes(): number {
+    return (this.#segment?.bytesLeft ?? 0) + this.#segments.spareBytes;
+  }
+
+  /** Tries again to get a spare segment, where the disk was full. */
+  prepare(): void {
+    if (!this.#hasFailed) this.#segments.prepare();
+  }
+
+  /** Writes what was appended: now, or when the group under way is durable. Called at the end of a turn. */
+  flush(): void {
+    if (this.#running !== undefined || this.#hasFailed) return;
+    if (this.#options.fsync !== "always" && this.#writeNow()) return;
+    this.#run();
+  }
+
+  /** With `interval`, syncs what is due; called by the ticker. */
+  syncWhereDue(): void {
+    if (this.#options.fsync !== "interval" || !this.#isDirty || this.#running !== undefined || this.#hasFailed) return;
+    if (this.#options.clock.monotonicMs() - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
+    this.#run();
+  }
+
+  #run(): void {
+    this.#running = this.#writeGroups().then(
+      () => {
+        this.#running = undefined;
+      },
+      (error: unknown) => {
+        this.#hasFailed = true;
+        this.#options.onFailure(error);
+      },
+    );
+  }
+
+  async #writeGroups(): Promise<void> {
+    const { fsync, clock } = this.#options;
+    do {
+      const offset = await this.#writeGroup();
+      if (fsync === "always") await this.#sync();
+      if (offset !== undefined) this.#durableTo(offset);
+      if (fsync === "interval" && clock.monotonicMs() - this.#syncedAtMs >= SYNC_INTERVAL_MS) await this.#sync();
+    } while (this.unwrittenBytes > 0);
+  }
+
+  /** Small groups, where nobody waits for a sync. Answers with false where the other way must be taken. */
+  #writeNow(): boolean {
+    const bytes = this.unwrittenBytes;
+    const segment = this.#segment;
+    if (bytes === 0) return true;
+    if (segment === undefined || bytes > WRITE_NOW_BYTES_MAX || bytes > segment.bytesLeft) return false;
+    try {
+      for (let range = this.#take(bytes); range !== undefined; range = this.#take(bytes)) {
+        segment.file.writeNow(range, segment.position);
+        this.#wrote(segment, range.length);
+      }
+    } catch (error) {
+      this.#hasFailed = true;
+      this.#options.onFailure(error);
+      return true;
+    }
+    this.#durableTo(this.#options.log.nextOffset - 1);
+    return true;
+  }
+
+  /** Writes up to `GROUP_BYTES_MAX`; returns the last offset that is written then. */
+  async #writeGroup(): Promise<number | undefined> {
+    let groupBytes = 0;
+    while (groupBytes < GROUP_BYTES_MAX) {
+      const segment = this.#openSegment();
+      const range = this.#take(Math.min(segment.bytesLeft, GROUP_BYTES_MAX));
+      if (range === undefined) break;
+      const into = range.length <= segment.bytesLeft ? segment : await this.#nextSegment(range);
+      await into.file.write(range, into.position);
+      this.#wrote(into, range.length);
+      groupBytes += range.length;
+    }
+    if (groupBytes === 0) return undefined;
+    this.groups += 1;
+    return this.#nextOffset() - 1;
+  }
+
+  #wrote(segment: SegmentFile, bytes: number): void {
+    segment.position += bytes;
+    this.writtenBytes += bytes;
+    this.#isDirty = true;
+  }
+
+  #openSegment(): SegmentFile {
+    if (this.#segment === undefined) throw new Error("the log is not open for writing");
+    return this.#segment;
+  }
+
+  #take(bytesMax: number): Uint8Array | undefined {
+    const { backlog } = this.#options.log;
+    this.#cursor ??= backlog.cursorAtStart();
+    return this.#cursor && backlog.take(this.#cursor, bytesMax);
+  }
+
+  /** The offset of the first operation that is not taken yet. */
+  #nextOffset(): number {
+    const cursor = this.#cursor;
+    if (cursor === undefined || cursor.at === cursor.block.length) {
+      return cursor?.block.next?.firstOffset ?? this.#options.log.nextOffset;
+    }
+    return firstOffsetAt(cursor.block.bytes, cursor.at);
+  }
+
+  /** Goes on in the next segment, which begins with the records in `range`. */
+  async #nextSegment(range: Uint8Array): Promise<SegmentFile> {
+    const full = this.#openSegment();
+    // What is behind it must not become durable before it.
+    if (this.#options.fsync !== "never") await this.#sync();
+    await full.file.close();
+    this.#segment = await this.#segments.next(this.#headerOfNext(firstOffsetAt(range, 0)), range.length);
+    return this.#segment;
+  }
+
+  #headerOfNext(firstOffset: number) {
+    const { log, replicationId } = this.#options;
+    return { firstOffset, epoch: log.epoch, replicationId };
+  }
+
+  async #sync(): Promise<void> {
+    const { clock, onSynced } = this.#options;
+    const startedMs = clock.monotonicMs();
+    this.#isDirty = false;
+    await this.#openSegment().file.sync();
+    this.#syncedAtMs = clock.monotonicMs();
+    this.syncs += 1;
+    onSynced?.(this.#syncedAtMs - startedMs);
+  }
+
+  #durableTo(offset: number): void {
+    this.#options.log.durableTo(offset);
+    this.#options.onDurable(offset);
+  }
+
+  /** Writes and syncs what is left, whatever the policy, and closes. Nothing may be appended any more. */
+  async close(): Promise<void> {
+    await this.#running;
+    if (!this.#hasFailed && this.#segment !== undefined) {
+      do {
+        const offset = await this.#writeGroup();
+        await this.#sync();
+        if (offset !== undefined) this.#durableTo(offset);
+      } while (this.unwrittenBytes > 0);
+      await this.#segment.file.close();
+    }
+    await this.#segments.close();
+  }
+}
