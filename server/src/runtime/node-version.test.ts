@@ -16,7 +16,9 @@ describe("the Node version", () => {
       expect(() => checkNodeVersion({ version, ...linux })).toThrow(
         `${version}, which uWebSockets.js has no binary for`,
       );
-      expect(() => checkNodeVersion({ version, ...linux })).toThrow("install Node 20 (20.15 or later) or Node 22 (22.2 or later), or");
+      expect(() => checkNodeVersion({ version, ...linux })).toThrow(
+        "install Node 20 (20.15 or later) or Node 22 (22.2 or later), or",
+      );
     },
   );
 
