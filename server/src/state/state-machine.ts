@@ -49,6 +49,12 @@ export class StateMachine {
     return this.#appliedOffset;
   }
 
+  /** The offsets up to this one are used by nobody: the next epoch begins behind them. */
+  skipTo(offset: number): void {
+    if (offset < this.#appliedOffset) throw new Error(`offset ${offset} lies before ${this.#appliedOffset}`);
+    this.#appliedOffset = offset;
+  }
+
   /**
    * Applies one record.
    * @param firstOffset the offset of its first operation; must follow the last one applied.
