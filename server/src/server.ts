@@ -81,7 +81,7 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
   const state = buildState(config, log, () => connections.unreadBytes + fanoutBytes());
   const turnEnd = buildTurnEnd(reportBug);
   // Nothing waits for a log that is in memory.
-  const gate = new ReleaseGate(Number.POSITIVE_INFINITY, onLoopBug(reportBug, "the release of what was held"));
+  const gate = new ReleaseGate(Number.POSITIVE_INFINITY, onLoopBug(reportBug, "what the log released"));
   const wireCodecs = codecs(config);
   const { fanout, node, executor } = buildExecutor({
     config,
@@ -126,16 +126,9 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     gate,
     reportBug: (error, where) => reportBug(where, error),
   });
-  const respTransport = buildResp({
-    config,
-    clock,
-    turnEnd,
-    gate,
-    connections,
-    dispatcher,
-    runnerOptions,
-    store: state.keys,
-  });
+  const store = state.keys;
+  const respParts = { config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store };
+  const respTransport = buildResp(respParts);
   return { state, executor, fanout, dispatcher, metrics, transport, respTransport };
 }
 

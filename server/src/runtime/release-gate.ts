@@ -21,6 +21,8 @@ export class ReleaseGate {
   #waiting = new Set<ReleaseWaiter>();
   /** Empty; the two take turns, so that who asks again is not called again. */
   #spare = new Set<ReleaseWaiter>();
+  /** Those who are being called. */
+  #called: Set<ReleaseWaiter> | undefined;
 
   /**
    * @param releasedOffset where the log begins; infinite where nothing ever waits, since nothing is made durable.
@@ -48,6 +50,7 @@ export class ReleaseGate {
   /** Its connection is gone. */
   forget(waiter: ReleaseWaiter): void {
     this.#waiting.delete(waiter);
+    this.#called?.delete(waiter);
   }
 
   /** For the log: everything up to `offset` is released. It only grows. */
@@ -63,6 +66,7 @@ export class ReleaseGate {
   #callAll(): void {
     const due = this.#waiting;
     this.#waiting = this.#spare;
+    this.#called = due;
     const bugs: unknown[] = [];
     for (const waiter of due) {
       try {
@@ -73,6 +77,7 @@ export class ReleaseGate {
     }
     due.clear();
     this.#spare = due;
+    this.#called = undefined;
     for (const bug of bugs) this.#onBug(bug);
   }
 }
