@@ -23,6 +23,7 @@ import { openApiDocument } from "./openapi/document.ts";
 import { OperationLog, offsetAt } from "./oplog/operation-log.ts";
 import { type Clock, systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
+import { ReleaseGate } from "./runtime/release-gate.ts";
 import { StartError } from "./runtime/start-error.ts";
 import { Ticker } from "./runtime/ticker.ts";
 import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
@@ -73,6 +74,8 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
   let fanoutBytes = (): number => 0;
   const state = buildState(config, log, () => connections.unreadBytes + fanoutBytes());
   const turnEnd = buildTurnEnd(reportBug);
+  // Nothing waits for a log that is in memory.
+  const gate = new ReleaseGate(Number.POSITIVE_INFINITY, onLoopBug(reportBug, "what the log released"));
   const wireCodecs = codecs(config);
   const { fanout, node, executor } = buildExecutor({
     config,
@@ -114,17 +117,12 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     connections,
     clock,
     turnEnd,
+    gate,
     reportBug: (error, where) => reportBug(where, error),
   });
-  const respTransport = buildResp({
-    config,
-    clock,
-    turnEnd,
-    connections,
-    dispatcher,
-    runnerOptions,
-    store: state.keys,
-  });
+  const store = state.keys;
+  const respParts = { config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store };
+  const respTransport = buildResp(respParts);
   return { state, executor, fanout, dispatcher, metrics, transport, respTransport };
 }
 
@@ -187,10 +185,15 @@ function buildExecutor({ config, clock, connections, state, log, turnEnd, wireCo
 }
 
 function buildTurnEnd(reportBug: (where: string, error: unknown) => string): TurnEnd {
-  return new TurnEnd(afterSockets, (error) => {
+  return new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
+}
+
+/** For what runs between messages: others go on after a bug, unless state and log may differ. */
+function onLoopBug(reportBug: (where: string, error: unknown) => string, where: string): (error: unknown) => void {
+  return (error) => {
     if (error instanceof ApplyFailure) throw error;
-    reportBug("the end of a turn", error);
-  });
+    reportBug(where, error);
+  };
 }
 
 /** @param otherBytes what of the memory limit is neither in keys nor in queues nor in rooms. */

@@ -64,7 +64,7 @@ export class CommandRunner {
     this.#slowLog = options.slowLog;
     this.#reportBug = options.reportBug;
     this.out = new OutputBuffer(OUTPUT_BYTES, options.replyBytesMax);
-    this.#reply = { status: 200, bytes: this.out.bytes, length: 0, contentType: "" };
+    this.#reply = { status: 200, bytes: this.out.bytes, length: 0, contentType: "", releaseOffset: 0 };
   }
 
   /** The position of an envelope's command in the registry. */
@@ -180,6 +180,7 @@ export class CommandRunner {
     reply.bytes = this.out.bytes;
     reply.length = this.out.length;
     reply.contentType = encoder.contentType;
+    reply.releaseOffset = this.executor.releaseOffset;
     return reply;
   }
 }

@@ -77,13 +77,14 @@ export class Dispatcher {
     return this.#batches.run(envelope, requestId, decoder, encoder, caller);
   }
 
-  /** Subscribes an event stream; answers with a failure, or with `undefined` where it begins. */
-  openEvents(request: EventsQuery, caller: Caller): Reply | undefined {
+  /** Subscribes an event stream; answers with a failure, or with the offset at which it begins. */
+  openEvents(request: EventsQuery, caller: Caller): Reply | { readonly status: undefined; releaseOffset: number } {
     const runner = this.#runner;
     runner.out.reset();
     runner.executor.at(runner.clock.nowMs());
     const error = openEvents(runner, this.#codecs.json, request, caller);
-    return error === undefined ? undefined : runner.failure(this.#codecs.json, undefined, error);
+    if (error !== undefined) return runner.failure(this.#codecs.json, undefined, error);
+    return { status: undefined, releaseOffset: runner.executor.releaseOffset };
   }
 
   /** The server is stopping: what waits is answered as if its time were over. */
@@ -94,7 +95,7 @@ export class Dispatcher {
   /** A failure that the transport found before there was a message to handle. */
   refuse(code: ErrorCode, message: string, format: Format, details?: ErrorDetails): Reply {
     this.#runner.out.reset();
-    return this.#runner.failure(this.#codecs[format], undefined, fail(code, message, details));
+    return showingNothing(this.#runner.failure(this.#codecs[format], undefined, fail(code, message, details)));
   }
 
   /** The push that tells a client why the server closes its connection (wire contract, section 5). */
@@ -102,7 +103,7 @@ export class Dispatcher {
     const codec = this.#codecs[format];
     this.#runner.out.reset();
     codec.encodeValue(this.#runner.out, { type: "closing", code, error: message });
-    return this.#runner.finish(codec, ERROR_STATUS.SERVICE_UNAVAILABLE);
+    return showingNothing(this.#runner.finish(codec, ERROR_STATUS.SERVICE_UNAVAILABLE));
   }
 
   #single(
@@ -147,6 +148,12 @@ export class Dispatcher {
     runner.observe(index, startedMs, error === undefined, caller);
     return runner.finish(encoder, error === undefined ? 200 : error.httpStatus);
   }
+}
+
+/** It was not made for a message: what the last one depended on is nothing to it. */
+function showingNothing(reply: Reply): Reply {
+  reply.releaseOffset = 0;
+  return reply;
 }
 
 /** A late reply can be told from others by its request id alone. */

@@ -103,6 +103,8 @@ export class Waits {
     this.#leave(parked);
     parked.session.remove(parked);
     const { runner, request, encoder } = this.#reply(parked);
+    // That there was nothing until now is the state of now.
+    runner.executor.showsState();
     runner.encode(encoder, request.requestId, parked.wait.otherwise);
     runner.observe(request.index, runner.clock.monotonicMs(), true, request.caller);
     request.caller.answerLate(runner.finish(encoder, 200), request.replyFormat);
@@ -132,6 +134,7 @@ export class Waits {
   #reply({ request }: ParkedCommand) {
     const runner = this.#runner;
     runner.out.reset();
+    runner.executor.releaseOffset = 0;
     return { runner, request, encoder: request.encoder };
   }
 

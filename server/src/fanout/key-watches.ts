@@ -96,6 +96,8 @@ export class KeyWatches {
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
   readonly #value = new Value(TAG_TEXT, NOTHING, 0, 0);
   readonly #matched: KeyWatch[] = [];
+  /** Of the pushes of the record under way. */
+  #releaseOffset = 0;
 
   constructor({ keys, encoder, ids, subscriptions, turnEnd, seed, limits }: KeyWatchParts) {
     this.#keys = keys;
@@ -224,8 +226,10 @@ export class KeyWatches {
   /**
    * Tells those who watch of a record that was just applied.
    * @param record its operations, `record[0..length)`; what goes out of it is encoded before this returns.
+   * @param lastOffset that of the last of them, without which none is durable.
    */
-  committed(record: Uint8Array, length: number, firstOffset: number): void {
+  committed(record: Uint8Array, length: number, firstOffset: number, lastOffset: number): void {
+    this.#releaseOffset = lastOffset;
     const operation = this.#operation;
     let offset = firstOffset;
     for (let at = 0; at < length; offset++) {
@@ -257,7 +261,7 @@ export class KeyWatches {
         version,
         value: mode === "value" ? value : undefined,
       };
-      this.#subscribers.push(target, this.#frames);
+      this.#subscribers.push(target, this.#frames, this.#releaseOffset);
     }
   }
 
@@ -287,7 +291,7 @@ export class KeyWatches {
         version,
         value: undefined,
       };
-      this.#subscribers.push(target, this.#frames);
+      this.#subscribers.push(target, this.#frames, this.#releaseOffset);
     }
   }
 

@@ -76,6 +76,8 @@ export class KeyspaceEvents {
   /** Where the messages go. */
   readonly channels: Channels;
   #flags: ReadonlySet<string> = new Set();
+  /** Of the messages of the record under way. */
+  #releaseOffset = 0;
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
 
   constructor(channels: Channels) {
@@ -97,8 +99,9 @@ export class KeyspaceEvents {
   }
 
   /** Tells of a record that was just applied: its operations, `record[0..length)`. */
-  committed(record: Uint8Array, length: number, origins: readonly Origin[]): void {
+  committed(record: Uint8Array, length: number, lastOffset: number, origins: readonly Origin[]): void {
     if (!this.channels.hasSubscribers) return;
+    this.#releaseOffset = lastOffset;
     const operation = this.#operation;
     let next = 0;
     for (let at = 0, count = 0; at < length; count++) {
@@ -141,8 +144,8 @@ export class KeyspaceEvents {
   #publish({ event, flag }: Named, key: ByteRange): void {
     if (!this.#flags.has(flag)) return;
     const name = rangeOf(event);
-    if (this.#flags.has("K")) this.channels.publish(prefixed(KEYSPACE, key), asValue(name));
-    if (this.#flags.has("E")) this.channels.publish(prefixed(KEYEVENT, name), asValue(key));
+    if (this.#flags.has("K")) this.channels.publish(prefixed(KEYSPACE, key), asValue(name), this.#releaseOffset);
+    if (this.#flags.has("E")) this.channels.publish(prefixed(KEYEVENT, name), asValue(key), this.#releaseOffset);
   }
 }
 
