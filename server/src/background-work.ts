@@ -24,6 +24,9 @@ const RECLAIM_BYTES_MIN = 4 * 2 ** 20;
 /** Messages whose deadline, delay or life is over that are dealt with between two looks at the clock, as one record. */
 const DUE_SLICE_MESSAGES = 64;
 const DUE_SLICE_ROOMS = 16;
+/** How soon remembered replies that are overdue are looked for, and how many are forgotten by one record. */
+const REPLIES_TICK_MS = 100;
+const REPLIES_SLICE = 1000;
 /** How soon waits whose time is over are looked for, and how many end between two looks at the clock. */
 const WAITS_TICK_MS = 5;
 const WAITS_SLICE = 64;
@@ -79,6 +82,13 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   inSlices("overdue waits", WAITS_TICK_MS, () => {
     return dispatcher.waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE;
   });
+  inSlices("overdue replies", REPLIES_TICK_MS, () => {
+    executor.at(clock.nowMs());
+    executor.begin();
+    const count = executor.replies.forgetDue(REPLIES_SLICE);
+    executor.commit();
+    return count === REPLIES_SLICE;
+  });
   ticker.register("measure memory", () => {
     state.keys.measureMemory();
     return MEASURE_MS;
@@ -94,6 +104,9 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   });
   inSlices("reclaim rooms", FREE_IDLE_MS, () => {
     return state.rooms.reclaimableBytes > RECLAIM_BYTES_MIN && state.rooms.evacuate();
+  });
+  inSlices("reclaim replies", FREE_IDLE_MS, () => {
+    return state.replies.reclaimableBytes > RECLAIM_BYTES_MIN && state.replies.evacuate();
   });
   ticker.register("connection deadlines", () => {
     transport.tick();
