@@ -49,10 +49,12 @@ export interface WorkParts {
   readonly respTransport: Transport;
 }
 
+type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;
+
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
   const { config, clock, executor, state, fanout, dispatcher, transport, respTransport } = parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
-  const inSlices = (name: string, idleMs: number, slice: () => boolean): void => {
+  const inSlices: InSlices = (name, idleMs, slice) => {
     ticker.register(name, (budgetMs) => {
       const endMs = clock.monotonicMs() + budgetMs;
       do {
@@ -82,13 +84,7 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   inSlices("overdue waits", WAITS_TICK_MS, () => {
     return dispatcher.waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE;
   });
-  inSlices("overdue replies", REPLIES_TICK_MS, () => {
-    executor.at(clock.nowMs());
-    executor.begin();
-    const count = executor.replies.forgetDue(REPLIES_SLICE);
-    executor.commit();
-    return count === REPLIES_SLICE;
-  });
+  registerReplies(inSlices, parts);
   ticker.register("measure memory", () => {
     state.keys.measureMemory();
     return MEASURE_MS;
@@ -105,12 +101,22 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   inSlices("reclaim rooms", FREE_IDLE_MS, () => {
     return state.rooms.reclaimableBytes > RECLAIM_BYTES_MIN && state.rooms.evacuate();
   });
-  inSlices("reclaim replies", FREE_IDLE_MS, () => {
-    return state.replies.reclaimableBytes > RECLAIM_BYTES_MIN && state.replies.evacuate();
-  });
   ticker.register("connection deadlines", () => {
     transport.tick();
     respTransport.tick();
     return TRANSPORT_TICK_MS;
+  });
+}
+
+function registerReplies(inSlices: InSlices, { clock, executor, state }: WorkParts): void {
+  inSlices("overdue replies", REPLIES_TICK_MS, () => {
+    executor.at(clock.nowMs());
+    executor.begin();
+    const count = executor.replies.forgetDue(REPLIES_SLICE);
+    executor.commit();
+    return count === REPLIES_SLICE;
+  });
+  inSlices("reclaim replies", FREE_IDLE_MS, () => {
+    return state.replies.reclaimableBytes > RECLAIM_BYTES_MIN && state.replies.evacuate();
   });
 }

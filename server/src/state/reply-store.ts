@@ -295,7 +295,8 @@ export class ReplyStore {
     let count = 0;
     for (let ref = this.#oldest; ref !== 0; ref = this.#get(ref, NEXT)) {
       if (this.#get(ref, BEFORE) !== before) throw new Error("replies are not linked both ways");
-      if (before !== 0 && this.#positionOf(before) >= this.#positionOf(ref)) throw new Error("replies are out of order");
+      if (before !== 0 && this.#positionOf(before) >= this.#positionOf(ref))
+        throw new Error("replies are out of order");
       if (this.#slab.slotBytesOf(ref) !== this.#slab.slotBytesFor(this.#bytesOf(ref)))
         throw new Error("a reply is in a slot of another size");
       before = ref;
