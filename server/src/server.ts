@@ -30,6 +30,7 @@ import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
 import { KeyStore } from "./state/key-store.ts";
 import { KeyView } from "./state/key-view.ts";
 import { QueueStore } from "./state/queue-store.ts";
+import { ReplyStore } from "./state/reply-store.ts";
 import { RoomStore } from "./state/room-store.ts";
 import { StateMachine } from "./state/state-machine.ts";
 import { Connections } from "./transports/connections.ts";
@@ -196,16 +197,18 @@ function onLoopBug(reportBug: (where: string, error: unknown) => string, where: 
   };
 }
 
-/** @param otherBytes what of the memory limit is neither in keys nor in queues nor in rooms. */
+/** @param otherBytes what of the memory limit is in none of the stores. */
 function buildState(config: Config, log: OperationLog, otherBytes: () => number): StateMachine {
-  const queues = new QueueStore({ hashSeed: Math.floor(Math.random() * 2 ** 32) });
+  const hashSeed = Math.floor(Math.random() * 2 ** 32);
+  const queues = new QueueStore({ hashSeed });
   const rooms = new RoomStore();
+  const replies = new ReplyStore({ hashSeed });
   const keys = new KeyStore({
     memoryBytesMax: config.kvStore.maxMemoryBytes,
     evictionPolicy: config.kvStore.evictionPolicy,
-    bytesElsewhere: () => queues.residentBytes + rooms.residentBytes + otherBytes(),
+    bytesElsewhere: () => queues.residentBytes + rooms.residentBytes + replies.residentBytes + otherBytes(),
   });
-  return new StateMachine(keys, queues, rooms, log.history.current.firstOffset - 1);
+  return new StateMachine(keys, queues, rooms, replies, log.history.current.firstOffset - 1);
 }
 
 function codecs({ protocol, kvStore }: Config): Record<Format, Codec> {

@@ -19,6 +19,7 @@ import type { ScanCursors } from "./kv/scan-cursors.ts";
 import type { Node } from "./node.ts";
 import type { Planner } from "./planner.ts";
 import type { QueueLimits } from "./queue/queue-limits.ts";
+import type { ReplyLimits } from "./reply-planner.ts";
 import type { AnySchema, Schema } from "./schema.ts";
 import type { RoomLimits } from "./stream/room-limits.ts";
 import type { TransactionLimits, Transactions } from "./transaction/transactions.ts";
@@ -56,6 +57,7 @@ export interface Limits {
   readonly queue: QueueLimits;
   readonly room: RoomLimits;
   readonly transaction: TransactionLimits;
+  readonly reply: ReplyLimits;
 }
 
 export type Access = "read" | "write" | "admin";

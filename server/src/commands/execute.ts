@@ -17,6 +17,7 @@ import { KeyCounters } from "./kv/key-counters.ts";
 import { ScanCursors } from "./kv/scan-cursors.ts";
 import type { Node } from "./node.ts";
 import { Planner } from "./planner.ts";
+import { ReplyPlanner } from "./reply-planner.ts";
 import { Transactions } from "./transaction/transactions.ts";
 import { Wait } from "./wait.ts";
 
@@ -54,6 +55,8 @@ export class Executor {
    */
   releaseOffset = 0;
   readonly planner: Planner;
+  /** For writes that are to run once; what it stages comes last in a record. */
+  readonly replies: ReplyPlanner;
   /** Those of clients that say who they are with each command. */
   readonly transactions: Transactions;
   /** What the commands between `beginRecord` and `endRecord` have committed; empty outside. */
@@ -82,6 +85,7 @@ export class Executor {
     this.#monotonicMs = options.monotonicMs;
     this.#reportBug = options.reportBug;
     this.planner = new Planner(options.state, options.keys, options.random);
+    this.replies = new ReplyPlanner(options.state.replies, this.planner, options.limits.reply);
     this.transactions = new Transactions(this, options.limits.transaction);
     this.#readContext = {
       keys: options.keys,

@@ -94,6 +94,19 @@ export const SETTINGS = {
       aliases: ["compression_threshold"],
       description: "Replies smaller than this are not gzipped.",
     }),
+    idempotency_window_secs: whole("s", {
+      default: 300,
+      min: 1,
+      max: 7 * 86_400,
+      description: "How long the reply of an idempotent write is remembered: a repeat within this time gets it again.",
+    }),
+    max_idempotency_bytes: bytes({
+      default: 64 * MB,
+      min: MB,
+      max: GB,
+      description:
+        "What the remembered replies may take together; past it the oldest are forgotten early. One of them may take a sixteenth.",
+    }),
     outbox_bytes_max: bytes({
       default: 32 * MB,
       min: 64 * KB,

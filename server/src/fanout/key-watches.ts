@@ -25,10 +25,8 @@ import {
   OP_SPLICE,
   Operation,
   QUEUE_KIND_MIN,
-  ROOM_KIND_MIN,
 } from "../state/operation.ts";
-import { queueOperationBytes } from "../state/queue-operation-bytes.ts";
-import { roomOperationBytes } from "../state/room-operation.ts";
+import { otherOperationBytes } from "../state/operation-bytes.ts";
 import { TAG_TEXT, Value } from "../state/value.ts";
 import { ByteRange, copyRange } from "../structures/byte-range.ts";
 import type { ClientSession } from "./client-session.ts";
@@ -234,8 +232,7 @@ export class KeyWatches {
     let offset = firstOffset;
     for (let at = 0; at < length; offset++) {
       const kind = record[at];
-      if (kind >= ROOM_KIND_MIN) at += roomOperationBytes(record, at);
-      else if (kind >= QUEUE_KIND_MIN) at += queueOperationBytes(record, at);
+      if (kind >= QUEUE_KIND_MIN) at += otherOperationBytes(record, at);
       else {
         at = operation.read(record, at, length);
         if (kind === OP_FLUSH) this.#tellFlush(offset);

@@ -18,10 +18,8 @@ import {
   OP_SPLICE,
   Operation,
   QUEUE_KIND_MIN,
-  ROOM_KIND_MIN,
 } from "../state/operation.ts";
-import { queueOperationBytes } from "../state/queue-operation-bytes.ts";
-import { roomOperationBytes } from "../state/room-operation.ts";
+import { otherOperationBytes } from "../state/operation-bytes.ts";
 import { TAG_BYTES, Value } from "../state/value.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import type { Channels } from "./channels.ts";
@@ -107,8 +105,7 @@ export class KeyspaceEvents {
     for (let at = 0, count = 0; at < length; count++) {
       while (next < origins.length && origins[next].end <= count) next++;
       const kind = record[at];
-      if (kind >= ROOM_KIND_MIN) at += roomOperationBytes(record, at);
-      else if (kind >= QUEUE_KIND_MIN) at += queueOperationBytes(record, at);
+      if (kind >= QUEUE_KIND_MIN) at += otherOperationBytes(record, at);
       else {
         at = operation.read(record, at, length);
         this.#tell(operation, origins[next]?.command ?? "");

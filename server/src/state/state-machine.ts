@@ -17,9 +17,11 @@ import {
   OP_SPLICE,
   Operation,
   QUEUE_KIND_MIN,
+  REPLY_KIND_MIN,
   ROOM_KIND_MIN,
 } from "./operation.ts";
 import type { QueueStore } from "./queue-store.ts";
+import type { ReplyStore } from "./reply-store.ts";
 import type { RoomStore } from "./room-store.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -28,6 +30,7 @@ export class StateMachine {
   readonly keys: KeyStore;
   readonly queues: QueueStore;
   readonly rooms: RoomStore;
+  readonly replies: ReplyStore;
   /** A queue or a room was changed since somebody set this to false. */
   hasMessagingChanges = false;
   /** Removals by deadline and by the memory limit since this process started. */
@@ -37,11 +40,12 @@ export class StateMachine {
   #appliedOffset: number;
 
   /** @param appliedOffset what the stores hold is the state at this offset; 0 with empty stores, or what the log begins after. */
-  constructor(keys: KeyStore, queues: QueueStore, rooms: RoomStore, appliedOffset = 0) {
+  constructor(keys: KeyStore, queues: QueueStore, rooms: RoomStore, replies: ReplyStore, appliedOffset = 0) {
     this.#appliedOffset = appliedOffset;
     this.keys = keys;
     this.queues = queues;
     this.rooms = rooms;
+    this.replies = replies;
   }
 
   /** The offset of the last operation applied; 0 before the first. */
@@ -53,6 +57,12 @@ export class StateMachine {
   skipTo(offset: number): void {
     if (offset < this.#appliedOffset) throw new Error(`offset ${offset} lies before ${this.#appliedOffset}`);
     this.#appliedOffset = offset;
+  }
+
+  /** Bytes of everything in the stores. */
+  get usedBytes(): number {
+    const { keys, queues, rooms, replies } = this;
+    return keys.usedBytes + queues.usedBytes + rooms.usedBytes + replies.usedBytes;
   }
 
   /**
@@ -70,10 +80,12 @@ export class StateMachine {
       if (kind < QUEUE_KIND_MIN) {
         at = operation.read(record, at, length);
         this.#applyToKeys(operation, offset);
-      } else {
+      } else if (kind < REPLY_KIND_MIN) {
         this.hasMessagingChanges = true;
         const store = kind < ROOM_KIND_MIN ? this.queues : this.rooms;
         at = store.apply(record, at, length, offset);
+      } else {
+        at = this.replies.apply(record, at, length, offset);
       }
       offset++;
     }
