@@ -110,6 +110,8 @@ export class IdempotentWrite {
   }
 
   #again(runner: CommandRunner, requestId: ByteRange | undefined, known: RememberedReply): CommandError | undefined {
+    // The write that it repeats may not be released yet.
+    runner.executor.showsState();
     if (!rangesEqual(known.hash, this.#hash)) return runner.encode(this.codec, requestId, usedOtherwise());
     this.#all.replayCount++;
     return runner.encodeBy(this.codec, requestId, (out) => {
@@ -121,6 +123,7 @@ export class IdempotentWrite {
   batchAgain(runner: CommandRunner, requestId: ByteRange | undefined): { error: CommandError | undefined } | undefined {
     const known = this.#all.replies.find(this.#id);
     if (known === undefined) return undefined;
+    runner.executor.showsState();
     if (!rangesEqual(known.hash, this.#hash)) {
       return { error: runner.encode(this.codec, requestId, usedOtherwise()) };
     }
