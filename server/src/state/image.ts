@@ -21,7 +21,7 @@ export const FREE_IMAGE_MIN = 176;
 /** What passing an object by counts for, so that a step that finds little to write is bounded too. */
 const SKIP_BYTES = 64;
 
-/** Collects images. What is in it may be taken at any time, and `reset` then empties it. */
+/** Collects images. What is in it may be taken at any time, and `reset` then empties it. `count` means nothing here. */
 export class ImageWriter extends OperationWriter {
   /** What is left of the step that is being taken; below zero when an image was larger. */
   budgetBytes = 0;

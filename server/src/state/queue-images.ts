@@ -98,7 +98,8 @@ export class QueueImages implements StoreImages, QueueObserver {
       this.end();
       return;
     }
-    if (!this.#begun.delete(queue)) writeQueueImage(this.#images, queue);
+    if (this.#begun.delete(queue)) this.#images.skip();
+    else writeQueueImage(this.#images, queue);
     this.#queue = queue;
     this.#reachedId = queue.id;
     this.#place = 0;
