@@ -6,6 +6,7 @@
  * base version) there is a bug, and it throws: the caller stops the process.
  */
 import { ByteRange } from "../structures/byte-range.ts";
+import { dumpKeys } from "./key-dump.ts";
 import type { KeyStore } from "./key-store.ts";
 import {
   OP_DEADLINE,
@@ -33,6 +34,8 @@ export class StateMachine {
   readonly replies: ReplyStore;
   /** A queue or a room was changed since somebody set this to false. */
   hasMessagingChanges = false;
+  /** A `StateSnapshot` of it is under way: there is one at a time. */
+  hasSnapshot = false;
   /** Removals by deadline and by the memory limit since this process started. */
   expiredCount = 0;
   evictedCount = 0;
@@ -90,6 +93,16 @@ export class StateMachine {
       offset++;
     }
     this.#appliedOffset = offset - 1;
+  }
+
+  /** What the stores have been filled with is the state at this offset; see state-restorer.ts. */
+  restoredAt(offset: number): void {
+    this.#appliedOffset = offset;
+  }
+
+  /** All of the state as text, the same for the same operations, however they were cut into records. For tests. */
+  dump(): string {
+    return [`offset ${this.#appliedOffset}`, dumpKeys(this.keys), this.queues.dump(), this.rooms.dump()].join("\n");
   }
 
   #applyToKeys(operation: Operation, offset: number): void {
