@@ -24,7 +24,8 @@ export interface Storage {
   readonly directory: DataDirectory | undefined;
 }
 
-export interface StorageParts extends Pick<DataDirectoryOptions, "onDurable" | "onFailure" | "onSynced" | "onSnapshot"> {
+export interface StorageParts
+  extends Pick<DataDirectoryOptions, "onDurable" | "onFailure" | "onSynced" | "onSnapshot"> {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: DataDirectoryOptions["logger"];

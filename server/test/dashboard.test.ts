@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { allCommands } from "../src/commands/all.ts";
 import { CommandInstruments } from "../src/metrics/command-instruments.ts";
 import { Metrics } from "../src/metrics/metrics.ts";
+import { StorageInstruments } from "../src/metrics/storage-instruments.ts";
 import { ManualClock } from "../src/runtime/clock.ts";
 import { type PageFamily, readPrometheusPage } from "./prometheus-page.ts";
 
@@ -65,7 +66,7 @@ const metrics = new Metrics({
     refusedRequests: () => ({ envelope: 0, unknownCommand: 0 }),
     connections: () => nothing,
     keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
-    log: () => ({ backlogBytes: 0, operations: 0 }),
+    log: () => ({ backlogBytes: 0, operations: 0, appendedBytes: 0, unwrittenBytes: 0, diskFreeBytes: 0 }),
     replies: () => ({ count: 0, replays: 0 }),
     messaging: () => ({
       queues: [{ name: "tasks", depth: 0, pending: 0, dead: 0, consumers: 0, oldestAgeSecs: 0 }],
@@ -79,6 +80,8 @@ const metrics = new Metrics({
       roomGaps: 0,
     }),
   },
+  storage: new StorageInstruments(),
+  fsync: "always",
   clock: new ManualClock(),
   version: "1.2.3",
 });

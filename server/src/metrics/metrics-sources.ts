@@ -56,4 +56,7 @@ export interface LogReadings {
   readonly backlogBytes: number;
   /** Appended since the start. */
   readonly operations: number;
+  readonly appendedBytes: number;
+  readonly unwrittenBytes: number;
+  readonly diskFreeBytes: number;
 }

@@ -8,6 +8,7 @@ import { CommandInstruments } from "./command-instruments.ts";
 import { capped, OTHER_QUEUES } from "./messaging-metrics.ts";
 import { Metrics } from "./metrics.ts";
 import type { MetricsSources } from "./metrics-sources.ts";
+import { StorageInstruments } from "./storage-instruments.ts";
 
 const sources: MetricsSources = {
   memory: () => ({ total: 900, keys: 600, log: 300 }),
@@ -30,7 +31,7 @@ const sources: MetricsSources = {
     connectionsRefused: 5,
   }),
   keys: () => ({ count: 10, expired: 11, evicted: 12, hits: 13, misses: 14 }),
-  log: () => ({ backlogBytes: 4096, operations: 20 }),
+  log: () => ({ backlogBytes: 4096, operations: 20, appendedBytes: 21, unwrittenBytes: 22, diskFreeBytes: 23 }),
   replies: () => ({ count: 7, replays: 3 }),
   messaging: () => ({
     queues: [
@@ -55,7 +56,14 @@ afterEach(() => {
 
 function start() {
   const instruments = new CommandInstruments(allCommands);
-  const metrics = new Metrics({ instruments, sources, clock: systemClock, version: '1.2.3"\\' });
+  const metrics = new Metrics({
+    instruments,
+    sources,
+    storage: new StorageInstruments(),
+    fsync: "always",
+    clock: systemClock,
+    version: '1.2.3"\\',
+  });
   started.push(metrics);
   const read = async () => readPrometheusPage(await metrics.render());
   return { instruments, metrics, read };
