@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { answered, bodyOf, Connection, Fixture } from "../../test/dispatcher-fixture.ts";
 import { caller } from "../../test/engine.ts";
+import { PushConnection } from "../../test/push-connection.ts";
 import type { Reply } from "./reply.ts";
 
 let fixture: Fixture;
@@ -82,8 +83,11 @@ describe("what the transport asks for", () => {
     const opened = fixture.dispatcher.openEvents({ query: "room=none", lastEventId: "" }, new Connection("sse"));
     expect([opened.status, opened.releaseOffset]).toEqual([404, 102]);
     fixture.run("stream.create", { room: "r" });
-    const stream = fixture.dispatcher.openEvents({ query: "room=r", lastEventId: "" }, new Connection("sse"));
+    const client = new PushConnection(3, "sse");
+    const stream = fixture.dispatcher.openEvents({ query: "room=r", lastEventId: "" }, client.caller);
     expect([stream.status, stream.releaseOffset]).toEqual([undefined, 103]);
+    // Where it begins, for a browser that loses it before the first event.
+    expect(client.releaseOffsets).toEqual([103]);
     const topics = fixture.dispatcher.openEvents({ query: "topic=t", lastEventId: "" }, new Connection("sse"));
     expect([topics.status, topics.releaseOffset]).toEqual([undefined, 0]);
   });

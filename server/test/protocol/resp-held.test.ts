@@ -282,6 +282,18 @@ describe("a connection ends", () => {
     expect(server.applied).toBe(1);
   });
 
+  it("after QUIT, without the messages that came since", async () => {
+    const peer = new Peer(server).send("HELLO 3\r\nSUBSCRIBE ch\r\n");
+    await eventually(() => peer.received.endsWith(":1\r\n"));
+    const start = peer.received;
+    peer.send("SET a 1\r\nQUIT\r\n");
+    await server.reached(1);
+    await new Peer(server).send("PUBLISH ch late\r\n").gets(":1\r\n");
+    server.gate.advance(1);
+    await eventually(() => peer.isClosed);
+    expect(peer.received).toBe(`${start}+OK\r\n+OK\r\n`);
+  });
+
   it("after its peer has ended it, once what is held has left", async () => {
     const peer = new Peer(server);
     peer.socket.end("SET a 1\r\nSET b 1\r\n");
