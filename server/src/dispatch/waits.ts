@@ -148,7 +148,6 @@ export class Waits {
   #reply({ request }: ParkedCommand) {
     const runner = this.#runner;
     runner.out.reset();
-    runner.executor.releaseOffset = 0;
     return { runner, request, encoder: request.encoder };
   }
 
