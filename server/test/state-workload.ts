@@ -38,6 +38,7 @@ import {
   STATE_READY,
 } from "../src/state/queue-record.ts";
 import { QueueStore } from "../src/state/queue-store.ts";
+import { ReplyStore } from "../src/state/reply-store.ts";
 import type { Room } from "../src/state/room.ts";
 import { eventRecordBytes } from "../src/state/room-block.ts";
 import {
@@ -69,7 +70,14 @@ export interface WorkloadOptions {
 /** An empty state with small pages, so that housekeeping has something to do. */
 export function smallState({ memoryBytesMax = 0, offsetBefore = 0 }: WorkloadOptions = {}): StateMachine {
   const keys = new KeyStore({ memoryBytesMax, evictionPolicy: "none" });
-  return new StateMachine(keys, new QueueStore({ hashSeed: 7, pageBytes: 4096 }), new RoomStore(), offsetBefore);
+  const queues = new QueueStore({ hashSeed: 7, pageBytes: 4096 });
+  return new StateMachine(
+    keys,
+    queues,
+    new RoomStore(),
+    new ReplyStore({ hashSeed: 7, pageBytes: 4096 }),
+    offsetBefore,
+  );
 }
 
 /** Applies the records whose offsets are above `after`, up to `through`. */
