@@ -145,8 +145,11 @@ export class OperationLog {
    * @param history this log's, with one epoch more.
    */
   beginEpoch(history: EpochHistory): void {
+    const isAllDurable = this.#durableOffset >= this.#nextOffset - 1;
     this.#history = history;
     this.#nextOffset = Math.max(this.#nextOffset, history.current.firstOffset);
+    // There is nothing in the gap that could be lost. Who waits for the end of the log must not wait for its next record.
+    if (isAllDurable && this.#durableOffset !== Number.POSITIVE_INFINITY) this.durableTo(this.#nextOffset - 1);
   }
 
   /** See `Backlog.read`. */

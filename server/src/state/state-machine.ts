@@ -74,6 +74,12 @@ export class StateMachine {
     this.#appliedOffset = offset - 1;
   }
 
+  /** The next record comes behind `offset`: a new epoch begins there, and nothing was written in between. */
+  skipTo(offset: number): void {
+    if (offset < this.#appliedOffset) throw new Error(`${offset} was passed: ${this.#appliedOffset} is applied`);
+    this.#appliedOffset = offset;
+  }
+
   #applyToKeys(operation: Operation, offset: number): void {
     const { keys } = this;
     switch (operation.kind) {
