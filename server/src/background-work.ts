@@ -24,6 +24,9 @@ const RECLAIM_BYTES_MIN = 4 * 2 ** 20;
 /** Messages whose deadline, delay or life is over that are dealt with between two looks at the clock, as one record. */
 const DUE_SLICE_MESSAGES = 64;
 const DUE_SLICE_ROOMS = 16;
+/** How soon remembered replies that are overdue are looked for, and how many are forgotten by one record. */
+const REPLIES_TICK_MS = 100;
+const REPLIES_SLICE = 1000;
 /** How soon waits whose time is over are looked for, and how many end between two looks at the clock. */
 const WAITS_TICK_MS = 5;
 const WAITS_SLICE = 64;
@@ -46,10 +49,12 @@ export interface WorkParts {
   readonly respTransport: Transport;
 }
 
+type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;
+
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
   const { config, clock, executor, state, fanout, dispatcher, transport, respTransport } = parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
-  const inSlices = (name: string, idleMs: number, slice: () => boolean): void => {
+  const inSlices: InSlices = (name, idleMs, slice) => {
     ticker.register(name, (budgetMs) => {
       const endMs = clock.monotonicMs() + budgetMs;
       do {
@@ -79,6 +84,7 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   inSlices("overdue waits", WAITS_TICK_MS, () => {
     return dispatcher.waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE;
   });
+  registerReplies(inSlices, parts);
   ticker.register("measure memory", () => {
     state.keys.measureMemory();
     return MEASURE_MS;
@@ -99,5 +105,18 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
     transport.tick();
     respTransport.tick();
     return TRANSPORT_TICK_MS;
+  });
+}
+
+function registerReplies(inSlices: InSlices, { clock, executor, state }: WorkParts): void {
+  inSlices("overdue replies", REPLIES_TICK_MS, () => {
+    executor.at(clock.nowMs());
+    executor.begin();
+    const count = executor.replies.forgetDue(REPLIES_SLICE);
+    executor.commit();
+    return count === REPLIES_SLICE;
+  });
+  inSlices("reclaim replies", FREE_IDLE_MS, () => {
+    return state.replies.reclaimableBytes > RECLAIM_BYTES_MIN && state.replies.evacuate();
   });
 }

@@ -70,6 +70,7 @@ export function buildFanout({
     }),
     rooms: new RoomFeeds({
       rooms: state.rooms,
+      state,
       encoder,
       turnEnd,
       clock,

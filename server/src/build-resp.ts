@@ -6,6 +6,7 @@ import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import { allConnectionCommands } from "./dispatch/resp-connection-commands.ts";
 import { RespDispatcher } from "./dispatch/resp-dispatcher.ts";
 import type { Clock } from "./runtime/clock.ts";
+import type { ReleaseGate } from "./runtime/release-gate.ts";
 import type { TurnEnd } from "./runtime/turn-end.ts";
 import type { KeyStore } from "./state/key-store.ts";
 import type { Connections } from "./transports/connections.ts";
@@ -15,6 +16,7 @@ export interface RespParts {
   readonly config: Config;
   readonly clock: Clock;
   readonly turnEnd: TurnEnd;
+  readonly gate: ReleaseGate;
   readonly connections: Connections;
   readonly dispatcher: Dispatcher;
   readonly runnerOptions: RunnerOptions;
@@ -25,6 +27,7 @@ export function buildResp({
   config,
   clock,
   turnEnd,
+  gate,
   connections,
   dispatcher,
   runnerOptions,
@@ -48,7 +51,7 @@ export function buildResp({
     connectionTimeoutMs: server.connectionTimeoutSecs * 1000,
     keepAliveMs: server.idleTimeoutSecs * 1000,
   };
-  return new RespTransport({ options, dispatch, connections, clock, turnEnd });
+  return new RespTransport({ options, dispatch, connections, clock, turnEnd, gate });
 }
 
 /** What `auto` stands for; where HTTP takes any free port, RESP does too. */

@@ -21,6 +21,10 @@ export function limitsOf(config: Config): Limits {
     queue: queueLimits(config.queue, pageBytesMax),
     room: roomLimits(config.stream, config.pubsub, pageBytesMax),
     transaction: transactionLimits(config),
+    reply: {
+      windowMs: config.protocol.idempotencyWindowSecs * 1000,
+      bytesMax: config.protocol.maxIdempotencyBytes,
+    },
   };
 }
 

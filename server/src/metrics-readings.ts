@@ -32,6 +32,7 @@ export function metricsSources(parts: MeasuredParts): MetricsSources {
     connections: () => connections,
     refusedRequests: () => dispatcher.refusedRequests,
     keys: () => ({ count: state.keys.size, ...node.removals(), hits: counters.hits, misses: counters.misses }),
+    replies: () => ({ count: state.replies.count, replays: dispatcher.idempotentReplays }),
     log: () => ({ backlogBytes: log.backlogBytes, operations: log.nextOffset - log.history.current.firstOffset }),
     messaging: () => messaging(parts),
   };

@@ -37,7 +37,7 @@ export class NodeReport implements Node {
 
   info(): Record<string, Record<string, unknown>> {
     const { clock, state, log, connections, config } = this.#parts;
-    const { keys, queues, rooms } = state;
+    const { keys, queues, rooms, replies } = state;
     const process_ = process.memoryUsage();
     return {
       server: {
@@ -49,8 +49,8 @@ export class NodeReport implements Node {
         uptime_secs: Math.floor((clock.nowMs() - this.#startedAtMs) / 1000),
       },
       memory: {
-        used_bytes: keys.usedBytes + queues.usedBytes + rooms.usedBytes,
-        held_bytes: keys.heldBytes + queues.heldBytes + rooms.heldBytes,
+        used_bytes: state.usedBytes,
+        held_bytes: keys.heldBytes + queues.heldBytes + rooms.heldBytes + replies.heldBytes,
         limit_bytes: config.kvStore.maxMemoryBytes,
         eviction_policy: config.kvStore.evictionPolicy,
         backlog_bytes: log.backlogBytes,
@@ -107,11 +107,12 @@ export class NodeReport implements Node {
     const keys = state.keys.usedBytes;
     const queues = state.queues.usedBytes;
     const rooms = state.rooms.usedBytes;
+    const replies = state.replies.usedBytes;
     const backlog = log.backlogBytes;
     const outboxes = connections.unreadBytes;
     const subscriptions = fanout.heldBytes;
-    const total = keys + queues + rooms + backlog + outboxes + subscriptions;
-    return { total, keys, queues, rooms, backlog, outboxes, subscriptions };
+    const total = keys + queues + rooms + replies + backlog + outboxes + subscriptions;
+    return { total, keys, queues, rooms, replies, backlog, outboxes, subscriptions };
   }
 
   removals(): { expired: number; evicted: number } {

@@ -23,12 +23,14 @@ import { openApiDocument } from "./openapi/document.ts";
 import { OperationLog, offsetAt } from "./oplog/operation-log.ts";
 import { type Clock, systemClock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
+import { ReleaseGate } from "./runtime/release-gate.ts";
 import { StartError } from "./runtime/start-error.ts";
 import { Ticker } from "./runtime/ticker.ts";
 import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
 import { KeyStore } from "./state/key-store.ts";
 import { KeyView } from "./state/key-view.ts";
 import { QueueStore } from "./state/queue-store.ts";
+import { ReplyStore } from "./state/reply-store.ts";
 import { RoomStore } from "./state/room-store.ts";
 import { StateMachine } from "./state/state-machine.ts";
 import { Connections } from "./transports/connections.ts";
@@ -73,6 +75,8 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
   let fanoutBytes = (): number => 0;
   const state = buildState(config, log, () => connections.unreadBytes + fanoutBytes());
   const turnEnd = buildTurnEnd(reportBug);
+  // Nothing waits for a log that is in memory.
+  const gate = new ReleaseGate(Number.POSITIVE_INFINITY, onLoopBug(reportBug, "what the log released"));
   const wireCodecs = codecs(config);
   const { fanout, node, executor } = buildExecutor({
     config,
@@ -114,17 +118,12 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     connections,
     clock,
     turnEnd,
+    gate,
     reportBug: (error, where) => reportBug(where, error),
   });
-  const respTransport = buildResp({
-    config,
-    clock,
-    turnEnd,
-    connections,
-    dispatcher,
-    runnerOptions,
-    store: state.keys,
-  });
+  const store = state.keys;
+  const respParts = { config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store };
+  const respTransport = buildResp(respParts);
   return { state, executor, fanout, dispatcher, metrics, transport, respTransport };
 }
 
@@ -187,22 +186,29 @@ function buildExecutor({ config, clock, connections, state, log, turnEnd, wireCo
 }
 
 function buildTurnEnd(reportBug: (where: string, error: unknown) => string): TurnEnd {
-  return new TurnEnd(afterSockets, (error) => {
-    if (error instanceof ApplyFailure) throw error;
-    reportBug("the end of a turn", error);
-  });
+  return new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
 }
 
-/** @param otherBytes what of the memory limit is neither in keys nor in queues nor in rooms. */
+/** For what runs between messages: others go on after a bug, unless state and log may differ. */
+function onLoopBug(reportBug: (where: string, error: unknown) => string, where: string): (error: unknown) => void {
+  return (error) => {
+    if (error instanceof ApplyFailure) throw error;
+    reportBug(where, error);
+  };
+}
+
+/** @param otherBytes what of the memory limit is in none of the stores. */
 function buildState(config: Config, log: OperationLog, otherBytes: () => number): StateMachine {
-  const queues = new QueueStore({ hashSeed: Math.floor(Math.random() * 2 ** 32) });
+  const hashSeed = Math.floor(Math.random() * 2 ** 32);
+  const queues = new QueueStore({ hashSeed });
   const rooms = new RoomStore();
+  const replies = new ReplyStore({ hashSeed });
   const keys = new KeyStore({
     memoryBytesMax: config.kvStore.maxMemoryBytes,
     evictionPolicy: config.kvStore.evictionPolicy,
-    bytesElsewhere: () => queues.residentBytes + rooms.residentBytes + otherBytes(),
+    bytesElsewhere: () => queues.residentBytes + rooms.residentBytes + replies.residentBytes + otherBytes(),
   });
-  return new StateMachine(keys, queues, rooms, log.history.current.firstOffset - 1);
+  return new StateMachine(keys, queues, rooms, replies, log.history.current.firstOffset - 1);
 }
 
 function codecs({ protocol, kvStore }: Config): Record<Format, Codec> {

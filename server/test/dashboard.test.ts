@@ -66,6 +66,7 @@ const metrics = new Metrics({
     connections: () => nothing,
     keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
     log: () => ({ backlogBytes: 0, operations: 0 }),
+    replies: () => ({ count: 0, replays: 0 }),
     messaging: () => ({
       queues: [{ name: "tasks", depth: 0, pending: 0, dead: 0, consumers: 0, oldestAgeSecs: 0 }],
       rooms: { count: 0, bytes: 0 },

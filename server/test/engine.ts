@@ -22,6 +22,7 @@ import { KeyStore } from "../src/state/key-store.ts";
 import { KeyView } from "../src/state/key-view.ts";
 import { Operation } from "../src/state/operation.ts";
 import { QueueStore } from "../src/state/queue-store.ts";
+import { ReplyStore } from "../src/state/reply-store.ts";
 import { RoomStore } from "../src/state/room-store.ts";
 import { StateMachine } from "../src/state/state-machine.ts";
 import { integerValue, readInt64, TAG_BYTES, TAG_INTEGER, TAG_JSON, TAG_TEXT, Value } from "../src/state/value.ts";
@@ -54,7 +55,7 @@ export const caller: Caller = {
 /** Everything in one place, empty. */
 export function emptyState(): StateMachine {
   const keys = new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" });
-  return new StateMachine(keys, new QueueStore({ hashSeed: 1 }), new RoomStore());
+  return new StateMachine(keys, new QueueStore({ hashSeed: 1 }), new RoomStore(), new ReplyStore({ hashSeed: 1 }));
 }
 
 export interface EngineOptions {
@@ -90,12 +91,13 @@ export class Engine {
   constructor(options: EngineOptions = {}) {
     const queues = new QueueStore({ hashSeed: 1 });
     const rooms = new RoomStore();
+    const replies = new ReplyStore({ hashSeed: 1 });
     this.store = new KeyStore({
       memoryBytesMax: options.memoryBytesMax ?? 0,
       evictionPolicy: options.evictionPolicy ?? "none",
-      bytesElsewhere: () => queues.heldBytes + rooms.heldBytes,
+      bytesElsewhere: () => queues.heldBytes + rooms.heldBytes + replies.heldBytes,
     });
-    this.state = new StateMachine(this.store, queues, rooms, (options.firstOffset ?? 1) - 1);
+    this.state = new StateMachine(this.store, queues, rooms, replies, (options.firstOffset ?? 1) - 1);
     this.log = OperationLog.inMemory(options.backlogBytesMax ?? 64 * 1024 * 1024, options.firstOffset);
     this.view = new KeyView(this.store);
     this.node = this.#makeNode();

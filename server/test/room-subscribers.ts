@@ -46,6 +46,7 @@ export class RoomsUnderTest {
     const codecs = { json: new JsonCodec(CODEC_LIMITS), msgpack: new MessagePackCodec(CODEC_LIMITS) };
     this.feeds = new RoomFeeds({
       rooms: this.rooms,
+      state: { appliedOffset: 0 },
       encoder: new PushEncoder(codecs, 2 ** 22),
       turnEnd: new TurnEnd((run) => this.#deferred.push(run)),
       clock: { nowMs: () => this.clock.nowMs(), monotonicMs: () => this.#monotonicMs() },

@@ -28,6 +28,14 @@ export interface Envelope {
   atomic: boolean;
   clientId: ByteRange | undefined;
   idempotent: boolean;
+  /** Some command of the batch says whose it is, which it is, or that it is idempotent: rare, and then looked at. */
+  hasItemIds: boolean;
+}
+
+/** A value that was encoded before, in either format. */
+export interface EncodedValue {
+  readonly format: Codec["name"];
+  readonly bytes: ByteRange;
 }
 
 /** One wire format. */
@@ -62,10 +70,18 @@ export interface Codec {
   /**
    * The frame of a batch reply; between the two calls come `count` results, each by `encodeSuccess` or `encodeFailure`
    * without a request id and each preceded by `separateBatchItem`.
+   * @returns where the list of results begins, and where it has ended.
    */
-  beginBatch(out: OutputBuffer, requestId: ByteRange | undefined, count: number): void;
+  beginBatch(out: OutputBuffer, requestId: ByteRange | undefined, count: number): number;
   separateBatchItem(out: OutputBuffer, index: number): void;
-  endBatch(out: OutputBuffer): void;
+  endBatch(out: OutputBuffer): number;
+
+  /**
+   * As `encodeSuccess` and as a whole batch, of a payload or a list of results that was encoded before: its bytes as they are,
+   * or converted where the format is another. Converted, what JSON showed as text stays text, also where it was binary.
+   */
+  encodeSuccessAgain(out: OutputBuffer, requestId: ByteRange | undefined, payload: EncodedValue): void;
+  encodeBatchAgain(out: OutputBuffer, requestId: ByteRange | undefined, results: EncodedValue): void;
 
   /** One value on its own, by the rules of a reply's payload. */
   encodeValue(out: OutputBuffer, value: unknown): void;

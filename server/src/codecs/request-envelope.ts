@@ -34,8 +34,10 @@ const NAME_BYTES = NAMES.map((name) => new TextEncoder().encode(name));
 
 const BATCH_TYPE = new TextEncoder().encode("batch");
 
+/** What makes a request idempotent. A command of a batch may carry it where the batch itself is not one thing. */
+const ID_FIELDS = (1 << FIELD_REQUEST_ID) | (1 << FIELD_CLIENT_ID) | (1 << FIELD_IDEMPOTENT);
 /** What a command inside a batch may carry. */
-const ITEM_FIELDS = (1 << FIELD_COMMAND) | (1 << FIELD_PAYLOAD) | (1 << FIELD_TYPE) | (1 << FIELD_VERSION);
+const ITEM_FIELDS = (1 << FIELD_COMMAND) | (1 << FIELD_PAYLOAD) | (1 << FIELD_TYPE) | (1 << FIELD_VERSION) | ID_FIELDS;
 
 /** The longest request id that is echoed, as it is encoded. */
 export const REQUEST_ID_BYTES_MAX = 255;
@@ -63,6 +65,7 @@ export class RequestEnvelope implements Envelope {
   atomic = false;
   clientId: ByteRange | undefined = undefined;
   idempotent = false;
+  hasItemIds = false;
   /** Whether `type` is "batch". No other type says anything that the fields do not. */
   isBatch = false;
 
@@ -83,6 +86,7 @@ export class RequestEnvelope implements Envelope {
     this.atomic = false;
     this.clientId = undefined;
     this.idempotent = false;
+    this.hasItemIds = false;
     this.isBatch = false;
     this.#seen = 0;
   }
@@ -94,12 +98,7 @@ export class RequestEnvelope implements Envelope {
       return fail("INVALID_REQUEST", `the field ${NAMES[field]} is there twice`, { path: NAMES[field] });
     }
     this.#seen |= bit;
-    if (isItem && (ITEM_FIELDS & bit) === 0) {
-      return fail("INVALID_REQUEST", `${NAMES[field]} belongs to the batch, not to one of its commands`, {
-        path: NAMES[field],
-      });
-    }
-    return undefined;
+    return isItem && (ITEM_FIELDS & bit) === 0 ? belongsToBatch(field) : undefined;
   }
 
   /** To be asked once all fields are read. */
@@ -109,11 +108,27 @@ export class RequestEnvelope implements Envelope {
       if (!this.atomic) return undefined;
       return fail("INVALID_REQUEST", "atomic belongs to a batch, and commands is missing", { path: "atomic" });
     }
-    if (this.command === undefined && this.payload === undefined) return undefined;
+    if (this.command === undefined && this.payload === undefined) return this.#contradictionOfIds(this.items);
     const path = this.command === undefined ? "payload" : "command";
     return fail("INVALID_REQUEST", `${path} and commands exclude each other: a request is one command or a batch`, {
       path,
     });
+  }
+
+  /** Ids inside a batch are there for idempotent commands; in an atomic one it is the batch that is idempotent, or not. */
+  #contradictionOfIds(items: readonly RequestEnvelope[]): CommandError | undefined {
+    let seen = 0;
+    for (let i = 0; i < this.itemCount; i++) seen |= items[i].#seen;
+    this.hasItemIds = (seen & ID_FIELDS) !== 0;
+    if (!this.hasItemIds) return undefined;
+    for (let i = 0; i < this.itemCount; i++) {
+      const { requestId, clientId, idempotent } = items[i];
+      if (!this.atomic && (idempotent || this.idempotent)) continue;
+      if (requestId !== undefined) return belongsToBatch(FIELD_REQUEST_ID);
+      if (clientId !== undefined) return belongsToBatch(FIELD_CLIENT_ID);
+      if (idempotent) return belongsToBatch(FIELD_IDEMPOTENT);
+    }
+    return undefined;
   }
 
   setType(bytes: Uint8Array, start: number, end: number): void {
@@ -158,6 +173,13 @@ function place(range: ByteRange, bytes: Uint8Array, start: number, end: number):
   range.start = start;
   range.end = end;
   return range;
+}
+
+function belongsToBatch(field: number): CommandError {
+  const name = NAMES[field];
+  const isId = ((1 << field) & ID_FIELDS) !== 0;
+  const but = isId ? ", but for an idempotent command of a batch that is not atomic" : "";
+  return fail("INVALID_REQUEST", `${name} belongs to the batch, not to one of its commands${but}`, { path: name });
 }
 
 export function unknownField(name: string): CommandError {

@@ -19,6 +19,7 @@ import type { ScanCursors } from "./kv/scan-cursors.ts";
 import type { Node } from "./node.ts";
 import type { Planner } from "./planner.ts";
 import type { QueueLimits } from "./queue/queue-limits.ts";
+import type { ReplyLimits } from "./reply-planner.ts";
 import type { AnySchema, Schema } from "./schema.ts";
 import type { RoomLimits } from "./stream/room-limits.ts";
 import type { TransactionLimits, Transactions } from "./transaction/transactions.ts";
@@ -56,9 +57,16 @@ export interface Limits {
   readonly queue: QueueLimits;
   readonly room: RoomLimits;
   readonly transaction: TransactionLimits;
+  readonly reply: ReplyLimits;
 }
 
 export type Access = "read" | "write" | "admin";
+
+/**
+ * What of the state a reply shows, and so what must be durable before it may leave: the keys that it found, by look-up, as
+ * of their versions; anything, as of the last offset applied; or nothing.
+ */
+export type Shown = "keys" | "state" | "nothing";
 
 interface Declaration<Name extends string, Arguments, Reply> {
   readonly name: Name;
@@ -73,6 +81,8 @@ interface Declaration<Name extends string, Arguments, Reply> {
 export interface ReadDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
   readonly access: "read" | "admin";
   readonly read: (args: Arguments, context: ReadContext) => Reply | CommandError;
+  /** Of the state; default anything. */
+  readonly shows?: Shown;
 }
 
 export interface WriteDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
@@ -86,6 +96,8 @@ export interface WriteDeclaration<Name extends string, Arguments, Reply> extends
 export interface NodeDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
   readonly access: Access;
   readonly act: (args: Arguments, context: ReadContext) => Reply | CommandError;
+  /** Of the state; default anything. */
+  readonly shows?: Exclude<Shown, "keys">;
   /** May be queued in a transaction, as every write may. Default false. */
   readonly queueable?: boolean;
 }
@@ -110,6 +122,8 @@ export interface Command {
   readonly isBlocking: ((args: Record<string, unknown>) => boolean) | undefined;
   /** Whether a transaction queues it; what it does not queue runs at once. */
   readonly isQueueable: boolean;
+  /** What a read or a node command shows of the state. */
+  readonly shows: Shown;
   /** The argument that a pipelined burst looks up ahead, if the command has a single key. */
   readonly hasKey: boolean;
 }
@@ -138,7 +152,7 @@ export function nodeCommand<const Name extends string, Arguments, Reply>(
 }
 
 function erase(
-  declaration: Declaration<string, unknown, unknown> & { readonly access: Access },
+  declaration: Declaration<string, unknown, unknown> & { readonly access: Access; readonly shows?: Shown },
   functions: Partial<Pick<Command, "read" | "plan" | "act" | "isBlocking">>,
   isQueueable = functions.plan !== undefined && declaration.access === "write",
 ): Command {
@@ -160,6 +174,7 @@ function erase(
     act: functions.act,
     isBlocking: functions.isBlocking,
     isQueueable,
+    shows: declaration.shows ?? "state",
     hasKey: shape.fields.some((field) => field.name === "key" && field.kind === "key"),
   };
 }

@@ -17,6 +17,7 @@ import { KeyCounters } from "./kv/key-counters.ts";
 import { ScanCursors } from "./kv/scan-cursors.ts";
 import type { Node } from "./node.ts";
 import { Planner } from "./planner.ts";
+import { ReplyPlanner } from "./reply-planner.ts";
 import { Transactions } from "./transaction/transactions.ts";
 import { Wait } from "./wait.ts";
 
@@ -48,7 +49,14 @@ export class Executor {
   readonly counters = new KeyCounters();
   /** What the record being planned adds to `counters` once it is committed. */
   readonly #stagedCounters = new KeyCounters();
+  /**
+   * What the reply under way shows: it may not leave before the log is released up to this offset. Commands raise it, and `at`
+   * begins anew. 0 for nothing of the state.
+   */
+  releaseOffset = 0;
   readonly planner: Planner;
+  /** For writes that are to run once; what it stages comes last in a record. */
+  readonly replies: ReplyPlanner;
   /** Those of clients that say who they are with each command. */
   readonly transactions: Transactions;
   /** What the commands between `beginRecord` and `endRecord` have committed; empty outside. */
@@ -77,6 +85,7 @@ export class Executor {
     this.#monotonicMs = options.monotonicMs;
     this.#reportBug = options.reportBug;
     this.planner = new Planner(options.state, options.keys, options.random);
+    this.replies = new ReplyPlanner(options.state.replies, this.planner, options.limits.reply);
     this.transactions = new Transactions(this, options.limits.transaction);
     this.#readContext = {
       keys: options.keys,
@@ -104,8 +113,12 @@ export class Executor {
     return this.#state.appliedOffset;
   }
 
-  /** Sets the instant for what comes next; once per message, so that all of it sees one time. */
+  /**
+   * Sets the instant for what comes next; once per message, so that all of it sees one time, and all of its reply waits for
+   * what any of it shows.
+   */
   at(nowMs: number): void {
+    this.releaseOffset = 0;
     this.#readContext.nowMs = nowMs;
     this.#readContext.keys.nowMs = nowMs;
   }
@@ -127,13 +140,12 @@ export class Executor {
    * point into the store. Throws whatever a bug in a command throws; then nothing is left to be discarded.
    */
   attempt(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
-    if (command.read !== undefined) {
-      this.#readContext.caller = caller;
-      return command.read(args, this.#readContext);
-    }
+    if (command.read !== undefined) return this.#read(command, command.read, args, caller);
     if (command.act !== undefined) {
       this.#readContext.caller = caller;
-      return command.act(args, this.#readContext);
+      const result = command.act(args, this.#readContext);
+      if (command.shows === "state") this.showsState();
+      return result;
     }
     this.begin();
     try {
@@ -142,6 +154,31 @@ export class Executor {
       this.discard();
       throw error;
     }
+  }
+
+  #read(
+    { shows }: Command,
+    read: NonNullable<Command["read"]>,
+    args: Record<string, unknown>,
+    caller: Caller,
+  ): unknown {
+    const context = this.#readContext;
+    const { keys } = context;
+    context.caller = caller;
+    keys.seenOffset = 0;
+    const result = read(args, context);
+    if (shows === "state") this.showsState();
+    else if (shows === "keys") {
+      // What is staged has a version that is not applied yet: its record has the offset that counts.
+      const offset = Math.min(keys.seenOffset, this.#state.appliedOffset);
+      if (offset > this.releaseOffset) this.releaseOffset = offset;
+    }
+    return result;
+  }
+
+  /** What is answered may tell anything of the state as it is now. */
+  showsState(): void {
+    this.releaseOffset = this.#state.appliedOffset;
   }
 
   /** Starts a record. An atomic batch calls `begin`, `stage` for each command, then `commit` or nothing. */
@@ -156,11 +193,12 @@ export class Executor {
   stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
     if (command.plan === undefined) {
       if (command.read === undefined) throw new Error(`command ${command.name} can neither plan nor read`);
-      this.#readContext.caller = caller;
       this.planner.showStaged();
-      return command.read(args, this.#readContext);
+      return this.#read(command, command.read, args, caller);
     }
     const { planner } = this;
+    // Also where it stages nothing: what it found is the state. Its own offset counts once it is committed.
+    this.showsState();
     const result = command.plan(args, planner, this.#writeContext);
     // A later command of a gathered record may turn the events on.
     if (this.#isGathering || this.fanout.keyspace.isOn) {
@@ -230,6 +268,7 @@ export class Executor {
       this.#isBroken = true;
       throw new ApplyFailure(`the record at offset ${firstOffset} could not be applied`, { cause });
     }
+    this.showsState();
     this.counters.sets += this.#stagedCounters.sets;
     this.counters.dels += this.#stagedCounters.dels;
     if (this.#isGathering) this.#record.addAll(writer);
@@ -238,14 +277,20 @@ export class Executor {
     }
   }
 
-  /** What waited for this record, or is subscribed to what it changed, gets to know. May commit records of its own. */
+  /**
+   * What waited for this record, or is subscribed to what it changed, gets to know. May commit records of its own, and have
+   * late replies of others made; the reply under way does not depend on those.
+   */
   #tellFanout(record: Uint8Array, length: number, firstOffset: number): void {
+    const { releaseOffset } = this;
     this.#state.hasMessagingChanges = false;
     try {
-      this.fanout.committed(record, length, firstOffset, this.#origins);
+      this.fanout.committed(record, length, firstOffset, this.#state.appliedOffset, this.#origins);
     } catch (error) {
       if (error instanceof ApplyFailure) throw error;
       this.#reportBug("fan-out", error);
+    } finally {
+      this.releaseOffset = releaseOffset;
     }
   }
 

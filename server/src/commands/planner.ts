@@ -30,8 +30,11 @@ const ROOM_PART_LOW = 128;
 const ROOM_PART_ENOUGH = 64;
 /** Memory is measured, at about a microsecond, when queues and rooms have reserved so much. */
 const MEASURE_BYTES = 64 * 1024;
-/** Part of the usable memory that deadlines may use beyond it, from the headroom: a full store can still expire keys. */
-const DEADLINE_PART = 32;
+/**
+ * Part of the usable memory that deadlines and replies to remember may use beyond it, from the headroom: a full store can
+ * still expire keys, and be emptied by commands that run once.
+ */
+const SPARE_PART = 32;
 
 export class Planner {
   /** Reads only; staged effects show in it. Prefer `find` where the command goes on to write. */
@@ -106,6 +109,11 @@ export class Planner {
     return this.#nextOffset + this.writer.count;
   }
 
+  /** What may be used beyond the usable memory, where a full server would otherwise stay full. */
+  get spareBytes(): number {
+    return this.#store.memoryBytesUsable / SPARE_PART;
+  }
+
   /** Looks a key up for writing. An overdue one is absent, and its `expire` goes into the record before anything else of it. */
   find(key: ByteRange): KeyEntry | undefined {
     const entry = this.#look(key);
@@ -167,8 +175,7 @@ export class Planner {
     if (current === undefined) throw new Error("setDeadline needs a key that is there");
     const valueBytes = current.value.end - current.value.start;
     if (this.#isTooMuch(key.end - key.start)) return 0;
-    if (!this.#reserve(key, current, valueBytes, deadlineMs !== 0, this.#store.memoryBytesUsable / DEADLINE_PART))
-      return 0;
+    if (!this.#reserve(key, current, valueBytes, deadlineMs !== 0, this.spareBytes)) return 0;
     this.writer.deadline(key, deadlineMs);
     const version = this.#lastOffset();
     if (this.keys.staging) {
@@ -275,20 +282,21 @@ export class Planner {
    * Makes sure that a queue or a room can take so many bytes more: evicts keys for them, in this record, or fails. Call it
    * before the operation is written: its offset comes after the evictions.
    * @param store the one that takes them; it has addresses of its own.
+   * @param spareBytes what may be used beyond what is usable.
    */
-  reserveBytes(neededBytes: number, store: { canTake(bytes: number): boolean }): boolean {
+  reserveBytes(neededBytes: number, store: { canTake(bytes: number): boolean }, spareBytes = 0): boolean {
     if (this.failure !== undefined) return false;
     this.#takenBytes += neededBytes;
     if (!store.canTake(this.#takenBytes)) return this.#refuse("the address space of the store is in use", neededBytes);
     this.#stagedBytes += neededBytes;
     this.#unmeasuredBytes += neededBytes;
-    if (this.#excessBytes <= 0 && this.#unmeasuredBytes < MEASURE_BYTES) return true;
+    if (this.#excessBytes <= spareBytes && this.#unmeasuredBytes < MEASURE_BYTES) return true;
     this.#unmeasuredBytes = 0;
     this.#store.measureMemory();
-    if (this.#excessBytes <= 0) return true;
+    if (this.#excessBytes <= spareBytes) return true;
     this.#protectedRef = NONE;
     this.showStaged();
-    return this.#makeRoom(neededBytes, 0);
+    return this.#makeRoom(neededBytes, spareBytes);
   }
 
   #makeRoom(neededBytes: number, spareBytes: number): boolean {
@@ -315,7 +323,7 @@ export class Planner {
   #refuse(message: string, neededBytes: number): boolean {
     this.failure = fail("MEMORY_LIMIT_EXCEEDED", message, {
       limit_bytes: this.#store.memoryBytesMax,
-      used_bytes: this.#store.usedBytes + this.#state.queues.usedBytes + this.#state.rooms.usedBytes,
+      used_bytes: this.#state.usedBytes,
       needed_bytes: neededBytes,
     });
     return false;

@@ -17,6 +17,8 @@ interface Flag {
   readonly value?: string;
   /** The key it sets. */
   readonly path?: string;
+  /** What a switch sets it to; true if it does not say. */
+  readonly sets?: boolean;
   readonly summary: string;
 }
 
@@ -30,6 +32,11 @@ const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
       summary: "port of the Redis protocol; 0 for none",
     },
     insecure: { path: "access.insecure", summary: "allow an address that other machines can reach" },
+  },
+  "What is kept": {
+    "data-dir": { value: "DIR", path: "persistence.directory", summary: "directory of the log and the snapshots" },
+    fsync: { value: "WHEN", path: "persistence.fsync", summary: "always, interval or never" },
+    "no-persistence": { path: "persistence.enabled", sets: false, summary: "keep everything in memory only" },
   },
   Limits: {
     "max-memory": { value: "SIZE", path: "kv_store.max_memory_bytes", summary: "such as 512mb or 2gb; 0 for no limit" },
@@ -56,9 +63,6 @@ const FLAGS: Readonly<Record<string, Flag>> = Object.assign({}, ...Object.values
 
 /** Flags that the server is to have, and that are known from its specification. */
 const LATER_FLAGS: Readonly<Record<string, string>> = {
-  "data-dir": "it keeps data in memory only",
-  fsync: "it keeps data in memory only",
-  "no-persistence": "it keeps data in memory only, so nothing has to be switched off",
   "replica-of": "it has no replicas",
 };
 
@@ -78,7 +82,7 @@ export function readCommandLine(args: readonly string[], environment: Environmen
 
   for (const { name, value } of flagsOf(args, forNpm)) {
     const path = FLAGS[name].path;
-    if (path !== undefined) assignments.push(assignment(path, value ?? true, `--${name}`));
+    if (path !== undefined) assignments.push(assignment(path, value ?? FLAGS[name].sets ?? true, `--${name}`));
     else if (name === "config") configFile = value;
     else if (name === "set") addSet(value ?? "", assignments, warnings);
     else asked.add(name);

@@ -94,6 +94,19 @@ export const SETTINGS = {
       aliases: ["compression_threshold"],
       description: "Replies smaller than this are not gzipped.",
     }),
+    idempotency_window_secs: whole("s", {
+      default: 300,
+      min: 1,
+      max: 7 * 86_400,
+      description: "How long the reply of an idempotent write is remembered: a repeat within this time gets it again.",
+    }),
+    max_idempotency_bytes: bytes({
+      default: 64 * MB,
+      min: MB,
+      max: GB,
+      description:
+        "What the remembered replies may take together; past it the oldest are forgotten early. One of them may take a sixteenth.",
+    }),
     outbox_bytes_max: bytes({
       default: 32 * MB,
       min: 64 * KB,
@@ -136,6 +149,51 @@ export const SETTINGS = {
     }),
   },
   ...MESSAGING_SETTINGS,
+  persistence: {
+    enabled: flag({
+      default: true,
+      description:
+        "Whether data is kept on disk. Without it a restart begins empty. Flag: `--no-persistence` switches it off.",
+    }),
+    directory: text(/^[^\0]{1,4096}$/, {
+      default: "data",
+      allowed: "a path",
+      description:
+        "The directory of the log and the snapshots, made where it is missing. A second server cannot use it meanwhile. Flag: `--data-dir`.",
+    }),
+    fsync: choice(["always", "interval", "never"], {
+      default: "always",
+      description:
+        "When a write is on disk: before its reply (`always`); within a second after it (`interval`); when the system likes (`never`). The last two lose nothing when only the process dies, and up to the last second, or more, when the machine does. Flag: `--fsync`.",
+    }),
+    segment_bytes: bytes({
+      default: 16 * MB,
+      min: 64 * KB,
+      max: GB,
+      description: "Size of a log file. Two of them are reserved on the disk ahead.",
+    }),
+    snapshot_interval_secs: whole("s", {
+      default: 3600,
+      min: 1,
+      max: 30 * 24 * 3600,
+      zero: "none by time",
+      description: "A snapshot is taken after this time, where anything was written since the last.",
+    }),
+    snapshot_log_bytes: bytes({
+      default: 256 * MB,
+      min: MB,
+      max: 1024 * GB,
+      zero: "none by size",
+      description: "A snapshot is taken when the log has grown by so much, which bounds the time of a start.",
+    }),
+    reserve_bytes: bytes({
+      default: 64 * MB,
+      min: MB,
+      max: 1024 * GB,
+      description:
+        "With less room on the disk than this, writes are refused with SERVICE_UNAVAILABLE until there is more; reads go on.",
+    }),
+  },
   replication: {
     backlog_bytes: bytes({
       default: 32 * MB,

@@ -11,6 +11,7 @@ import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import { type CommandRunner, replyTooLarge } from "./command-runner.ts";
+import { IdempotentWrite, type IdempotentWrites } from "./idempotent-writes.ts";
 import type { Reply } from "./reply.ts";
 import { queueInTransaction } from "./transaction-queue.ts";
 
@@ -32,12 +33,14 @@ interface Prepared {
 export class Batches {
   readonly #runner: CommandRunner;
   readonly #store: KeyStore;
+  readonly #idempotent: IdempotentWrites;
   readonly #group: Prepared[] = [];
   readonly #groupKeys: ByteRange[] = [];
 
-  constructor(runner: CommandRunner, store: KeyStore) {
+  constructor(runner: CommandRunner, store: KeyStore, idempotent: IdempotentWrites) {
     this.#runner = runner;
     this.#store = store;
+    this.#idempotent = idempotent;
   }
 
   run(envelope: Envelope, requestId: ByteRange | undefined, decoder: Codec, encoder: Codec, caller: Caller): Reply {
@@ -57,7 +60,7 @@ export class Batches {
           for (let i = 0; i < count; i++, done++) {
             if (atMs - startedMs >= BATCH_MS_MAX) return this.#overtime(encoder, done, envelope.itemCount);
             encoder.separateBatchItem(out, done);
-            atMs = this.#runPrepared(this.#group[i], decoder, encoder, caller, atMs);
+            atMs = this.#runPrepared(envelope, this.#group[i], decoder, encoder, caller, atMs);
           }
         } finally {
           this.#store.unprime();
@@ -71,19 +74,31 @@ export class Batches {
   }
 
   /** @returns when it ended. */
-  #runPrepared(prepared: Prepared, decoder: Codec, encoder: Codec, caller: Caller, startedMs: number): number {
+  #runPrepared(
+    batch: Envelope,
+    { index, args, envelope: item, error: refusal }: Prepared,
+    decoder: Codec,
+    encoder: Codec,
+    caller: Caller,
+    startedMs: number,
+  ): number {
     const runner = this.#runner;
-    const { index, args, error: refusal } = prepared;
     if (index < 0) {
       runner.encode(encoder, undefined, refusal);
       return startedMs;
     }
     const command = runner.registry.commands[index];
-    const answer = refusal ?? queueInTransaction(runner.executor, command, prepared.envelope, decoder);
-    const error =
-      answer === undefined
-        ? runner.run(command, args, caller, encoder, undefined)
-        : runner.encode(encoder, undefined, answer);
+    const isIdempotent = item.idempotent || batch.idempotent;
+    const answer = refusal ?? queueInTransaction(runner.executor, command, item, decoder, isIdempotent);
+    let error: CommandError | Wait | undefined;
+    if (answer !== undefined) error = runner.encode(encoder, undefined, answer);
+    else if (!isIdempotent) error = runner.run(command, args, caller, encoder, undefined);
+    else {
+      const once = this.#idempotent.of(command, args, item, item.clientId ?? batch.clientId, decoder, encoder);
+      if (once instanceof IdempotentWrite) error = once.run(runner, command, args, caller, undefined);
+      else if (once instanceof CommandError) error = runner.encode(encoder, undefined, once);
+      else error = runner.run(command, args, caller, encoder, undefined);
+    }
     if (error instanceof Wait) throw new Error("a command waits without having said that it may");
     return runner.observe(index, startedMs, error === undefined, caller);
   }
@@ -112,9 +127,15 @@ export class Batches {
     const { out, clock, executor } = runner;
     const items = envelope.items ?? [];
     const batchStartedMs = clock.monotonicMs();
+    const once = envelope.idempotent ? this.#once(envelope, decoder, encoder) : undefined;
+    const again = once?.batchAgain(runner, requestId);
+    if (again !== undefined) {
+      caller.commandCount += envelope.itemCount;
+      return runner.finish(encoder, again.error?.httpStatus ?? 200);
+    }
     executor.begin();
     try {
-      encoder.beginBatch(out, requestId, envelope.itemCount);
+      const listStart = encoder.beginBatch(out, requestId, envelope.itemCount);
       for (let i = 0; i < envelope.itemCount; i++) {
         this.#prepare(items, i, 1, decoder);
         const { index, args, error: refusal } = this.#group[0];
@@ -124,7 +145,7 @@ export class Batches {
         if (startedMs - batchStartedMs >= BATCH_MS_MAX) result = tooMuchAtOnce(0);
         else if (command !== undefined && refusal === undefined) {
           // In an atomic batch it would be neither part of the one nor of the other.
-          const queued = queueInTransaction(executor, command, this.#group[0].envelope, decoder);
+          const queued = queueInTransaction(executor, command, this.#group[0].envelope, decoder, envelope.idempotent);
           if (queued === undefined) result = this.#stage(command, args, caller);
           else result = fail("INVALID_REQUEST", "a command of a transaction cannot be part of an atomic batch");
         }
@@ -138,13 +159,39 @@ export class Batches {
         }
       }
       caller.commandCount += envelope.itemCount;
-      encoder.endBatch(out);
+      const listEnd = encoder.endBatch(out);
+      const refusal = once?.remember(new ByteRange(out.bytes, listStart, listEnd));
+      if (refusal !== undefined) {
+        executor.discard();
+        out.reset();
+        return runner.failure(encoder, requestId, refusal);
+      }
     } catch (error) {
       executor.discard();
       return this.#batchTooLarge(error, encoder, requestId, 0);
     }
     executor.commit();
     return runner.finish(encoder, 200);
+  }
+
+  /** What makes the batch run once; `undefined` where it only reads, or will fail by what cannot be read. */
+  #once(envelope: Envelope, decoder: Codec, encoder: Codec): IdempotentWrite | undefined {
+    const { registry } = this.#runner;
+    const { hash } = this.#idempotent;
+    const items = envelope.items ?? [];
+    let isWrite = false;
+    hash.beginBatch();
+    for (let i = 0; i < envelope.itemCount; i++) {
+      const name = items[i].command;
+      const index = name === undefined ? -1 : registry.indexOf(name);
+      if (index < 0) return undefined;
+      const command = registry.commands[index];
+      const args = decoder.decodeArguments(items[i].payload, command.shape);
+      if (args instanceof CommandError) return undefined;
+      hash.add(command.name, args);
+      if (command.plan !== undefined) isWrite = true;
+    }
+    return isWrite ? this.#idempotent.ofBatch(envelope, decoder, encoder) : undefined;
   }
 
   #stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {

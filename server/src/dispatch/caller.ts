@@ -33,9 +33,10 @@ export interface Outbox {
   /**
    * Queues one push. `frame` may be shared with other connections and must never change: a text frame, a binary one, or the
    * lines of a server-sent event.
+   * @param releaseOffset the offset that must be released before it may leave: 0 for what shows nothing of the state.
    * @returns false when the connection is closing or gone, or is cut off now since too much is unread.
    */
-  push(frame: Uint8Array, isBinary: boolean): boolean;
+  push(frame: Uint8Array, isBinary: boolean, releaseOffset: number): boolean;
 }
 
 /** How pushes are encoded for a connection: as the kind of its subscribe command, as server-sent events, or for Redis clients. */

@@ -12,6 +12,7 @@ import type { SlowLog } from "../commands/slow-log.ts";
 import { Wait } from "../commands/wait.ts";
 import type { ByteRange } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
+import type { IdempotentWrite } from "./idempotent-writes.ts";
 import type { Reply } from "./reply.ts";
 
 /** What is told of each command that ran. */
@@ -64,7 +65,7 @@ export class CommandRunner {
     this.#slowLog = options.slowLog;
     this.#reportBug = options.reportBug;
     this.out = new OutputBuffer(OUTPUT_BYTES, options.replyBytesMax);
-    this.#reply = { status: 200, bytes: this.out.bytes, length: 0, contentType: "" };
+    this.#reply = { status: 200, bytes: this.out.bytes, length: 0, contentType: "", releaseOffset: 0 };
   }
 
   /** The position of an envelope's command in the registry. */
@@ -86,6 +87,7 @@ export class CommandRunner {
   /**
    * Runs a command and encodes its reply. A write happens only once its reply has found room: what a client is told has
    * failed must not have happened. Answers as `encode`; with a `Wait`, nothing was encoded and nothing has happened.
+   * @param once what remembers the reply, for a write that has not run before and is not to run again.
    */
   run(
     command: Command,
@@ -93,8 +95,8 @@ export class CommandRunner {
     caller: Caller,
     encoder: ReplyEncoder,
     requestId: ByteRange | undefined,
+    once?: IdempotentWrite,
   ): CommandError | Wait | undefined {
-    const mark = this.out.length;
     if (command.act !== undefined && caller.protocol === "websocket" && encoder.name !== undefined) {
       caller.pushFormat = encoder.name;
     }
@@ -105,10 +107,35 @@ export class CommandRunner {
       return this.encode(encoder, requestId, this.bug(command, error));
     }
     if (command.plan === undefined) return this.encode(encoder, requestId, result);
+    if (!(result instanceof Wait)) return this.#conclude(command, result, encoder, requestId, once);
+    this.executor.discard();
+    return result;
+  }
+
+  /** Answers a write that has staged nothing with a result of its own, and remembers that. */
+  settle(
+    command: Command,
+    result: unknown,
+    encoder: ReplyEncoder,
+    requestId: ByteRange | undefined,
+    once: IdempotentWrite,
+  ): CommandError | undefined {
+    this.executor.begin();
+    return this.#conclude(command, result, encoder, requestId, once);
+  }
+
+  /** Encodes the result of a write that is staged, and commits what was staged or discards it. */
+  #conclude(
+    command: Command,
+    result: unknown,
+    encoder: ReplyEncoder,
+    requestId: ByteRange | undefined,
+    once: IdempotentWrite | undefined,
+  ): CommandError | undefined {
+    const mark = this.out.length;
     let isSuccess = false;
     try {
-      if (result instanceof Wait) return result;
-      const error = this.encode(encoder, requestId, result);
+      const error = once === undefined ? this.encode(encoder, requestId, result) : once.encode(this, requestId, result);
       isSuccess = error === undefined;
       if (!isSuccess) return error;
     } finally {
@@ -150,12 +177,31 @@ export class CommandRunner {
       encoder.encodeSuccess(out, requestId, result);
       return undefined;
     } catch (error) {
-      if (!(error instanceof OutputLimitError)) throw error;
-      out.length = mark;
-      const tooLarge = replyTooLarge(error);
-      encoder.encodeFailure(out, requestId, tooLarge);
-      return tooLarge;
+      return this.#encodeTooLarge(encoder, requestId, mark, error);
     }
+  }
+
+  /** As `encode`, for what is not encoded as the result of a command. */
+  encodeBy(
+    encoder: ReplyEncoder,
+    requestId: ByteRange | undefined,
+    write: (out: OutputBuffer) => void,
+  ): CommandError | undefined {
+    const mark = this.out.length;
+    try {
+      write(this.out);
+      return undefined;
+    } catch (error) {
+      return this.#encodeTooLarge(encoder, requestId, mark, error);
+    }
+  }
+
+  #encodeTooLarge(encoder: ReplyEncoder, requestId: ByteRange | undefined, mark: number, error: unknown): CommandError {
+    if (!(error instanceof OutputLimitError)) throw error;
+    this.out.length = mark;
+    const tooLarge = replyTooLarge(error);
+    encoder.encodeFailure(this.out, requestId, tooLarge);
+    return tooLarge;
   }
 
   /** @returns when it ended. */
@@ -180,6 +226,7 @@ export class CommandRunner {
     reply.bytes = this.out.bytes;
     reply.length = this.out.length;
     reply.contentType = encoder.contentType;
+    reply.releaseOffset = this.executor.releaseOffset;
     return reply;
   }
 }

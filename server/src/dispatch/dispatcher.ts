@@ -19,6 +19,8 @@ import { Batches } from "./batches.ts";
 import type { Caller } from "./caller.ts";
 import { CommandRunner, type RefusedRequests, type RunnerOptions } from "./command-runner.ts";
 import { type EventsQuery, openEvents } from "./event-streams.ts";
+import { refusalOfIds } from "./idempotent-id.ts";
+import { IdempotentWrite, IdempotentWrites } from "./idempotent-writes.ts";
 import type { Format, Reply } from "./reply.ts";
 import { queueInTransaction } from "./transaction-queue.ts";
 import { Waits } from "./waits.ts";
@@ -35,6 +37,7 @@ export class Dispatcher {
   readonly refusedRequests: Readonly<RefusedRequests>;
   /** Commands that wait for their reply; the ticker ends those whose time is over. */
   readonly waits: Waits;
+  readonly #idempotent: IdempotentWrites;
   readonly #runner: CommandRunner;
   readonly #batches: Batches;
   readonly #codecs: Readonly<Record<Format, Codec>>;
@@ -42,7 +45,8 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#runner = new CommandRunner(options);
     this.refusedRequests = this.#runner.refused;
-    this.#batches = new Batches(this.#runner, options.store);
+    this.#idempotent = new IdempotentWrites(options.executor.replies, options.replyBytesMax);
+    this.#batches = new Batches(this.#runner, options.store, this.#idempotent);
     this.#codecs = options.codecs;
     // Its replies come while another is under way: a runner, and so a buffer, of its own.
     this.waits = new Waits(new CommandRunner(options), options.consumers);
@@ -66,10 +70,9 @@ export class Dispatcher {
     }
     // A request id is echoed as it was encoded; in another format it is encoded anew.
     const requestId = format === replyFormat ? envelope.requestId : translateId(envelope, decoder, encoder);
-    if (envelope.idempotent) {
+    const refusal = envelope.idempotent || envelope.hasItemIds ? refusalOfIds(envelope) : undefined;
+    if (refusal !== undefined) {
       runner.refused.envelope++;
-      // Refused, not ignored: the client would repeat the write and believe that it ran once.
-      const refusal = fail("INVALID_REQUEST", "idempotent writes are not supported by this version of the server");
       return runner.failure(encoder, requestId, refusal);
     }
     if (envelope.items === undefined) return this.#single(envelope, requestId, decoder, replyFormat, caller);
@@ -77,13 +80,19 @@ export class Dispatcher {
     return this.#batches.run(envelope, requestId, decoder, encoder, caller);
   }
 
-  /** Subscribes an event stream; answers with a failure, or with `undefined` where it begins. */
-  openEvents(request: EventsQuery, caller: Caller): Reply | undefined {
+  /** Requests that were answered with the remembered reply of an earlier one. */
+  get idempotentReplays(): number {
+    return this.#idempotent.replayCount;
+  }
+
+  /** Subscribes an event stream; answers with a failure, or with the offset at which it begins. */
+  openEvents(request: EventsQuery, caller: Caller): Reply | { readonly status: undefined; releaseOffset: number } {
     const runner = this.#runner;
     runner.out.reset();
     runner.executor.at(runner.clock.nowMs());
     const error = openEvents(runner, this.#codecs.json, request, caller);
-    return error === undefined ? undefined : runner.failure(this.#codecs.json, undefined, error);
+    if (error !== undefined) return runner.failure(this.#codecs.json, undefined, error);
+    return { status: undefined, releaseOffset: runner.executor.releaseOffset };
   }
 
   /** The server is stopping: what waits is answered as if its time were over. */
@@ -94,7 +103,7 @@ export class Dispatcher {
   /** A failure that the transport found before there was a message to handle. */
   refuse(code: ErrorCode, message: string, format: Format, details?: ErrorDetails): Reply {
     this.#runner.out.reset();
-    return this.#runner.failure(this.#codecs[format], undefined, fail(code, message, details));
+    return showingNothing(this.#runner.failure(this.#codecs[format], undefined, fail(code, message, details)));
   }
 
   /** The push that tells a client why the server closes its connection (wire contract, section 5). */
@@ -102,7 +111,7 @@ export class Dispatcher {
     const codec = this.#codecs[format];
     this.#runner.out.reset();
     codec.encodeValue(this.#runner.out, { type: "closing", code, error: message });
-    return this.#runner.finish(codec, ERROR_STATUS.SERVICE_UNAVAILABLE);
+    return showingNothing(this.#runner.finish(codec, ERROR_STATUS.SERVICE_UNAVAILABLE));
   }
 
   #single(
@@ -119,27 +128,35 @@ export class Dispatcher {
     const command = runner.registry.commands[index];
     caller.commandCount++;
     const startedMs = runner.clock.monotonicMs();
-    const queued = queueInTransaction(runner.executor, command, envelope, decoder);
+    const queued = queueInTransaction(runner.executor, command, envelope, decoder, envelope.idempotent);
     if (queued !== undefined) {
       const error = runner.encode(encoder, requestId, queued);
       runner.observe(index, startedMs, error === undefined, caller);
       return runner.finish(encoder, error === undefined ? 200 : error.httpStatus);
     }
     const args = decoder.decodeArguments(envelope.payload, command.shape);
-    const refusal = args instanceof CommandError ? args : refusalOfWait(command, args, requestId, caller);
-    let error =
-      refusal === undefined
-        ? // The arguments are no error, or there would be a refusal.
-          runner.run(command, args as Arguments, caller, encoder, requestId)
-        : runner.encode(encoder, requestId, refusal);
+    if (args instanceof CommandError) {
+      runner.encode(encoder, requestId, args);
+      runner.observe(index, startedMs, false, caller);
+      return runner.finish(encoder, args.httpStatus);
+    }
+    const once = envelope.idempotent
+      ? this.#idempotent.of(command, args, envelope, envelope.clientId, decoder, encoder)
+      : undefined;
+    const refusal = once instanceof CommandError ? once : refusalOfWait(command, args, requestId, caller);
+    let error: CommandError | Wait | undefined;
+    if (refusal !== undefined) error = runner.encode(encoder, requestId, refusal);
+    else if (once instanceof IdempotentWrite) error = once.run(runner, command, args, caller, requestId);
+    else error = runner.run(command, args, caller, encoder, requestId);
     if (error instanceof Wait) {
       const parked = this.waits.park(error, {
         index,
-        args: args as Arguments,
+        args,
         requestId,
         replyFormat,
         encoder,
         caller,
+        once: once instanceof IdempotentWrite ? once : undefined,
       });
       if (parked === undefined) return undefined;
       error = runner.encode(encoder, requestId, parked.answer);
@@ -147,6 +164,12 @@ export class Dispatcher {
     runner.observe(index, startedMs, error === undefined, caller);
     return runner.finish(encoder, error === undefined ? 200 : error.httpStatus);
   }
+}
+
+/** It was not made for a message: what the last one depended on is nothing to it. */
+function showingNothing(reply: Reply): Reply {
+  reply.releaseOffset = 0;
+  return reply;
 }
 
 /** A late reply can be told from others by its request id alone. */

@@ -14,7 +14,7 @@ describe("an event stream", () => {
     // Where a room's stream begins.
     const start = /^id: (.*)\n\n$/.exec(connection.pushed[0] ?? "")?.[1];
     if (start !== undefined) connection.pushed.shift();
-    return { connection, start, failure: reply === undefined ? undefined : bodyOf(reply) };
+    return { connection, start, failure: reply.status === undefined ? undefined : bodyOf(reply) };
   }
 
   function publish(...events: string[]) {

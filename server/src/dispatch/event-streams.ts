@@ -61,7 +61,7 @@ export function openEvents(
     const reply = subscribe(runner, json, "pubsub.subscribe", { topics }, caller);
     if (reply instanceof CommandError) return undone(caller, reply);
   }
-  if (start !== undefined) pushStart(start, position, caller);
+  if (start !== undefined) pushStart(start, position, caller, runner.executor.releaseOffset);
   return undefined;
 }
 
@@ -71,11 +71,17 @@ function undone(caller: Caller, error: CommandError): CommandError {
 }
 
 /** Gives a stream the id of what is before its first event; an id without data is kept by browsers, and not shown. */
-function pushStart({ from_offset, generation }: Required<Position>, wanted: Position, caller: Caller): void {
+function pushStart(
+  { from_offset, generation }: Required<Position>,
+  wanted: Position,
+  caller: Caller,
+  releaseOffset: number,
+): void {
   // Where the room is not the one that was named, the stream begins with a gap, and that has an id. Whoever is cut off
   // before it has to come again with the position of now.
   const isForeign = (wanted.generation ?? generation) !== generation || (wanted.from_offset ?? 0) > from_offset;
-  if (!isForeign) caller.outbox?.push(Buffer.from(`id: ${eventId(generation, from_offset - 1)}\n\n`), false);
+  if (isForeign) return;
+  caller.outbox?.push(Buffer.from(`id: ${eventId(generation, from_offset - 1)}\n\n`), false, releaseOffset);
 }
 
 /** The header wins over the query: a browser that reconnects sends both. */

@@ -8,4 +8,6 @@ export interface Reply {
   bytes: Uint8Array;
   length: number;
   contentType: string;
+  /** The offset that must be released before it may leave, since it shows the state there; 0 for none. */
+  releaseOffset: number;
 }

@@ -18,8 +18,8 @@ export interface RespSocket {
   readonly peer: string;
   readonly connectedAtMs: number;
   unreadBytes(): number;
-  /** Writes what comes outside of a burst: a late reply. Copies what it keeps. */
-  write(bytes: Uint8Array, length: number): void;
+  /** Writes what comes outside of a burst: a late reply, once `releaseOffset` is released. Copies what it keeps. */
+  write(bytes: Uint8Array, length: number, releaseOffset: number): void;
   /** Runs what the client has sent meanwhile, where `isBlocked` had put it off. */
   resume(): void;
   /** Ends the connection at once, for CLIENT KILL. */
@@ -120,7 +120,7 @@ export class RespClient implements Caller {
 
   answerLate(reply: Reply): void {
     this.isBlocked = false;
-    if (this.wantsLateReply) this.socket.write(reply.bytes, reply.length);
+    if (this.wantsLateReply) this.socket.write(reply.bytes, reply.length, reply.releaseOffset);
     this.socket.resume();
   }
 }

@@ -118,6 +118,11 @@ export class RespDispatcher {
     return client;
   }
 
+  /** What the replies of the last `handle` show: they may not leave before the log is released up to this offset. */
+  get releaseOffset(): number {
+    return this.runner.executor.releaseOffset;
+  }
+
   /** Runs a command of the registry for a connection command: one that only reads, or acts. It may answer with an error. */
   runRegistry(name: string, args: Record<string, unknown>, client: RespClient): unknown {
     const { registry, executor } = this.runner;

@@ -148,6 +148,7 @@ function exec({ client, sink, dispatcher }: RespCall): void {
     return;
   }
   if (watched?.isChanged(executor.planner.keys)) {
+    executor.showsState();
     sink.nullArray();
     return;
   }

@@ -21,7 +21,8 @@ export interface QueueContext {
 }
 
 /**
- * Queues the command of an envelope where it belongs to an open transaction.
+ * Queues the command of an envelope where it belongs to an open transaction. An idempotent one is refused there: it has no
+ * reply to remember before the transaction runs.
  * @returns what to answer with; `undefined` where the command is to run.
  */
 export function queueInTransaction(
@@ -29,6 +30,7 @@ export function queueInTransaction(
   command: Command,
   { payload, clientId }: Pick<Envelope, "payload" | "clientId">,
   decoder: Codec,
+  isIdempotent: boolean,
 ): typeof QUEUED | CommandError | undefined {
   if (transactions.count === 0 || !command.isQueueable) return undefined;
   const args = decoder.decodeArguments(payload, shapeOf(command));
@@ -40,9 +42,10 @@ export function queueInTransaction(
   const { client_id: given, ...rest } = args;
   const client: ByteRange | undefined = given instanceof Value && given.tag === TAG_TEXT ? given : clientId;
   if (client === undefined || !transactions.isOpen(client)) return undefined;
-  if (command.isBlocking?.(rest)) {
+  if (isIdempotent || command.isBlocking?.(rest)) {
     transactions.spoil(client);
-    return fail("INVALID_REQUEST", "a command of a transaction cannot wait");
+    const what = isIdempotent ? "be idempotent" : "wait";
+    return fail("INVALID_REQUEST", `a command of a transaction cannot ${what}`);
   }
   return transactions.queue(client, command, rest, nowMs) ?? QUEUED;
 }

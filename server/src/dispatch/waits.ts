@@ -15,6 +15,7 @@ import { ByteRange, copyRange } from "../structures/byte-range.ts";
 import { DeadlineHeap } from "../structures/deadline-heap.ts";
 import type { Caller } from "./caller.ts";
 import type { CommandRunner, ReplyEncoder } from "./command-runner.ts";
+import type { IdempotentWrite } from "./idempotent-writes.ts";
 import type { Format } from "./reply.ts";
 
 /** A command as its message gave it: ranges into memory that is gone when the message is handled. */
@@ -25,6 +26,8 @@ interface Request {
   readonly replyFormat: Format;
   readonly encoder: ReplyEncoder;
   readonly caller: Caller;
+  /** For one that is to run once. While it waits nothing is remembered: who is answered first is, and the others get the same. */
+  readonly once?: IdempotentWrite | undefined;
 }
 
 /** One connection may not take the places of all the others. */
@@ -103,9 +106,18 @@ export class Waits {
     this.#leave(parked);
     parked.session.remove(parked);
     const { runner, request, encoder } = this.#reply(parked);
-    runner.encode(encoder, request.requestId, parked.wait.otherwise);
-    runner.observe(request.index, runner.clock.monotonicMs(), true, request.caller);
-    request.caller.answerLate(runner.finish(encoder, 200), request.replyFormat);
+    // That there was nothing until now is the state of now.
+    runner.executor.showsState();
+    const { otherwise } = parked.wait;
+    const error =
+      request.once === undefined
+        ? runner.encode(encoder, request.requestId, otherwise)
+        : request.once.settle(runner, runner.registry.commands[request.index], otherwise, request.requestId);
+    runner.observe(request.index, runner.clock.monotonicMs(), error === undefined, request.caller);
+    request.caller.answerLate(
+      runner.finish(encoder, error === undefined ? 200 : error.httpStatus),
+      request.replyFormat,
+    );
   }
 
   /** Tries again; true when it was answered. */
@@ -113,13 +125,17 @@ export class Waits {
     const { runner, request, encoder } = this.#reply(parked);
     const command: Command = runner.registry.commands[request.index];
     const startedMs = runner.clock.monotonicMs();
-    const error = runner.run(command, request.args, request.caller, encoder, request.requestId);
+    const { args, caller, requestId, once } = request;
+    const error =
+      once === undefined
+        ? runner.run(command, args, caller, encoder, requestId)
+        : once.run(runner, command, args, caller, requestId);
     if (error instanceof Wait) return false;
     this.#leave(parked);
     parked.session.remove(parked);
-    runner.observe(request.index, startedMs, error === undefined, request.caller);
+    runner.observe(request.index, startedMs, error === undefined, caller);
     const status = error instanceof CommandError ? error.httpStatus : 200;
-    request.caller.answerLate(runner.finish(encoder, status), request.replyFormat);
+    caller.answerLate(runner.finish(encoder, status), request.replyFormat);
     return true;
   }
 
@@ -132,6 +148,7 @@ export class Waits {
   #reply({ request }: ParkedCommand) {
     const runner = this.#runner;
     runner.out.reset();
+    runner.executor.releaseOffset = 0;
     return { runner, request, encoder: request.encoder };
   }
 

@@ -35,7 +35,7 @@ describe("Channels", () => {
     );
     for (const { session, outbox } of [two, three, alsoTwo]) all.subscribe(session, outbox, rangeOf("ch"), false);
     all.subscribe(two.session, two.outbox, rangeOf("c*"), true);
-    expect(all.publish(rangeOf("ch"), bytesOf("x\r\ny"))).toBe(4);
+    expect(all.publish(rangeOf("ch"), bytesOf("x\r\ny"), 0)).toBe(4);
     expect(two.frames.map(text)).toEqual([
       "*3\r\n$7\r\nmessage\r\n$2\r\nch\r\n$4\r\nx\r\ny\r\n",
       "*4\r\n$8\r\npmessage\r\n$2\r\nc*\r\n$2\r\nch\r\n$4\r\nx\r\ny\r\n",
@@ -51,8 +51,8 @@ describe("Channels", () => {
     const { session, outbox, frames } = new PushConnection(1, "resp2");
     const name = (byte: number) => new ByteRange(new Uint8Array([byte]), 0, 1);
     all.subscribe(session, outbox, name(0xff), false);
-    expect(all.publish(name(0xfe), bytesOf(""))).toBe(0);
-    expect(all.publish(name(0xff), bytesOf(""))).toBe(1);
+    expect(all.publish(name(0xfe), bytesOf(""), 0)).toBe(0);
+    expect(all.publish(name(0xff), bytesOf(""), 0)).toBe(1);
     expect(text(frames[0])).toContain("$1\r\n\xff\r\n");
   });
 
@@ -74,7 +74,7 @@ describe("Channels", () => {
     expect(subscribe(b, "x".repeat(CHANNEL_GLOB_BYTES_MAX + 1), true)).toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
     a.close();
     expect(subscribe(b, "x".repeat(CHANNEL_BYTES_MAX))).toBeUndefined();
-    expect(all.publish(rangeOf("x".repeat(CHANNEL_BYTES_MAX)), bytesOf(""))).toBe(1);
+    expect(all.publish(rangeOf("x".repeat(CHANNEL_BYTES_MAX)), bytesOf(""), 0)).toBe(1);
     b.close();
     all.checkEmpty();
   });
@@ -87,9 +87,9 @@ describe("Channels", () => {
       all.subscribe(session, outbox, rangeOf("ch"), false);
       all.subscribe(session, outbox, rangeOf("*"), true);
     }
-    expect(all.publish(rangeOf("ch"), bytesOf("x"))).toBe(3);
+    expect(all.publish(rangeOf("ch"), bytesOf("x"), 0)).toBe(3);
     expect(other.frames).toHaveLength(2);
-    expect(all.publish(rangeOf("ch"), bytesOf("x"))).toBe(2);
+    expect(all.publish(rangeOf("ch"), bytesOf("x"), 0)).toBe(2);
     other.close();
     all.checkEmpty();
   });
@@ -113,7 +113,7 @@ describe("Channels", () => {
         for (const each of steps) {
           if (each.op === "publish") {
             const expected = model.map((set) => [...set].filter((item) => matches(item, each.name)).length);
-            expect(all.publish(rangeOf(each.name), bytesOf("x"))).toBe(expected.reduce((a, b) => a + b));
+            expect(all.publish(rangeOf(each.name), bytesOf("x"), 0)).toBe(expected.reduce((a, b) => a + b));
             expect(connections.map(({ frames }) => frames.splice(0).length)).toEqual(expected);
           } else if (each.op === "close") {
             connections[each.who].close();

@@ -10,7 +10,7 @@
  * number is limited.
  */
 import { type CommandError, fail } from "../commands/errors.ts";
-import type { Outbox } from "../dispatch/caller.ts";
+import type { Outbox, PushFormat } from "../dispatch/caller.ts";
 import type { TurnEnd } from "../runtime/turn-end.ts";
 import type { Value } from "../state/value.ts";
 import { byteName } from "../structures/byte-name.ts";
@@ -177,25 +177,27 @@ export class Channels {
 
   /**
    * Pushes a message to all who match: those of the name first. What it holds is encoded before this returns.
+   * @param releaseOffset see `Outbox.push`.
    * @returns how many subscriptions matched, those included whose connection is being cut off.
    */
-  publish(name: ByteRange, data: Value): number {
+  publish(name: ByteRange, data: Value, releaseOffset: number): number {
     let count = 0;
     const channel = this.#names.size === 0 ? undefined : this.#names.get(byteName(name));
-    if (channel !== undefined) count += this.#push(channel, { type: "message", channel: name, data });
+    if (channel !== undefined) count += this.#push(channel, { type: "message", channel: name, data }, releaseOffset);
     if (this.#globs.size === 0) return count;
     const matched = this.#matched;
     matched.length = 0;
     this.#lookup.match(name, matched);
     for (const glob of matched) {
-      count += this.#push(glob, { type: "pmessage", pattern: glob.name, channel: name, data });
+      count += this.#push(glob, { type: "pmessage", pattern: glob.name, channel: name, data }, releaseOffset);
     }
     return count;
   }
 
-  #push(channel: Channel, push: object): number {
+  #push(channel: Channel, push: object, releaseOffset: number): number {
     const count = this.#subscribers.countOf(channel.target);
-    this.#subscribers.push(channel.target, { encode: (format) => this.#encoder.encode(push, format) });
+    const source = { encode: (format: PushFormat) => this.#encoder.encode(push, format) };
+    this.#subscribers.push(channel.target, source, releaseOffset);
     return count;
   }
 

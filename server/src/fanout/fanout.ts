@@ -60,7 +60,7 @@ export class Fanout {
     const published = this.topics.publish(name, data, headers, nowMs, couldBeTopic);
     if (published instanceof CommandError || !this.channels.hasSubscribers) return published;
     const { messageId, matchedCount } = published;
-    return { messageId, matchedCount: matchedCount + this.channels.publish(name, data) };
+    return { messageId, matchedCount: matchedCount + this.channels.publish(name, data, 0) };
   }
 
   /** About what subscriptions take in memory, of all kinds, and what waits for subscribers of topics and keys. */
@@ -72,12 +72,19 @@ export class Fanout {
   /**
    * A record was applied. May commit records of its own: deliveries to those who waited.
    * @param record its operations, `record[0..length)`; gone when this returns or commits.
+   * @param lastOffset that of its last operation: who is told of the record may not hear of it before this is released.
    * @param origins the commands that wrote them, as far as anybody asks; gone likewise.
    */
-  committed(record: Uint8Array, length: number, firstOffset: number, origins: readonly Origin[]): void {
+  committed(
+    record: Uint8Array,
+    length: number,
+    firstOffset: number,
+    lastOffset: number,
+    origins: readonly Origin[],
+  ): void {
     try {
-      if (this.keyspace.isOn) this.keyspace.committed(record, length, origins);
-      if (this.watches.isWatched) this.watches.committed(record, length, firstOffset);
+      if (this.keyspace.isOn) this.keyspace.committed(record, length, lastOffset, origins);
+      if (this.watches.isWatched) this.watches.committed(record, length, firstOffset, lastOffset);
     } finally {
       // A bug in one of them must not keep the others from what they will not be told again.
       try {

@@ -229,8 +229,8 @@ describe("KeyWatches", () => {
     const [text, binary] = (["json", "msgpack"] as const).map((format, id) => new PushConnection(id, format));
     for (const connection of [text, binary]) watch(watches, connection, "k");
     engine.run("kv.set", { key: "k", value: "\u0001".repeat(60_000) });
-    engine.log.read(1, ({ firstOffset, operations }) => {
-      watches.committed(operations, operations.length, firstOffset);
+    engine.log.read(1, ({ firstOffset, count, operations }) => {
+      watches.committed(operations, operations.length, firstOffset, firstOffset + count - 1);
       return true;
     });
     expect(text.take()).toEqual([{ type: "watch", subscription_id: 1, key: "k", event: "set", version: 1 }]);

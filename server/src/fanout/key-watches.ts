@@ -25,10 +25,8 @@ import {
   OP_SPLICE,
   Operation,
   QUEUE_KIND_MIN,
-  ROOM_KIND_MIN,
 } from "../state/operation.ts";
-import { queueOperationBytes } from "../state/queue-operation-bytes.ts";
-import { roomOperationBytes } from "../state/room-operation.ts";
+import { otherOperationBytes } from "../state/operation-bytes.ts";
 import { TAG_TEXT, Value } from "../state/value.ts";
 import { ByteRange, copyRange } from "../structures/byte-range.ts";
 import type { ClientSession } from "./client-session.ts";
@@ -96,6 +94,8 @@ export class KeyWatches {
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
   readonly #value = new Value(TAG_TEXT, NOTHING, 0, 0);
   readonly #matched: KeyWatch[] = [];
+  /** Of the pushes of the record under way. */
+  #releaseOffset = 0;
 
   constructor({ keys, encoder, ids, subscriptions, turnEnd, seed, limits }: KeyWatchParts) {
     this.#keys = keys;
@@ -224,14 +224,15 @@ export class KeyWatches {
   /**
    * Tells those who watch of a record that was just applied.
    * @param record its operations, `record[0..length)`; what goes out of it is encoded before this returns.
+   * @param lastOffset that of the last of them, without which none is durable.
    */
-  committed(record: Uint8Array, length: number, firstOffset: number): void {
+  committed(record: Uint8Array, length: number, firstOffset: number, lastOffset: number): void {
+    this.#releaseOffset = lastOffset;
     const operation = this.#operation;
     let offset = firstOffset;
     for (let at = 0; at < length; offset++) {
       const kind = record[at];
-      if (kind >= ROOM_KIND_MIN) at += roomOperationBytes(record, at);
-      else if (kind >= QUEUE_KIND_MIN) at += queueOperationBytes(record, at);
+      if (kind >= QUEUE_KIND_MIN) at += otherOperationBytes(record, at);
       else {
         at = operation.read(record, at, length);
         if (kind === OP_FLUSH) this.#tellFlush(offset);
@@ -257,7 +258,7 @@ export class KeyWatches {
         version,
         value: mode === "value" ? value : undefined,
       };
-      this.#subscribers.push(target, this.#frames);
+      this.#subscribers.push(target, this.#frames, this.#releaseOffset);
     }
   }
 
@@ -287,7 +288,7 @@ export class KeyWatches {
         version,
         value: undefined,
       };
-      this.#subscribers.push(target, this.#frames);
+      this.#subscribers.push(target, this.#frames, this.#releaseOffset);
     }
   }
 

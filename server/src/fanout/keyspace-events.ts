@@ -18,10 +18,8 @@ import {
   OP_SPLICE,
   Operation,
   QUEUE_KIND_MIN,
-  ROOM_KIND_MIN,
 } from "../state/operation.ts";
-import { queueOperationBytes } from "../state/queue-operation-bytes.ts";
-import { roomOperationBytes } from "../state/room-operation.ts";
+import { otherOperationBytes } from "../state/operation-bytes.ts";
 import { TAG_BYTES, Value } from "../state/value.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import type { Channels } from "./channels.ts";
@@ -76,6 +74,8 @@ export class KeyspaceEvents {
   /** Where the messages go. */
   readonly channels: Channels;
   #flags: ReadonlySet<string> = new Set();
+  /** Of the messages of the record under way. */
+  #releaseOffset = 0;
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
 
   constructor(channels: Channels) {
@@ -97,15 +97,15 @@ export class KeyspaceEvents {
   }
 
   /** Tells of a record that was just applied: its operations, `record[0..length)`. */
-  committed(record: Uint8Array, length: number, origins: readonly Origin[]): void {
+  committed(record: Uint8Array, length: number, lastOffset: number, origins: readonly Origin[]): void {
     if (!this.channels.hasSubscribers) return;
+    this.#releaseOffset = lastOffset;
     const operation = this.#operation;
     let next = 0;
     for (let at = 0, count = 0; at < length; count++) {
       while (next < origins.length && origins[next].end <= count) next++;
       const kind = record[at];
-      if (kind >= ROOM_KIND_MIN) at += roomOperationBytes(record, at);
-      else if (kind >= QUEUE_KIND_MIN) at += queueOperationBytes(record, at);
+      if (kind >= QUEUE_KIND_MIN) at += otherOperationBytes(record, at);
       else {
         at = operation.read(record, at, length);
         this.#tell(operation, origins[next]?.command ?? "");
@@ -141,8 +141,8 @@ export class KeyspaceEvents {
   #publish({ event, flag }: Named, key: ByteRange): void {
     if (!this.#flags.has(flag)) return;
     const name = rangeOf(event);
-    if (this.#flags.has("K")) this.channels.publish(prefixed(KEYSPACE, key), asValue(name));
-    if (this.#flags.has("E")) this.channels.publish(prefixed(KEYEVENT, name), asValue(key));
+    if (this.#flags.has("K")) this.channels.publish(prefixed(KEYSPACE, key), asValue(name), this.#releaseOffset);
+    if (this.#flags.has("E")) this.channels.publish(prefixed(KEYEVENT, name), asValue(key), this.#releaseOffset);
   }
 }
 

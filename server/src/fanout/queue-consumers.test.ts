@@ -249,7 +249,7 @@ describe("subscriptions", () => {
     const { outbox } = connection.caller;
     if (outbox === undefined) throw new Error("it has an outbox");
     const push = outbox.push.bind(outbox);
-    outbox.push = (frame, isBinary) => kinds.push(isBinary) > 0 && push(frame, isBinary);
+    outbox.push = (frame, isBinary, offset) => kinds.push(isBinary) > 0 && push(frame, isBinary, offset);
     consumed.subscribe(connection);
     consumed.publish("a");
     connection.caller.pushFormat = "msgpack";

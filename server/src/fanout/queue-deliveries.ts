@@ -77,7 +77,7 @@ export class QueueDeliveries {
       this.#discard(executor, line);
       throw error;
     }
-    const work = this.#push();
+    const work = this.#push(executor.appliedOffset);
     // Burying what has expired was the work of a round.
     return hasGivenUp ? limit : work;
   }
@@ -113,9 +113,11 @@ export class QueueDeliveries {
   }
 
   /** Pushes what was committed. A peer that is gone is released by its session. */
-  #push(): number {
+  #push(releaseOffset: number): number {
     const staged = this.#staged;
-    for (const { subscription, frame } of staged) subscription.outbox.push(frame, subscription.format === "msgpack");
+    for (const { subscription, frame } of staged) {
+      subscription.outbox.push(frame, subscription.format === "msgpack", releaseOffset);
+    }
     this.pushedCount += staged.length;
     const work = staged.length + Math.floor(this.#stagedBytes / DELIVERY_BYTES);
     staged.length = 0;

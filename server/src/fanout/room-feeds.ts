@@ -33,6 +33,8 @@ import type { SubscriptionIds } from "./subscription-ids.ts";
 
 export interface RoomFeedsParts {
   readonly rooms: RoomStore;
+  /** What the rooms hold is that of this offset. */
+  readonly state: { readonly appliedOffset: number };
   readonly encoder: PushEncoder;
   readonly turnEnd: TurnEnd;
   readonly clock: { nowMs(): number; monotonicMs(): number };
@@ -71,6 +73,7 @@ const FEED_BYTES = 300;
 export class RoomFeeds implements ReaderOwner {
   readonly pushes: RoomPushes;
   readonly #rooms: RoomStore;
+  readonly #state: RoomFeedsParts["state"];
   readonly #clock: RoomFeedsParts["clock"];
   readonly #ids: SubscriptionIds;
   readonly #subscriptions: SubscriptionCount;
@@ -91,6 +94,7 @@ export class RoomFeeds implements ReaderOwner {
 
   constructor(parts: RoomFeedsParts) {
     this.#rooms = parts.rooms;
+    this.#state = parts.state;
     this.#clock = parts.clock;
     this.#ids = parts.ids;
     this.#subscriptions = parts.subscriptions;
@@ -98,8 +102,8 @@ export class RoomFeeds implements ReaderOwner {
     this.pushes = new RoomPushes(parts.encoder);
     this.#cursor = parts.rooms.cursor();
     this.#task = parts.turnEnd.add(() => this.#runTurn());
-    const { rooms, clock } = parts;
-    this.#pages = new RoomPages({ rooms, clock, pushes: this.pushes, task: this.#task }, (reader) => {
+    const { rooms, state, clock } = parts;
+    this.#pages = new RoomPages({ rooms, state, clock, pushes: this.pushes, task: this.#task }, (reader) => {
       this.#joinLive(reader);
     });
   }
@@ -298,13 +302,14 @@ export class RoomFeeds implements ReaderOwner {
   #pushToLive(feed: RoomFeed, format: RoomReader["format"], frame: Uint8Array): number {
     const live = feed[format];
     const isBinary = format === "msgpack";
+    const { appliedOffset } = this.#state;
     let pushed = 0;
     this.#pushesLeft -= live.length + ENCODING_PUSHES + Math.floor(frame.length / ENCODED_BYTES_PER_PUSH);
     // From the end: a reader may leave the list, and its connection may close, while it is served.
     for (let i = live.length - 1; i >= 0; i--) {
       const reader = live[i];
       if (reader.session.caller.unreadBytes() > UNREAD_BYTES_MAX) this.#fallBehind(reader, feed.nextOffset);
-      else if (reader.outbox.push(frame, isBinary)) pushed++;
+      else if (reader.outbox.push(frame, isBinary, appliedOffset)) pushed++;
     }
     return pushed;
   }

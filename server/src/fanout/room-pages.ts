@@ -15,6 +15,8 @@ import type { RoomReader } from "./room-reader.ts";
 
 export interface RoomPagesParts {
   readonly rooms: RoomStore;
+  /** What the rooms hold is that of this offset. */
+  readonly state: { readonly appliedOffset: number };
   readonly clock: { nowMs(): number; monotonicMs(): number };
   readonly pushes: RoomPushes;
   /** Has `give` called at the end of the turn. */
@@ -138,6 +140,6 @@ export class RoomPages {
   }
 
   #push(reader: RoomReader, frame: Uint8Array): boolean {
-    return reader.outbox.push(frame, reader.format === "msgpack");
+    return reader.outbox.push(frame, reader.format === "msgpack", this.#parts.state.appliedOffset);
   }
 }

@@ -15,6 +15,7 @@ export interface WaitingPush {
   readonly target: number;
   readonly sequence: number;
   readonly frames: Frames;
+  readonly releaseOffset: number;
   readonly heldBytes: number;
   /** Whether some of its subscribers have had it. */
   isUnderWay: boolean;
@@ -37,10 +38,11 @@ export class SubscribersBacklog {
     return this.first === undefined;
   }
 
-  add(target: number, frames: Frames): void {
+  add(target: number, frames: Frames, releaseOffset: number): void {
     let heldBytes = PUSH_BYTES;
     for (const frame of frames) heldBytes += frame?.length ?? 0;
-    const push = { target, sequence: this.#sequence++, frames, heldBytes, isUnderWay: false, next: undefined };
+    const sequence = this.#sequence++;
+    const push = { target, sequence, frames, releaseOffset, heldBytes, isUnderWay: false, next: undefined };
     if (this.#last === undefined) this.first = push;
     else this.#last.next = push;
     this.#last = push;

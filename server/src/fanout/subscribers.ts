@@ -74,6 +74,7 @@ export class Subscribers {
   /** Of the push under way, one for each format as it is first needed. */
   readonly #frames: (Uint8Array | undefined)[] = FORMATS.map(() => undefined);
   #source: FrameSource | undefined;
+  #releaseOffset = 0;
   readonly #pushTo = (id: number, link: number): void => this.#pushToOne(id, link);
 
   constructor({ seed, turnEnd, subscriptions, onUnlinked }: SubscribersOptions) {
@@ -169,18 +170,20 @@ export class Subscribers {
   /**
    * Pushes to all who are linked to the target, now or, where the turn has made too many pushes, at the end of turns. `source`
    * is asked once for each format in use there, before this returns.
+   * @param releaseOffset see `Outbox.push`.
    */
-  push(target: number, source: FrameSource): void {
+  push(target: number, source: FrameSource, releaseOffset: number): void {
     const count = this.countOf(target);
     if (count === 0) return;
     this.#turn.request();
     if (count > this.#pushesLeft || !this.#backlog.isEmpty) {
-      this.#backlog.add(target, this.#framesFor(target, source));
+      this.#backlog.add(target, this.#framesFor(target, source), releaseOffset);
       while (this.#backlog.heldBytes > BACKLOG_BYTES_MAX) this.#pushFirst(Number.POSITIVE_INFINITY);
       return;
     }
     this.#pushesLeft -= count;
     this.#source = source;
+    this.#releaseOffset = releaseOffset;
     this.#frames.fill(undefined);
     try {
       this.#lists.visitSubscribers(target, this.#pushTo);
@@ -201,11 +204,11 @@ export class Subscribers {
       frame = this.#source.encode(FORMATS[format]);
       this.#frames[format] = frame;
     }
-    this.#give(subscriber, frame, format);
+    this.#give(subscriber, frame, format, this.#releaseOffset);
   }
 
-  #give(subscriber: Subscriber, frame: Uint8Array, format: number): void {
-    if (subscriber.outbox.push(frame, format === MSGPACK)) this.pushedCount++;
+  #give(subscriber: Subscriber, frame: Uint8Array, format: number, releaseOffset: number): void {
+    if (subscriber.outbox.push(frame, format === MSGPACK, releaseOffset)) this.pushedCount++;
     else subscriber.isGone = true;
   }
 
@@ -248,7 +251,7 @@ export class Subscribers {
       const frame = push.frames[format];
       // There is no frame where the subscriber has taken to another format since: a push is delivered at most once.
       if (!subscriber.isGone && frame !== undefined && this.#backlog.isFor(push, link)) {
-        this.#give(subscriber, frame, format);
+        this.#give(subscriber, frame, format, push.releaseOffset);
       }
     }
     return most;

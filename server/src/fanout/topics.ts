@@ -185,7 +185,7 @@ export class Topics {
           this.#frames.patternChanged();
         }
         push.subscription_id = this.#subscriptions.idOf(this.#subscriptions.subscriptionOf(target));
-        this.#subscribers.push(target, this.#frames);
+        this.#subscribers.push(target, this.#frames, 0);
       }
     } finally {
       this.#frames.end();

@@ -12,6 +12,7 @@ export interface MetricsSources {
   readonly refusedRequests: () => { readonly envelope: number; readonly unknownCommand: number };
   readonly keys: () => KeyReadings;
   readonly log: () => LogReadings;
+  readonly replies: () => ReplyReadings;
   readonly messaging: () => MessagingReadings;
 }
 
@@ -41,6 +42,13 @@ export interface KeyReadings {
   readonly evicted: number;
   readonly hits: number;
   readonly misses: number;
+}
+
+export interface ReplyReadings {
+  /** Replies of idempotent writes that are remembered now. */
+  readonly count: number;
+  /** Requests answered with one of them, since the start, on this node. */
+  readonly replays: number;
 }
 
 export interface LogReadings {

@@ -31,6 +31,7 @@ const sources: MetricsSources = {
   }),
   keys: () => ({ count: 10, expired: 11, evicted: 12, hits: 13, misses: 14 }),
   log: () => ({ backlogBytes: 4096, operations: 20 }),
+  replies: () => ({ count: 7, replays: 3 }),
   messaging: () => ({
     queues: [
       { name: "tasks", depth: 31, pending: 32, dead: 33, consumers: 34, oldestAgeSecs: 35.5 },

@@ -40,6 +40,7 @@ export class Metrics {
       ...lossMetrics(sources),
       ...keyMetrics(sources),
       ...logMetrics(sources),
+      ...replyMetrics(sources),
       ...messagingMetrics(() => this.#messaging),
       ...laterMetrics(),
       ...runtimeMetrics(this.#runtime),
@@ -213,6 +214,18 @@ function logMetrics({ log }: MetricsSources): Metric[] {
       () => log().backlogBytes,
     ),
     single("counter", "synap_log_operations_total", "Operations appended to the log.", () => log().operations),
+  ];
+}
+
+function replyMetrics({ replies }: MetricsSources): Metric[] {
+  return [
+    single("gauge", "synap_idempotent_replies", "Replies of idempotent writes remembered.", () => replies().count),
+    single(
+      "counter",
+      "synap_idempotent_replays_total",
+      "Idempotent writes that had run before and were answered with their first reply.",
+      () => replies().replays,
+    ),
   ];
 }
 

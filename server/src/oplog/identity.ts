@@ -15,6 +15,8 @@ export interface Identity {
   readonly history: EpochHistory;
   /** The log was closed in order, with all of it on disk. Not while a server has it open. */
   readonly isClosed: boolean;
+  /** While it is open, a crash may take back the end of the log: `fsync` is not `always`. */
+  readonly mayLoseTail: boolean;
 }
 
 export function newReplicationId(): string {
@@ -32,13 +34,14 @@ export async function loadIdentity(files: FileSystem, directory: string): Promis
   return decodeIdentity(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
 }
 
-export function encodeIdentity({ replicationId, history, isClosed }: Identity): string {
+export function encodeIdentity({ replicationId, history, isClosed, mayLoseTail }: Identity): string {
   const epochs = history.epochs.map(({ epoch, firstOffset, previousEnd }) => ({
     epoch,
     first_offset: firstOffset,
     previous_end: previousEnd,
   }));
-  return `${JSON.stringify({ format: FORMAT, replication_id: replicationId, closed: isClosed, epochs }, undefined, 2)}\n`;
+  const flags = { closed: isClosed, may_lose_tail: mayLoseTail };
+  return `${JSON.stringify({ format: FORMAT, replication_id: replicationId, ...flags, epochs }, undefined, 2)}\n`;
 }
 
 /** Reads what `encodeIdentity` has written, also from another node: the reason where it cannot be. */
@@ -50,10 +53,10 @@ export function decodeIdentity(text: string): Identity | string {
     return error instanceof Error ? error.message : "it is not JSON";
   }
   if (!isObject(parsed)) return "it is not an object";
-  const { format, replication_id: replicationId, closed, epochs } = parsed;
+  const { format, replication_id: replicationId, closed, may_lose_tail: mayLoseTail, epochs } = parsed;
   if (format !== FORMAT) return `its format is ${String(format)}, and this server knows ${FORMAT}`;
   if (typeof replicationId !== "string" || !/^[0-9a-f]{32}$/.test(replicationId)) return "its replication id is none";
-  if (typeof closed !== "boolean") return "it does not say whether the log was closed";
+  if (typeof closed !== "boolean" || typeof mayLoseTail !== "boolean") return "it does not say how the log was left";
   if (!Array.isArray(epochs) || epochs.length === 0) return "it has no epochs";
   const read: Epoch[] = [];
   for (const each of epochs) {
@@ -61,7 +64,7 @@ export function decodeIdentity(text: string): Identity | string {
     if (epoch === undefined || epoch.epoch <= (read.at(-1)?.epoch ?? 0)) return "one of its epochs is none";
     read.push(epoch);
   }
-  return { replicationId, history: new EpochHistory(read), isClosed: closed };
+  return { replicationId, history: new EpochHistory(read), isClosed: closed, mayLoseTail };
 }
 
 function readEpoch(value: unknown): Epoch | undefined {

@@ -51,6 +51,8 @@ export class OperationLog {
   appendedBytes = 0;
   /** Records appended likewise. */
   appendedRecords = 0;
+  /** Why no write may be planned now, such as a full disk: a sentence for the client. */
+  refusal: string | undefined;
   /** Called after each append: the writer asks for the end of the turn. */
   onAppended: (() => void) | undefined;
 

@@ -13,6 +13,7 @@ import { ADDRESSABLE_BYTES, PAGE_BYTES_DEFAULT, PageHeap } from "../structures/p
 import { RadixTree } from "../structures/radix-tree.ts";
 import * as record from "../structures/record.ts";
 import { SlabAllocator } from "../structures/slab-allocator.ts";
+import type { EvictionPolicy } from "./key-store-eviction.ts";
 
 /** Of the limit, what is kept free so that sparse spans can be emptied before it is reached: one part in 16. */
 const HEADROOM_PART = 16;
@@ -23,6 +24,15 @@ const FULL_PAGES_LIMIT_BYTES = 2 ** 26;
 const PAGE_BYTES_MIN = 2 ** 12;
 /** Bytes of the largest span of nodes, whatever the page size. */
 const NODE_SPAN_BYTES_MAX = 2 ** 16;
+
+export interface KeyStoreOptions {
+  /** 0 for none but what can be addressed, 16 GB. */
+  readonly memoryBytesMax: number;
+  readonly evictionPolicy: EvictionPolicy;
+  /** Bytes of the limit that others hold: queues, rooms, outboxes. `measureMemory` asks. */
+  readonly bytesElsewhere?: () => number;
+}
+
 const RECORDS = 0;
 const NODES = 1;
 
@@ -44,6 +54,8 @@ export class KeyStoreMemory {
   /** Left behind by `detach`, to be dropped piece by piece. */
   readonly #detached: PageHeap[] = [];
   #detachedBytes = 0;
+  /** Left behind by `detach` for a snapshot, which walks on in it. */
+  #kept: PageHeap | undefined = undefined;
   /** Bytes that were neither used nor could be given back when `measure` last looked. */
   #pinnedBytes = 0;
   readonly #bytesElsewhere: () => number;
@@ -72,18 +84,31 @@ export class KeyStoreMemory {
   }
 
   get heldBytes(): number {
-    return this.heap.heldBytes + this.deadlines.heldBytes + this.#detachedBytes;
+    return this.heap.heldBytes + this.deadlines.heldBytes + this.#leftBytes;
   }
 
   /** What the process has: `heldBytes` and pages that are free now. */
   get residentBytes(): number {
-    return this.heap.residentBytes + this.deadlines.heldBytes + this.#detachedBytes;
+    return this.heap.residentBytes + this.deadlines.heldBytes + this.#leftBytes;
   }
 
-  /** What `usedBytes` may become. What `detach` has left does not count: it goes when its room is needed. */
+  get #leftBytes(): number {
+    return this.#detachedBytes + this.keptBytes;
+  }
+
+  /** Bytes that a flush has left and a snapshot keeps. */
+  get keptBytes(): number {
+    return this.#kept?.residentBytes ?? 0;
+  }
+
+  /**
+   * What `usedBytes` may become. What `detach` has left does not count: it goes when its room is needed. What a snapshot
+   * keeps does: the limit holds, and writes that find no room in what is left of it are refused until the snapshot ends.
+   */
   get usableBytes(): number {
     const unusable = this.#pinnedBytes + this.#growthBytesMax;
-    return this.limitBytes - Math.min(this.limitBytes, Math.max(this.limitBytes / HEADROOM_PART, unusable));
+    const reserved = Math.max(this.limitBytes / HEADROOM_PART, unusable) + this.keptBytes;
+    return this.limitBytes - Math.min(this.limitBytes, reserved);
   }
 
   /** Looks again at what others hold and at what is lost between records; `usableBytes` follows. */
@@ -94,15 +119,29 @@ export class KeyStoreMemory {
     this.#pinnedBytes = Math.max(0, held - this.usedBytes - reclaimable);
   }
 
-  /** Leaves everything behind and begins anew, in O(1). */
-  detach(): void {
-    this.#detached.push(this.heap);
-    this.#detachedBytes += this.heap.residentBytes;
+  /**
+   * Leaves everything behind and begins anew, in O(1).
+   * @param keep leaves it as it is until `releaseKept`, for the one who asked for it; nothing is kept already.
+   */
+  detach(keep: boolean): void {
+    if (keep) this.#kept = this.heap;
+    else this.#leave(this.heap);
     this.heap = new PageHeap(this.#pageBytes);
     this.records = new SlabAllocator(this.heap, RECORDS, this.#spanBytesMax);
     this.tree = new RadixTree(new SlabAllocator(this.heap, NODES, this.#spanBytesMax), this.records);
     this.deadlines = new DeadlineHeap();
     this.#pinnedBytes = 0;
+  }
+
+  #leave(heap: PageHeap): void {
+    this.#detached.push(heap);
+    this.#detachedBytes += heap.residentBytes;
+  }
+
+  /** What is kept may go with `freeDetached`. */
+  releaseKept(): void {
+    if (this.#kept !== undefined) this.#leave(this.#kept);
+    this.#kept = undefined;
   }
 
   /** Drops up to `chunks` pieces of 64 MB of what `detach` has left; returns whether there is more. */

@@ -12,8 +12,9 @@ import { scanTree } from "../structures/radix-scan.ts";
 import { FIND_MANY_MAX, NONE, type RadixTree } from "../structures/radix-tree.ts";
 import * as record from "../structures/record.ts";
 import type { SlabAllocator } from "../structures/slab-allocator.ts";
+import type { KeyObserver } from "./key-images.ts";
 import { AccessClock, type EvictionPolicy, EvictionPool, soonestToExpire } from "./key-store-eviction.ts";
-import { KeyStoreMemory } from "./key-store-memory.ts";
+import { KeyStoreMemory, type KeyStoreOptions } from "./key-store-memory.ts";
 import { PrimedKeys } from "./key-store-primed.ts";
 import type { Value, ValueTag } from "./value.ts";
 
@@ -22,14 +23,6 @@ export { NONE };
 export const PRIME_COUNT_MAX = FIND_MANY_MAX;
 /** What a new key adds to the tree's nodes, with room to spare: 8 bytes on average, and now and then a larger node. */
 export const NODE_SLACK_BYTES = 32;
-
-export interface KeyStoreOptions {
-  /** 0 for none but what can be addressed, 16 GB. */
-  readonly memoryBytesMax: number;
-  readonly evictionPolicy: EvictionPolicy;
-  /** Bytes of the limit that others hold: queues, rooms, outboxes. `measureMemory` asks. */
-  readonly bytesElsewhere?: () => number;
-}
 
 export class KeyStore {
   /** The limit as configured; 0 for none. */
@@ -44,6 +37,7 @@ export class KeyStore {
   /** The record of the last look-up: a change of the same key follows most of them. */
   #hint = NONE;
   readonly #primed = new PrimedKeys();
+  #observer: KeyObserver | undefined = undefined;
 
   constructor(options: KeyStoreOptions) {
     this.memoryBytesMax = options.memoryBytesMax;
@@ -202,6 +196,7 @@ export class KeyStore {
     const needed = record.recordBytes(keyBytes, valueBytes, expires);
     this.#makeRoom(needed, expires);
     const old = this.#locate(key);
+    if (old !== NONE) this.#observer?.beforeChange(old);
     if (old !== NONE && this.#fits(old, needed, expires)) {
       const words = this.#records.words[old >>> 24];
       const at = old & 0xfffffe;
@@ -322,6 +317,7 @@ export class KeyStore {
 
   /** The same key and value in a record of another length, or with another deadline. What is added at the end is undefined. */
   #resized(old: number, valueBytes: number, tag: ValueTag, deadlineMs: number, version: number): number {
+    this.#observer?.beforeChange(old);
     const oldWords = this.#records.words[old >>> 24];
     const oldAt = old & 0xfffffe;
     const keyBytes = record.keyBytesOf(oldWords, oldAt);
@@ -349,6 +345,7 @@ export class KeyStore {
   remove(key: ByteRange): boolean {
     const ref = this.#tree.remove(key.bytes, key.start, key.end);
     if (ref === NONE) return false;
+    this.#observer?.beforeChange(ref);
     const handle = this.#handleOf(ref);
     if (handle >= 0) this.#deadlines.remove(handle);
     this.pool.forget(ref);
@@ -375,7 +372,7 @@ export class KeyStore {
 
   /** Removes every key in O(1). The memory goes with `freeDetached`. */
   flush(): void {
-    this.#memory.detach();
+    this.#memory.detach(this.#observer?.beforeFlush() === true);
     this.#records = this.#memory.records;
     this.#tree = this.#memory.tree;
     this.#deadlines = this.#memory.deadlines;
@@ -425,15 +422,10 @@ export class KeyStore {
    * @param random draws from [0, 1).
    */
   evictionVictim(random: () => number, skip: (ref: number) => boolean, nowMs: number): number {
-    switch (this.evictionPolicy) {
-      case "none":
-        return NONE;
-      case "ttl":
-        return soonestToExpire(this.#deadlines, random, skip);
-      default:
-        this.#clock.setNow(nowMs);
-        return this.pool.victim(random, skip);
-    }
+    if (this.evictionPolicy === "none") return NONE;
+    if (this.evictionPolicy === "ttl") return soonestToExpire(this.#deadlines, random, skip);
+    this.#clock.setNow(nowMs);
+    return this.pool.victim(random, skip);
   }
 
   /** Makes sure that a change can take memory below the limit. Returns whether records were moved for it. */
@@ -441,6 +433,12 @@ export class KeyStore {
     const moved = this.#memory.makeRoom(needed, expires);
     if (moved) this.#forgetRefs();
     return moved;
+  }
+
+  /** Shows a snapshot every record before it changes, until this is called with undefined; answers with where they are. */
+  observe(observer: KeyObserver | undefined): KeyStoreMemory {
+    this.#observer = observer;
+    return this.#memory;
   }
 
   /** Checks the structures against each other; throws where they disagree. For tests: it walks everything. */

@@ -11,6 +11,8 @@ import { firstAfter, type StagedKey, StagedKeys } from "./staged-keys.ts";
 import { TAG_TEXT, Value, type ValueTag } from "./value.ts";
 
 const NOTHING = new Uint8Array(0);
+/** As an offset that must be released: all of the state. */
+const EVERYTHING = Number.POSITIVE_INFINITY;
 const NOTHING_STAGED: readonly StagedKey[] = [];
 
 /** One key as found. Reused: valid until the next look-up, its value also only until the next operation is applied. */
@@ -40,6 +42,11 @@ export class KeyView {
   nowMs = 0;
   /** Whether the last `find` or `peek` met a key whose deadline has passed and hid it. */
   metOverdue = false;
+  /**
+   * What has been seen since somebody set this to 0: the greatest version of the keys that look-ups found, or infinity for
+   * what no version tells of, such as that a key is not there, or which keys there are.
+   */
+  seenOffset = 0;
 
   constructor(store: KeyStore) {
     this.#store = store;
@@ -83,6 +90,7 @@ export class KeyView {
     this.metOverdue = false;
     this.#lastBytes = NOTHING;
     if (this.#staged !== undefined) {
+      this.seenOffset = EVERYTHING;
       const staged = this.#staged.get(key);
       if (staged !== undefined) return this.#fromStaged(staged);
       if (this.#stagedFlush) return undefined;
@@ -93,16 +101,20 @@ export class KeyView {
     this.#lastIsThere = ref !== NONE;
     if (ref === NONE) {
       this.#lastBytes = key.bytes;
+      this.seenOffset = EVERYTHING;
       return undefined;
     }
     const deadlineMs = this.#store.deadlineMsOf(ref);
     if (deadlineMs !== 0 && deadlineMs <= this.nowMs) {
       this.metOverdue = true;
+      this.seenOffset = EVERYTHING;
       return undefined;
     }
     const entry = this.#entry;
     this.#store.readValue(ref, entry.value);
-    entry.version = this.#store.versionOf(ref);
+    const version = this.#store.versionOf(ref);
+    if (version > this.seenOffset) this.seenOffset = version;
+    entry.version = version;
     entry.deadlineMs = deadlineMs;
     entry.ref = ref;
     this.#lastBytes = key.bytes;
@@ -139,6 +151,7 @@ export class KeyView {
 
   /** Keys, with those overdue that the ticker has not reached yet. */
   get size(): number {
+    this.seenOffset = EVERYTHING;
     return (this.#stagedFlush ? 0 : this.#store.size) + this.#stagedSize;
   }
 
@@ -152,6 +165,7 @@ export class KeyView {
     visit: (key: ByteRange, entry: KeyEntry) => boolean,
   ): void {
     this.#lastBytes = NOTHING;
+    this.seenOffset = EVERYTHING;
     const staged = this.#staged === undefined ? NOTHING_STAGED : this.#staged.inOrder();
     let next = after === undefined ? 0 : firstAfter(staged, after, false);
     if (prefix !== undefined) next = Math.max(next, firstAfter(staged, prefix, true));
@@ -195,6 +209,7 @@ export class KeyView {
    * @param random draws from [0, 1).
    */
   random(random: () => number): ByteRange | undefined {
+    this.seenOffset = EVERYTHING;
     if (this.#stagedFlush) return undefined;
     for (let attempt = 0; attempt < 100; attempt++) {
       const ref = this.#store.randomRef(random);

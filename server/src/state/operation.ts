@@ -23,9 +23,13 @@ export const OP_EVICT = 4;
 export const OP_DEADLINE = 5;
 export const OP_SPLICE = 6;
 export const OP_FLUSH = 7;
-/** Kinds from here on change queues (queue-operation.ts), and from the next one on rooms (room-operation.ts). */
+/**
+ * Kinds from here on change queues (queue-operation.ts), from the next one on rooms (room-operation.ts), and from the last
+ * one on remembered replies (reply-operation.ts).
+ */
 export const QUEUE_KIND_MIN = 32;
 export const ROOM_KIND_MIN = 64;
+export const REPLY_KIND_MIN = 96;
 
 /** The fixed part of each operation, in bytes. */
 export const PUT_HEADER_BYTES = 14;

@@ -106,6 +106,7 @@ export class QueueTransitions {
     const messageId = readUint48(bytes, at + 1);
     const ref = this.#messages.find(messageId);
     if (ref === 0) throw new Error(`operation ${kind} at offset ${offset} names no message: ${messageId}`);
+    this.#messages.observer?.beforeMessage(ref, this.#messages.laneOf(ref));
     switch (kind) {
       case OP_DELIVER:
         this.#deliver(ref, readUint48(bytes, at + 7), readUint48(bytes, at + 13), offset);

@@ -11,11 +11,12 @@
  *
  * A queue's ids are a list, the oldest first. Its window never changes, so the oldest is forgotten first.
  */
-import { type ByteRange, copyBytes } from "../structures/byte-range.ts";
+import { ByteRange, copyBytes } from "../structures/byte-range.ts";
 import { HashTable } from "../structures/hash-table.ts";
 import type { PageHeap } from "../structures/page-heap.ts";
 import { SlabAllocator } from "../structures/slab-allocator.ts";
 import type { Queue } from "./queue.ts";
+import type { QueueObserver } from "./queue-observer.ts";
 import { readLong, writeLong } from "./queue-record.ts";
 
 const HASH_NEXT = 1;
@@ -27,10 +28,20 @@ const UNTIL = 7;
 const QUEUE_SLOT = 9;
 const HEADER_WORDS = 10;
 
+/** What is remembered of one id, in place. */
+export interface DedupEntry {
+  readonly id: ByteRange;
+  readonly messageId: number;
+  readonly untilMs: number;
+}
+
 export class QueueDuplicates {
   readonly slab: SlabAllocator;
   readonly #table: HashTable;
   readonly #seed: number;
+  observer: QueueObserver | undefined = undefined;
+  /** The observer's place in the list of a queue, 0 for none: it stays on its id where that is moved. */
+  bookmark = 0;
 
   constructor(heap: PageHeap, owner: number, spanBytesMax: number, seed: number) {
     this.slab = new SlabAllocator(heap, owner, spanBytesMax);
@@ -101,6 +112,7 @@ export class QueueDuplicates {
   /** Forgets the oldest id of a queue, which has one. */
   removeFirst(queue: Queue): void {
     const ref = queue.dedupFirst;
+    this.observer?.beforeForget(queue, ref);
     queue.dedupFirst = this.#get(ref, NEXT);
     if (queue.dedupFirst === 0) queue.dedupLast = 0;
     else this.#set(queue.dedupFirst, BEFORE, 0);
@@ -120,7 +132,21 @@ export class QueueDuplicates {
     else queue.dedupLast = ref;
     if (before !== 0) this.#set(before, NEXT, ref);
     else queue.dedupFirst = ref;
+    if (this.bookmark === old) this.bookmark = ref;
     this.slab.free(old);
+  }
+
+  /** The id that came after this one; 0 behind the last. */
+  next(ref: number): number {
+    return this.#get(ref, NEXT);
+  }
+
+  entry(ref: number): DedupEntry {
+    const words = this.slab.words[ref >>> 24];
+    const at = ref & 0xfffffe;
+    const start = (at + HEADER_WORDS) * 4;
+    const id = new ByteRange(this.slab.bytes[ref >>> 24], start, start + words[at]);
+    return { id, messageId: readLong(words, at + MESSAGE_ID), untilMs: readLong(words, at + UNTIL) };
   }
 
   queueSlotOf(ref: number): number {
@@ -131,11 +157,9 @@ export class QueueDuplicates {
   dump(queue: Queue): string[] {
     const lines: string[] = [];
     for (let ref = queue.dedupFirst; ref !== 0; ref = this.#get(ref, NEXT)) {
-      const words = this.slab.words[ref >>> 24];
-      const at = ref & 0xfffffe;
-      const start = (at + HEADER_WORDS) * 4;
-      const id = Buffer.from(this.slab.bytes[ref >>> 24].subarray(start, start + words[at])).toString("hex");
-      lines.push(`dedup ${id} message ${readLong(words, at + MESSAGE_ID)} until ${readLong(words, at + UNTIL)}`);
+      const { id, messageId, untilMs } = this.entry(ref);
+      const hex = Buffer.from(id.bytes.subarray(id.start, id.end)).toString("hex");
+      lines.push(`dedup ${hex} message ${messageId} until ${untilMs}`);
     }
     return lines;
   }

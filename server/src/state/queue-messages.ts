@@ -12,6 +12,8 @@ import type { PageHeap } from "../structures/page-heap.ts";
 import { SlabAllocator } from "../structures/slab-allocator.ts";
 import { Lane, lanePlace, type Queue } from "./queue.ts";
 import { copyWords } from "./queue-duplicates.ts";
+import { QueueMarks } from "./queue-marks.ts";
+import type { QueueObserver } from "./queue-observer.ts";
 import { QueueOrder } from "./queue-order.ts";
 import * as record from "./queue-record.ts";
 import { type DeathReason, type MessageState, STATE_DELAYED, STATE_PENDING, STATE_READY } from "./queue-record.ts";
@@ -27,6 +29,10 @@ export class QueueMessages {
   readonly order: QueueOrder;
   /** Called in the middle of an apply when a delivery has ended, but for those of a queue that is deleted. */
   onDeliveryEnded: ((deliveryId: number) => void) | undefined;
+  /** Shown messages before they change. */
+  observer: QueueObserver | undefined = undefined;
+  /** Of snapshots, for `setMark`. */
+  readonly marks = new QueueMarks(() => this.#clearMarks());
   readonly #table: HashTable;
   /** By number. */
   readonly #lanes: (Lane | undefined)[] = [];
@@ -127,6 +133,22 @@ export class QueueMessages {
     return ((this.#word(ref, 0) >>> 12) & 0xf) as DeathReason; // Only `writeReason` writes it.
   }
 
+  /** See queue-marks.ts. */
+  markOf(ref: number): number {
+    return record.markOf(this.slab.words[ref >>> 24], ref & 0xfffffe);
+  }
+
+  setMark(ref: number, mark: number): void {
+    record.writeMark(this.slab.words[ref >>> 24], ref & 0xfffffe, mark);
+  }
+
+  #clearMarks(): void {
+    this.slab.walk((ref) => {
+      this.setMark(ref, 0);
+      return true;
+    });
+  }
+
   /** Of payload and headers. */
   contentBytesOf(ref: number): number {
     return record.contentBytesOf(this.slab.words[ref >>> 24], ref & 0xfffffe);
@@ -216,6 +238,7 @@ export class QueueMessages {
   /** Takes a message out of its lane; the caller lets it enter another, or destroys it. */
   leave(ref: number): void {
     const lane = this.laneOf(ref);
+    this.observer?.beforeMessage(ref, lane);
     if (lane.state === STATE_PENDING && !lane.detached) this.onDeliveryEnded?.(this.longOf(ref, record.TURN));
     this.order.remove(lane, ref);
     lane.queue.count(lane, -1, -this.contentBytesOf(ref));
@@ -261,6 +284,7 @@ export class QueueMessages {
 
   /** All messages of a lane cease to exist, in O(1). The memory goes with `freeDetached`. */
   detach(lane: Lane): void {
+    if (lane.count > 0) this.observer?.beforeDetach(lane);
     lane.queue.detach(lane);
     if (lane.count === 0) {
       this.#dropLane(lane);

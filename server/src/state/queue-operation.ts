@@ -83,7 +83,7 @@ export function writeQueueCreate(writer: OperationWriter, name: ByteRange, confi
   copyBytes(name.bytes, name.start, name.end, bytes, at + QUEUE_CREATE_HEADER_BYTES);
 }
 
-function writeConfig(bytes: Uint8Array, at: number, config: QueueConfig): void {
+export function writeConfig(bytes: Uint8Array, at: number, config: QueueConfig): void {
   writeUint48(bytes, at, config.maxDepth);
   writeUint48(bytes, at + 6, config.maxBytes);
   writeUint48(bytes, at + 12, config.ackDeadlineMs);
@@ -98,7 +98,7 @@ function writeConfig(bytes: Uint8Array, at: number, config: QueueConfig): void {
   writeUint48(bytes, at + 54, config.dedupWindowMs);
 }
 
-/** The config of a create operation, which begins at `at`. */
+/** The config of a create operation, or of a queue's image, which begins at `at`. */
 export function readConfig(bytes: Uint8Array, at: number): QueueConfig {
   return {
     maxDepth: readUint48(bytes, at + 2),

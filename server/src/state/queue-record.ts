@@ -1,7 +1,7 @@
 /**
  * How a message lies in its slab slot, in 32-bit words. Numbers of 48 bits take two words, low and high.
  *
- *      0      state, priority << 4, tag << 8, death reason << 12; never -1, which marks a free slot
+ *      0      state, priority << 4, tag << 8, death reason << 12, mark << 16; never -1, which marks a free slot
  *      1      number of its lane (queue.ts)
  *      2  3   message id
  *      4  5   turn: delivery id of a pending message, position of a dead letter, else 0
@@ -103,6 +103,15 @@ export function stateOf(words: Int32Array, at: number): MessageState {
 
 export function priorityOf(words: Int32Array, at: number): number {
   return (words[at] >>> 4) & 0xf;
+}
+
+/** The number of the last snapshot that has written the message; see queue-marks.ts. */
+export function markOf(words: Int32Array, at: number): number {
+  return words[at] >>> 16;
+}
+
+export function writeMark(words: Int32Array, at: number, mark: number): void {
+  words[at] = (words[at] & 0xffff) | (mark << 16);
 }
 
 export function contentBytesOf(words: Int32Array, at: number): number {

@@ -13,11 +13,12 @@ import { ByteRange, compareRanges } from "../structures/byte-range.ts";
 import { DEADLINE_ENTRY_BYTES } from "../structures/deadline-heap.ts";
 import { PAGE_BYTES_DEFAULT, PageHeap } from "../structures/page-heap.ts";
 import { readUint32, readUint48 } from "./operation.ts";
-import { lanePlace, QUEUE_BYTES, Queue } from "./queue.ts";
+import { lanePlace, QUEUE_BYTES, Queue, type QueueConfig } from "./queue.ts";
 import { QueueTransitions } from "./queue-apply.ts";
 import { checkQueues, dumpQueues } from "./queue-dump.ts";
 import { QueueDuplicates } from "./queue-duplicates.ts";
 import { QueueMessages } from "./queue-messages.ts";
+import type { QueueObserver } from "./queue-observer.ts";
 import {
   OP_FORGET,
   OP_PUBLISH,
@@ -29,7 +30,7 @@ import {
   QUEUE_CREATE_HEADER_BYTES,
   readConfig,
 } from "./queue-operation.ts";
-import type { MessageState, STATE_READY } from "./queue-record.ts";
+import { type MessageState, STATE_READY } from "./queue-record.ts";
 
 const MESSAGES = 0;
 const DUPLICATES = 1;
@@ -266,25 +267,33 @@ export class QueueStore {
     const queue = this.#byId.get(readUint48(bytes, at + 1));
     if (queue === undefined)
       throw new Error(`operation ${bytes[at]} at offset ${offset} names no queue: ${readUint48(bytes, at + 1)}`);
+    this.messages.observer?.beforeQueue(queue);
     return queue;
   }
 
   #create(bytes: Uint8Array, at: number, offset: number): number {
     const nameAt = at + QUEUE_CREATE_HEADER_BYTES;
     const name = new ByteRange(bytes, nameAt, nameAt + bytes[at + 1]);
-    const place = this.#placeOf(name);
-    const there = this.#queues[place];
-    if (there !== undefined && this.#compare(there, name) === 0)
-      throw new Error(`create at offset ${offset} finds the queue ${there.name}`);
-    const slot = this.#freeSlots.pop() ?? this.#slots.length;
-    const queue = new Queue(offset, slot, new Uint8Array(bytes.subarray(name.start, name.end)), readConfig(bytes, at));
-    this.#slots[slot] = queue;
-    this.#queues.splice(place, 0, queue);
-    this.#byId.set(offset, queue);
+    this.add(offset, name, readConfig(bytes, at));
     return name.end;
   }
 
+  /** A new queue; throws where there is one of this name. Only apply and a restore add any. */
+  add(id: number, name: ByteRange, config: QueueConfig): Queue {
+    const place = this.#placeOf(name);
+    const there = this.#queues[place];
+    if (there !== undefined && this.#compare(there, name) === 0)
+      throw new Error(`create at offset ${id} finds the queue ${there.name}`);
+    const slot = this.#freeSlots.pop() ?? this.#slots.length;
+    const queue = new Queue(id, slot, new Uint8Array(name.bytes.subarray(name.start, name.end)), config);
+    this.#slots[slot] = queue;
+    this.#queues.splice(place, 0, queue);
+    this.#byId.set(id, queue);
+    return queue;
+  }
+
   #delete(queue: Queue): void {
+    this.messages.observer?.beforeDelete(queue);
     this.#purge(queue, -1);
     this.#queues.splice(this.#placeOf(new ByteRange(queue.nameBytes, 0, queue.nameBytes.length)), 1);
     this.#byId.delete(queue.id);
@@ -301,6 +310,32 @@ export class QueueStore {
     for (const lane of queue.lanes)
       if (lane !== undefined && (states & (1 << lane.state)) !== 0) this.messages.detach(lane);
     if (queue.retryThrough === 0) this.#transitions.retrying.delete(queue);
+  }
+
+  // Snapshots
+
+  /** Shows a snapshot everything before it changes, until this is called with undefined; answers with what it has to read. */
+  observe(observer: QueueObserver | undefined): { readonly duplicates: QueueDuplicates } {
+    this.messages.observer = observer;
+    this.#duplicates.observer = observer;
+    return { duplicates: this.#duplicates };
+  }
+
+  /** Puts a message that a restore has created where it was. */
+  enterRestored(ref: number, queue: Queue, state: MessageState, instantMs: number, turn: number): void {
+    this.messages.enter(ref, queue, state, instantMs, turn);
+    if (state === STATE_READY) this.#gain(queue);
+  }
+
+  /** Queues were restored in any order: the first created come first again, and what follows from their content is set. */
+  finishRestore(): void {
+    const queues = [...this.#byId.values()].sort((a, b) => a.id - b.id);
+    this.#byId.clear();
+    for (const queue of queues) {
+      this.#byId.set(queue.id, queue);
+      this.#transitions.setDedupDeadline(queue);
+      if (queue.retryThrough !== 0) this.#transitions.retrying.add(queue);
+    }
   }
 
   // Memory

@@ -7,7 +7,6 @@
  * Seeking costs O(log n), each event O(1). What it shows lives until the next change of the store or the next `next`.
  */
 import { ByteRange } from "../structures/byte-range.ts";
-import type { Room } from "./room.ts";
 import { eventCountOf, eventWordOf, firstOffsetOf, readEvent, timestampMsOf } from "./room-block.ts";
 import type { RoomRing } from "./room-ring.ts";
 import { TAG_JSON, Value } from "./value.ts";
@@ -31,8 +30,7 @@ export class RoomCursor {
   #index = 0;
 
   /** Goes to before the first event whose offset is `offset` or above, and that is still there. */
-  seek(room: Room, offset: number): void {
-    const { ring } = room;
+  seek({ ring }: { readonly ring: RoomRing }, offset: number): void {
     this.#ring = ring;
     this.#nextOffset = Math.max(offset, ring.oldestOffset);
     if (this.#nextOffset >= ring.nextOffset) return;

@@ -124,6 +124,20 @@ function writeRoomOnly(writer: OperationWriter, kind: number, roomId: number): v
   writeUint48(writer.bytes, at + 1, roomId);
 }
 
+/**
+ * The config of the create operation, or of the room's image, that begins at `at`.
+ * @param likely returned where it is the same: most rooms have the config of the one before.
+ */
+export function readRoomConfig(bytes: Uint8Array, at: number, likely: RoomConfig): RoomConfig {
+  const maxEvents = readUint32(bytes, at + 2);
+  const maxBytes = readUint48(bytes, at + 6);
+  const retentionMs = readUint48(bytes, at + 12);
+  const dedupIdsMax = readUint32(bytes, at + 18);
+  const same = likely.maxEvents === maxEvents && likely.maxBytes === maxBytes;
+  if (same && likely.retentionMs === retentionMs && likely.dedupIdsMax === dedupIdsMax) return likely;
+  return { maxEvents, maxBytes, retentionMs, dedupIdsMax };
+}
+
 /** Bytes of the operation at `at`. Throws on an unknown kind. */
 export function roomOperationBytes(bytes: Uint8Array, at: number): number {
   switch (bytes[at]) {

@@ -277,6 +277,26 @@ export class RoomRing {
     this.bytes = 0;
   }
 
+  /** Another ring with all that is in this one, which has nothing any more: no events, and nothing to free. */
+  handOver(): RoomRing {
+    const heir = new RoomRing(this.slab, this.#tables, this.#owner);
+    heir.oldestOffset = this.oldestOffset;
+    heir.nextOffset = this.nextOffset;
+    heir.bytes = this.bytes;
+    heir.slotBytes = this.slotBytes;
+    heir.blockCount = this.blockCount;
+    heir.#directory = this.#directory;
+    heir.#capacity = this.#capacity;
+    heir.#first = this.#first;
+    this.detach();
+    this.slotBytes = 0;
+    this.blockCount = 0;
+    this.#directory = 0;
+    this.#capacity = 0;
+    this.#first = 0;
+    return heir;
+  }
+
   /** Frees up to `limit` blocks of a detached ring; returns how many were freed. */
   freeBlocks(limit: number): number {
     const count = Math.min(limit, this.blockCount);

@@ -12,19 +12,23 @@ import { scanTree } from "../structures/radix-scan.ts";
 import { NONE, RadixTree } from "../structures/radix-tree.ts";
 import * as record from "../structures/record.ts";
 import { SlabAllocator } from "../structures/slab-allocator.ts";
-import { readUint32, readUint48 } from "./operation.ts";
+import { DetachedRings } from "./detached-rings.ts";
+import { readUint48 } from "./operation.ts";
 import { ROOM_OBJECT_BYTES, Room, type RoomConfig } from "./room.ts";
 import { EventSource, eventRecordBytes, ownerOf } from "./room-block.ts";
 import { RoomChanges } from "./room-changes.ts";
+import { checkRooms } from "./room-check.ts";
 import { RoomCursor } from "./room-cursor.ts";
 import { RoomDedup } from "./room-dedup.ts";
 import { dumpRooms } from "./room-dump.ts";
+import type { RoomObserver } from "./room-images.ts";
 import {
   CREATE_HEADER_BYTES,
   OP_ROOM_CREATE,
   OP_ROOM_PUBLISH,
   OP_ROOM_TRIM,
   readPublish,
+  readRoomConfig,
   roomOperationBytes,
 } from "./room-operation.ts";
 import { RoomRing } from "./room-ring.ts";
@@ -63,8 +67,8 @@ export class RoomStore {
   readonly #trims = new DeadlineHeap();
   readonly #use = new RoomUse();
   readonly #changes = new RoomChanges();
-  readonly #detached: RoomRing[] = [];
-  #detachedBytes = 0;
+  readonly #detached = new DetachedRings();
+  #observer: RoomObserver | undefined = undefined;
   /** Of the room that was created last: most rooms have the same. */
   #config: RoomConfig = { maxEvents: 1, maxBytes: 1, retentionMs: 0, dedupIdsMax: 0 };
   readonly #moveBlock = (block: number): void => {
@@ -99,7 +103,7 @@ export class RoomStore {
 
   /** What of `usedBytes` waits for `freeDetached`. */
   get detachedBytes(): number {
-    return this.#detachedBytes;
+    return this.#detached.slotBytes;
   }
 
   /** Whether there are addresses for so many bytes more. */
@@ -233,14 +237,7 @@ export class RoomStore {
 
   /** Frees up to `blocks` blocks, of at most 64 KB but for large events, of removed rooms; returns whether there are more. */
   freeDetached(blocks: number): boolean {
-    let left = blocks;
-    for (let ring = this.#detached.at(-1); ring !== undefined && left > 0; ring = this.#detached.at(-1)) {
-      const before = ring.slotBytes;
-      left -= ring.freeBlocks(left);
-      this.#detachedBytes -= before - ring.slotBytes;
-      if (ring.blockCount === 0) this.#detached.pop();
-    }
-    return this.#detached.length > 0;
+    return this.#detached.free(blocks);
   }
 
   /** What `evacuate` can give back, of `heldBytes` that are not in `usedBytes`. */
@@ -250,12 +247,14 @@ export class RoomStore {
 
   /**
    * Gives back pages that removals have left sparse: frees a slice of what is detached, or else moves the blocks of one span,
-   * at most 2 MB, elsewhere. References into events are void then. Returns whether it did anything.
+   * at most 2 MB, elsewhere. References into events are void then. Returns whether it did anything; not while a snapshot
+   * keeps a ring.
    */
   evacuate(): boolean {
-    if (this.#detached.length === 0) return this.#blocks.evacuate(this.#moveBlock);
+    if (this.#detached.isEmpty) return this.#blocks.evacuate(this.#moveBlock);
+    const before = this.detachedBytes;
     this.freeDetached(FREED_BLOCKS);
-    return true;
+    return this.detachedBytes < before;
   }
 
   // Operations.
@@ -289,37 +288,32 @@ export class RoomStore {
     const id = readUint48(bytes, at);
     const room = this.#byId.get(id);
     if (room === undefined) throw new Error(`operation at offset ${offset} names a room that does not exist: ${id}`);
+    this.#observer?.beforeChange(room);
     return room;
   }
 
   #create(bytes: Uint8Array, at: number, next: number, offset: number): void {
-    const start = at + CREATE_HEADER_BYTES;
-    const name = new ByteRange(bytes, start, next);
-    if (this.#tree.locate(bytes, start, next) !== NONE)
-      throw new Error(`the room at offset ${offset} is there: ${name}`);
-    const ref = this.#names.allocate(record.recordBytes(next - start, 0, false)) | 1;
-    const words = this.#names.words[ref >>> 24];
-    record.writeHeader(words, ref & 0xfffffe, 0, false, next - start, 0, offset);
-    this.#names.bytes[ref >>> 24].set(bytes.subarray(start, next), record.keyWordOf(words, ref & 0xfffffe) * 4);
-    this.#tree.insert(bytes, start, next, ref);
-    const atMs = readUint48(bytes, at + 22);
-    const ring = new RoomRing(this.#blocks, this.#tables, ref);
-    const room = new Room(offset, name.toString(), this.#configAt(bytes, at), atMs, ring, ref);
-    this.#byId.set(offset, room);
-    this.#use.add(room);
-    this.#changes.created(room);
+    this.#config = readRoomConfig(bytes, at, this.#config);
+    const name = new ByteRange(bytes, at + CREATE_HEADER_BYTES, next);
+    this.add(offset, name, this.#config, readUint48(bytes, at + 22));
   }
 
-  #configAt(bytes: Uint8Array, at: number): RoomConfig {
-    const maxEvents = readUint32(bytes, at + 2);
-    const maxBytes = readUint48(bytes, at + 6);
-    const retentionMs = readUint48(bytes, at + 12);
-    const dedupIdsMax = readUint32(bytes, at + 18);
-    const last = this.#config;
-    const same = last.maxEvents === maxEvents && last.maxBytes === maxBytes;
-    if (same && last.retentionMs === retentionMs && last.dedupIdsMax === dedupIdsMax) return last;
-    this.#config = { maxEvents, maxBytes, retentionMs, dedupIdsMax };
-    return this.#config;
+  /** A new room; throws where there is one of this name. Only apply and a restore add any. */
+  add(id: number, name: ByteRange, config: RoomConfig, createdAtMs: number): Room {
+    const { start, end } = name;
+    if (this.#tree.locate(name.bytes, start, end) !== NONE)
+      throw new Error(`the room at offset ${id} is there: ${name}`);
+    const ref = this.#names.allocate(record.recordBytes(end - start, 0, false)) | 1;
+    const words = this.#names.words[ref >>> 24];
+    record.writeHeader(words, ref & 0xfffffe, 0, false, end - start, 0, id);
+    this.#names.bytes[ref >>> 24].set(name.bytes.subarray(start, end), record.keyWordOf(words, ref & 0xfffffe) * 4);
+    this.#tree.insert(name.bytes, start, end, ref);
+    const ring = new RoomRing(this.#blocks, this.#tables, ref);
+    const room = new Room(id, name.toString(), config, createdAtMs, ring, ref);
+    this.#byId.set(id, room);
+    this.#use.add(room);
+    this.#changes.created(room);
+    return room;
   }
 
   #publish(bytes: Uint8Array, at: number, offset: number): void {
@@ -337,26 +331,37 @@ export class RoomStore {
     const recordBytes = eventRecordBytes(eventBytes, dataBytes, metadataBytes, dedupBytes);
     if (recordBytes > room.eventBytesMax) throw new Error(`publish at offset ${offset} is too large for ${room.name}`);
     source.timestampMs = Math.max(source.timestampMs, room.lastPublishAtMs);
-    if (room.eventCount >= config.maxEvents) ring.dropBefore(roomOffset - config.maxEvents + 1);
+    if (room.eventCount >= config.maxEvents) this.#drop(room, roomOffset - config.maxEvents + 1);
     const excessBytes = ring.bytes + recordBytes - config.maxBytes;
-    if (excessBytes > 0) ring.dropBefore(ring.offsetAfterBytes(excessBytes));
-    ring.append(source);
+    if (excessBytes > 0) this.#drop(room, ring.offsetAfterBytes(excessBytes));
+    this.append(room, source);
+  }
+
+  #drop(room: Room, offset: number): void {
+    this.#observer?.beforeDrop(room, offset);
+    room.ring.dropBefore(offset);
+  }
+
+  /** An event for which there is room, not before the last. Only apply and a restore append any. */
+  append(room: Room, source: EventSource): void {
+    const { config } = room;
+    room.ring.append(source);
     room.lastPublishAtMs = source.timestampMs;
     this.#use.touch(room, source.timestampMs);
     if (config.retentionMs > 0 && room.trimHandle < 0) {
       room.trimHandle = this.#trims.add(source.timestampMs + config.retentionMs, room.nameRef);
     }
-    if (dedupBytes > 0 && config.dedupIdsMax > 0) this.#rememberId(room, source, roomOffset);
+    if (source.dedupBytes > 0 && config.dedupIdsMax > 0) this.#rememberId(room, source);
     this.#changes.note(room);
   }
 
-  #rememberId(room: Room, source: EventSource, roomOffset: number): void {
+  #rememberId(room: Room, source: EventSource): void {
     const id = this.#range;
     id.bytes = source.bytes;
     id.start = source.start + source.eventBytes + source.metadataBytes;
     id.end = id.start + source.dedupBytes;
     room.dedup ??= new RoomDedup(this.#tables, room.config.dedupIdsMax);
-    room.dedup.add(id, roomOffset, room);
+    room.dedup.add(id, room.nextOffset - 1, room);
   }
 
   #trim(room: Room, oldestOffset: number, offset: number): void {
@@ -365,7 +370,7 @@ export class RoomStore {
         `trim at offset ${offset} of ${room.name} to event ${oldestOffset}, which is not after its oldest`,
       );
     }
-    room.ring.dropBefore(oldestOffset);
+    this.#drop(room, oldestOffset);
     if (room.trimHandle >= 0) this.#correctTrim(room);
   }
 
@@ -382,25 +387,48 @@ export class RoomStore {
 
   /** O(1): what is large is left for `freeDetached`. */
   #remove(room: Room): void {
-    const { nameRef } = room;
-    const words = this.#names.words[nameRef >>> 24];
-    const start = record.keyWordOf(words, nameRef & 0xfffffe) * 4;
-    const end = start + record.keyBytesOf(words, nameRef & 0xfffffe);
-    this.#tree.remove(this.#names.bytes[nameRef >>> 24], start, end);
-    this.#names.free(nameRef);
+    const name = this.nameOf(room);
+    this.#tree.remove(name.bytes, name.start, name.end);
+    this.#names.free(room.nameRef);
     this.#byId.delete(room.id);
     this.#use.remove(room);
     if (room.trimHandle >= 0) this.#trims.remove(room.trimHandle);
     room.trimHandle = -1;
     room.dedup?.free();
     room.dedup = undefined;
-    if (room.ring.blockCount > 0) {
-      this.#detached.push(room.ring);
-      this.#detachedBytes += room.ring.slotBytes;
-    }
-    room.ring.detach();
+    if (this.#observer?.takesRing(room) !== true) this.#detached.add(room.ring);
     room.deleted = true;
     this.#changes.removed(room);
+  }
+
+  // Snapshots.
+
+  /** Shows a snapshot all rooms before they change, until this is called with undefined; answers with what may be kept. */
+  observe(observer: RoomObserver | undefined): DetachedRings {
+    this.#observer = observer;
+    return this.#detached;
+  }
+
+  /** All rooms, those that were created first come first. */
+  roomsById(): IterableIterator<Room> {
+    return this.#byId.values();
+  }
+
+  /** A room's name, in place. */
+  nameOf({ nameRef }: Room): ByteRange {
+    const words = this.#names.words[nameRef >>> 24];
+    const start = record.keyWordOf(words, nameRef & 0xfffffe) * 4;
+    const end = start + record.keyBytesOf(words, nameRef & 0xfffffe);
+    return new ByteRange(this.#names.bytes[nameRef >>> 24], start, end);
+  }
+
+  /** Rooms were restored in any order: brings them into the order of their ids, and of their use. */
+  finishRestore(): void {
+    const rooms = [...this.#byId.values()].sort((a, b) => a.id - b.id);
+    this.#byId.clear();
+    for (const room of rooms) this.#byId.set(room.id, room);
+    rooms.sort((a, b) => a.usedAtMs - b.usedAtMs);
+    for (const room of rooms) this.#use.touch(room, room.usedAtMs);
   }
 
   /** All state as text, the same on every node that applied the same operations. */
@@ -410,36 +438,7 @@ export class RoomStore {
 
   /** Checks all structures against each other; throws where they disagree. For tests: it walks everything. */
   checkInvariants(): void {
-    this.#blocks.checkInvariants();
-    this.#tables.checkInvariants();
-    this.#names.checkInvariants();
-    this.#tree.nodes.checkInvariants();
-    this.#tree.checkInvariants();
-    this.#trims.checkInvariants();
-    if (this.#use.checkInvariants() !== this.count) throw new Error("the order of use has lost rooms");
-    let slotBytes = this.#detachedBytes;
-    let named = 0;
-    let deadlines = 0;
-    this.scan(undefined, (room) => {
-      named++;
-      room.ring.checkInvariants();
-      slotBytes += room.ring.slotBytes + (room.dedup?.slotBytes ?? 0);
-      if (room.eventCount > room.config.maxEvents || room.bytes > room.config.maxBytes)
-        throw new Error(`${room.name} is over its limits`);
-      if (room.trimHandle >= 0) deadlines++;
-      this.#checkTrim(room);
-      return true;
-    });
-    if (named !== this.count) throw new Error(`${named} names for ${this.count} rooms`);
-    if (deadlines !== this.#trims.count) throw new Error(`${this.#trims.count} deadlines for ${deadlines} rooms`);
-    const usedBytes = this.#blocks.usedBytes + this.#tables.usedBytes;
-    if (slotBytes !== usedBytes) throw new Error(`${slotBytes} bytes of slots, ${usedBytes} counted`);
-  }
-
-  #checkTrim(room: Room): void {
-    if (room.config.retentionMs === 0 || room.eventCount === 0) return;
-    const dueMs = room.ring.timestampMsAt(room.oldestOffset) + room.config.retentionMs;
-    if (room.trimHandle < 0 || this.#trims.deadlineMsOf(room.trimHandle) > dueMs)
-      throw new Error(`${room.name} would be trimmed too late`);
+    const slabs = { blocks: this.#blocks, tables: this.#tables, names: this.#names };
+    checkRooms(this, { ...slabs, tree: this.#tree, trims: this.#trims, use: this.#use });
   }
 }

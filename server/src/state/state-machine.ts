@@ -6,6 +6,7 @@
  * base version) there is a bug, and it throws: the caller stops the process.
  */
 import { ByteRange } from "../structures/byte-range.ts";
+import { dumpKeys } from "./key-dump.ts";
 import type { KeyStore } from "./key-store.ts";
 import {
   OP_DEADLINE,
@@ -17,9 +18,11 @@ import {
   OP_SPLICE,
   Operation,
   QUEUE_KIND_MIN,
+  REPLY_KIND_MIN,
   ROOM_KIND_MIN,
 } from "./operation.ts";
 import type { QueueStore } from "./queue-store.ts";
+import type { ReplyStore } from "./reply-store.ts";
 import type { RoomStore } from "./room-store.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -28,8 +31,11 @@ export class StateMachine {
   readonly keys: KeyStore;
   readonly queues: QueueStore;
   readonly rooms: RoomStore;
+  readonly replies: ReplyStore;
   /** A queue or a room was changed since somebody set this to false. */
   hasMessagingChanges = false;
+  /** A `StateSnapshot` of it is under way: there is one at a time. */
+  hasSnapshot = false;
   /** Removals by deadline and by the memory limit since this process started. */
   expiredCount = 0;
   evictedCount = 0;
@@ -37,16 +43,29 @@ export class StateMachine {
   #appliedOffset: number;
 
   /** @param appliedOffset what the stores hold is the state at this offset; 0 with empty stores, or what the log begins after. */
-  constructor(keys: KeyStore, queues: QueueStore, rooms: RoomStore, appliedOffset = 0) {
+  constructor(keys: KeyStore, queues: QueueStore, rooms: RoomStore, replies: ReplyStore, appliedOffset = 0) {
     this.#appliedOffset = appliedOffset;
     this.keys = keys;
     this.queues = queues;
     this.rooms = rooms;
+    this.replies = replies;
   }
 
   /** The offset of the last operation applied; 0 before the first. */
   get appliedOffset(): number {
     return this.#appliedOffset;
+  }
+
+  /** The offsets up to this one are used by nobody: the next epoch begins behind them. */
+  skipTo(offset: number): void {
+    if (offset < this.#appliedOffset) throw new Error(`offset ${offset} lies before ${this.#appliedOffset}`);
+    this.#appliedOffset = offset;
+  }
+
+  /** Bytes of everything in the stores. */
+  get usedBytes(): number {
+    const { keys, queues, rooms, replies } = this;
+    return keys.usedBytes + queues.usedBytes + rooms.usedBytes + replies.usedBytes;
   }
 
   /**
@@ -64,20 +83,26 @@ export class StateMachine {
       if (kind < QUEUE_KIND_MIN) {
         at = operation.read(record, at, length);
         this.#applyToKeys(operation, offset);
-      } else {
+      } else if (kind < REPLY_KIND_MIN) {
         this.hasMessagingChanges = true;
         const store = kind < ROOM_KIND_MIN ? this.queues : this.rooms;
         at = store.apply(record, at, length, offset);
+      } else {
+        at = this.replies.apply(record, at, length, offset);
       }
       offset++;
     }
     this.#appliedOffset = offset - 1;
   }
 
-  /** The next record comes behind `offset`: a new epoch begins there, and nothing was written in between. */
-  skipTo(offset: number): void {
-    if (offset < this.#appliedOffset) throw new Error(`${offset} was passed: ${this.#appliedOffset} is applied`);
+  /** What the stores have been filled with is the state at this offset; see state-restorer.ts. */
+  restoredAt(offset: number): void {
     this.#appliedOffset = offset;
+  }
+
+  /** All of the state as text, the same for the same operations, however they were cut into records. For tests. */
+  dump(): string {
+    return [`offset ${this.#appliedOffset}`, dumpKeys(this.keys), this.queues.dump(), this.rooms.dump()].join("\n");
   }
 
   #applyToKeys(operation: Operation, offset: number): void {

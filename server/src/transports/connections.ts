@@ -18,6 +18,9 @@ export class Connections {
   websocketMessages = 0;
   /** Replies and pushes that wait in memory until their peers read: part of what the server holds. */
   unreadBytes = 0;
+  /** Connections, and HTTP requests, that hold replies or pushes until the log is released, and the bytes of those. */
+  heldOutboxes = 0;
+  heldOutboxBytes = 0;
   /** Bodies and messages, without HTTP headers, frame headers and TLS; all of RESP. */
   bytesIn = 0;
   bytesOut = 0;

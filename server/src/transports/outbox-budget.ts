@@ -4,8 +4,9 @@
  * this one keeps a thousand that stay below theirs from filling the memory together. Past it large HTTP replies become
  * 503, and the WebSocket or event stream that has read least is cut off.
  *
- * Not counted are pushes that wait for the end of the turn: ten thousand connections share one frame then. It counts for
- * each where it waits longer; that is too much, but those are as many peers that do not read.
+ * Not counted are pushes that wait for the end of the turn, or for the log to be released: ten thousand connections share one
+ * frame then, and it is not they who are slow. It counts for each where it waits longer; that is too much, but those are as
+ * many peers that do not read. Replies that wait for the log count: each is in memory of its own.
  */
 import type { Connections } from "./connections.ts";
 
@@ -39,6 +40,12 @@ export class OutboxBudget {
   /** Counts what was taken into memory, or, below zero, what has left it. */
   add(bytes: number): void {
     this.#connections.unreadBytes += bytes;
+  }
+
+  /** Counts, for the metrics alone, what begins to wait for the log or, below zero, waits no more. */
+  countHeld(outboxes: number, bytes: number): void {
+    this.#connections.heldOutboxes += outboxes;
+    this.#connections.heldOutboxBytes += bytes;
   }
 
   register(reader: Reader): void {

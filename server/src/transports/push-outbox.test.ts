@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Session } from "../dispatch/caller.ts";
 import { ManualClock } from "../runtime/clock.ts";
+import { ReleaseGate } from "../runtime/release-gate.ts";
 import { TurnEnd } from "../runtime/turn-end.ts";
 import { Connections } from "./connections.ts";
 import { OutboxBudget } from "./outbox-budget.ts";
@@ -13,7 +14,8 @@ class Turns {
   readonly connections = new Connections();
   readonly budget = new OutboxBudget(this.connections, 1000);
   #deferred: (() => void)[] = [];
-  readonly writer = new PushWriter(new TurnEnd((run) => this.#deferred.push(run)), this.clock, this.budget);
+  readonly gate = new ReleaseGate(0);
+  readonly writer = new PushWriter(new TurnEnd((run) => this.#deferred.push(run)), this.clock, this.budget, this.gate);
 
   get isQuiet(): boolean {
     return this.#deferred.length === 0;
@@ -91,6 +93,7 @@ function push(socket: FakeSocket, text: string, isBinary = false): boolean {
   return socket.outbox.push(
     Uint8Array.from(text, (character) => character.charCodeAt(0)),
     isBinary,
+    0,
   );
 }
 

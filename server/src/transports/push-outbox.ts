@@ -1,15 +1,26 @@
 /**
- * The pushes that wait for one connection. They gather while a turn of the loop runs and leave at its end, many in one
- * write; what the socket does not take stays here, as frames shared with other connections, until its peer has read.
+ * What waits for one connection: its pushes, and the replies that may not leave yet. Pushes gather while a turn of the loop
+ * runs and leave at its end, many in one write; what the socket does not take stays here, as frames shared with other
+ * connections, until its peer has read.
  *
- *     push -> queue -- turn end (PushWriter) --> socket -- blocked --> the queue waits -- drained --> turn end ...
+ *     push -> fresh -- turn end (PushWriter) --> socket -- blocked --> the rest waits -- drained --> turn end ...
+ *               |
+ *               | not released (runtime/release-gate.ts)
+ *               v
+ *     reply -> held -- released, turn end -----> socket
+ *
+ * A reply is given to its socket at once, unless it shows what is not released or something is held already: then it stands
+ * behind that, and before the pushes of its turn, where it would have been without waiting. So what a peer reads is the same
+ * bytes in the same order, whether the log is slow, fast or in memory; nothing overtakes, also what need not wait.
  *
  * `push` is called in the middle of commands, while the lists of subscribers are walked. So it calls nobody back: a
  * connection that has left too much unread is only marked, and cut off at the end of the turn.
  */
 import type { Outbox, Session } from "../dispatch/caller.ts";
-import { Fifo } from "./fifo.ts";
-import type { PushWriter } from "./push-writer.ts";
+import type { ReleaseWaiter } from "../runtime/release-gate.ts";
+import { copyBytes } from "../structures/byte-range.ts";
+import { BINARY, FrameQueue, REPLY, TEXT } from "./frame-queue.ts";
+import type { PushWriter, Visited } from "./push-writer.ts";
 
 /** What one visit writes at most, so that one connection with much to read does not hold up the others. */
 const VISIT_FRAMES_MAX = 64;
@@ -30,14 +41,18 @@ export interface PushSocket {
   refuseSlow(): void;
 }
 
-export class PushOutbox implements Outbox {
+export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
   readonly #socket: PushSocket;
   readonly #writer: PushWriter;
   readonly #bytesMax: number;
-  readonly #frames = new Fifo<Uint8Array>();
-  readonly #kinds = new Fifo<boolean>();
-  /** Bytes of the frames that wait here. */
+  /** Pushes that no visit has come to, or for which the socket had no room. */
+  #fresh = new FrameQueue();
+  /** What a visit could not write since the log was not released so far, and all that came behind it. Made when needed. */
+  #held: FrameQueue | undefined;
+  /** Bytes of all frames that wait here. */
   waitingBytes = 0;
+  /** What of `#held` is counted for the metrics. */
+  #countedBytes = 0;
   /** The most that was unread since the session was last told that there is less. */
   #peakBytes = 0;
   #isScheduled = false;
@@ -55,22 +70,60 @@ export class PushOutbox implements Outbox {
     this.#bytesMax = bytesMax;
   }
 
-  push(frame: Uint8Array, isBinary: boolean): boolean {
+  push(frame: Uint8Array, isBinary: boolean, releaseOffset: number): boolean {
     if (this.#isSealed || this.#isOverfull) return false;
     const socket = this.#socket;
     if (this.waitingBytes + frame.length > this.#bytesMax || socket.isBlocked) {
-      const unread = this.waitingBytes + socket.socketBytes();
-      if (unread > 0 && unread + frame.length > this.#bytesMax) {
+      if (!this.hasRoom(frame.length)) {
         this.overflow();
         return false;
       }
     }
-    this.#frames.push(frame);
-    this.#kinds.push(isBinary);
+    const isReleased = releaseOffset <= this.#writer.gate.releasedOffset;
+    this.#fresh.add(frame, isBinary ? BINARY : TEXT, isReleased ? 0 : releaseOffset);
     this.waitingBytes += frame.length;
     if (socket.isBlocked) this.#wait();
     else this.schedule();
     return true;
+  }
+
+  /** Whether a reply must be given to `hold`, and not to the socket. */
+  mustHold(releaseOffset: number): boolean {
+    return releaseOffset > this.#writer.gate.releasedOffset || this.isHolding;
+  }
+
+  /** Something waits for the log to be released, or behind what did: nothing may overtake it. */
+  get isHolding(): boolean {
+    return this.#held !== undefined && this.#held.size > 0;
+  }
+
+  /** Whether so much more may be unread. A peer that has read everything may be sent a reply of any size. */
+  hasRoom(bytes: number): boolean {
+    const unreadBytes = this.waitingBytes + this.#socket.socketBytes();
+    return unreadBytes === 0 || unreadBytes + bytes <= this.#bytesMax;
+  }
+
+  /**
+   * Keeps a copy of a reply, `bytes[0, length)`, until it may leave. The pushes of this turn come behind it, as they would had
+   * it been sent.
+   */
+  hold(bytes: Uint8Array, length: number, isBinary: boolean, releaseOffset: number): void {
+    const copy = Buffer.allocUnsafe(length);
+    copyBytes(bytes, 0, length, copy, 0);
+    this.#held ??= new FrameQueue();
+    const held = this.#held;
+    if (held.size === 0) this.#writer.gate.wait(this);
+    held.add(copy, REPLY + (isBinary ? BINARY : TEXT), releaseOffset);
+    this.waitingBytes += length;
+    this.#countHeld();
+  }
+
+  /** The log was released further. */
+  released(): void {
+    if (!this.isHolding) return;
+    if (!this.mayTake) this.#writer.gate.wait(this);
+    // Else it is visited once the socket has drained.
+    else if (!this.#socket.isBlocked) this.schedule();
   }
 
   /** Asks for a visit at the end of this turn. */
@@ -87,17 +140,25 @@ export class PushOutbox implements Outbox {
     this.schedule();
   }
 
-  /** The connection is closing: what waits is still written, but nothing is added, and the session hears of nothing. */
+  /**
+   * The connection is closing: what waits is still written, some of it perhaps when the log is released, but nothing is added,
+   * and the session hears of nothing.
+   */
   seal(): void {
     this.#isSealed = true;
+    this.#settle();
+    if (this.isHolding) this.#writer.gate.wait(this);
   }
 
   /** The connection is closing or gone. What waits is dropped. */
   close(): void {
     this.#isSealed = true;
-    this.#frames.clear();
-    this.#kinds.clear();
+    this.#fresh.clear();
     this.waitingBytes = 0;
+    if (!this.isHolding) return;
+    this.#held?.clear();
+    this.#writer.gate.forget(this);
+    this.#countHeld();
   }
 
   /**
@@ -115,44 +176,89 @@ export class PushOutbox implements Outbox {
       this.noteUnread();
       this.#visitFrames = 0;
       this.#visitBytes = 0;
+      this.#settle();
       socket.writePushes(this);
+      this.#countHeld();
     }
     socket.recount();
     this.#tellSession();
     if (this.waitingBytes === 0 || socket.isBlocked || this.#isScheduled) return false;
+    if (!this.mayTake) {
+      this.#writer.gate.wait(this);
+      return false;
+    }
     this.#isScheduled = true;
     return true;
+  }
+
+  /**
+   * What this visit finds and may not write is held from here on: whatever comes later stays behind it, as it would if this
+   * had been written.
+   */
+  #settle(): void {
+    const fresh = this.#fresh;
+    if (fresh.size === 0) return;
+    if (this.#held !== undefined && this.#held.size > 0) this.#held.addAll(fresh);
+    else if (fresh.holdsBeyond(this.#writer.gate.releasedOffset)) {
+      this.#fresh = this.#held ?? new FrameQueue();
+      this.#held = fresh;
+    }
+  }
+
+  /** The queue whose first frame leaves next. */
+  get #next(): FrameQueue {
+    const held = this.#held;
+    return held !== undefined && held.size > 0 ? held : this.#fresh;
+  }
+
+  /** Whether there is a frame that may leave. */
+  get mayTake(): boolean {
+    const next = this.#next;
+    return next.size > 0 && !next.isFirstHeld(this.#writer.gate.releasedOffset);
   }
 
   /** The next frame to write in this visit; undefined when it is over. Its kind is `isNextBinary` before the call. */
   take(): Uint8Array | undefined {
     if (this.#visitFrames >= VISIT_FRAMES_MAX || this.#visitBytes >= VISIT_BYTES_MAX) return undefined;
-    const frame = this.#frames.shift();
+    const next = this.#next;
+    if (next.isFirstHeld(this.#writer.gate.releasedOffset)) return undefined;
+    const frame = next.shift();
     if (frame === undefined) return undefined;
-    this.#kinds.shift();
     this.#visitFrames += 1;
     this.#visitBytes += frame.length;
     this.waitingBytes -= frame.length;
     return frame;
   }
 
-  /** Lets `take` go on to the last frame: the connection is closing in order. */
+  /** Lets `take` go on to the last frame that may leave: the connection is closing in order. */
   takeAll(): void {
+    this.#settle();
     this.#visitFrames = Number.NEGATIVE_INFINITY;
     this.#visitBytes = Number.NEGATIVE_INFINITY;
   }
 
   get isNextBinary(): boolean {
-    return this.#kinds.peek() === true;
+    const kind = this.#next.nextKind;
+    return kind !== undefined && (kind & BINARY) !== 0;
+  }
+
+  /** Else it is a push. */
+  get isNextReply(): boolean {
+    return (this.#next.nextKind ?? 0) >= REPLY;
   }
 
   /** Length of the next frame in bytes; 0 when there is none. */
   get nextBytes(): number {
-    return this.#frames.peek()?.length ?? 0;
+    return this.#next.nextBytes;
   }
 
   get waitingFrames(): number {
-    return this.#frames.size;
+    return this.#fresh.size + (this.#held?.size ?? 0);
+  }
+
+  /** Of replies that are held; of the pushes that are, no connection has memory of its own. */
+  get heldReplyBytes(): number {
+    return this.#held?.replyBytes ?? 0;
   }
 
   /** Remembers how much is unread, so that the session is told when it has become much less. */
@@ -180,5 +286,13 @@ export class PushOutbox implements Outbox {
     this.noteUnread();
     this.#socket.recount();
     this.#writer.checkBudget();
+  }
+
+  #countHeld(): void {
+    const bytes = this.#held?.bytes ?? 0;
+    const before = this.#countedBytes;
+    if (bytes === before) return;
+    this.#writer.countHeld((bytes > 0 ? 1 : 0) - (before > 0 ? 1 : 0), bytes - before);
+    this.#countedBytes = bytes;
   }
 }

@@ -1,8 +1,9 @@
 /**
- * Writes the pushes of all connections at the end of a turn: each connection that has some is visited once, in the order in
- * which they came, and again where it has more. After a few milliseconds the rest waits for the next turn, so that ten
+ * Writes the pushes of all connections, and replies that were held, at the end of a turn: each connection that has some is
+ * visited once, in the order in which they came, and again where it has more. After a few milliseconds the rest waits for the next turn, so that ten
  * thousand subscribers of one room do not hold the loop; the sockets are served in between.
  */
+import type { ReleaseGate } from "../runtime/release-gate.ts";
 import type { TurnEnd, TurnEndTask } from "../runtime/turn-end.ts";
 import { Fifo } from "./fifo.ts";
 import type { OutboxBudget } from "./outbox-budget.ts";
@@ -12,19 +13,22 @@ const RUN_MS_MAX = 4;
 /** The clock is read once in so many visits; each takes about 10 us, and 0.3 ms where it has its fill to write. */
 const VISITS_PER_LOOK = 16;
 
-/** Something to be written to a connection: its `PushOutbox`, or a late HTTP reply. */
+/** Something to be written to a connection: its `PushOutbox`, or an HTTP reply that was late or held. */
 export interface Visited {
   /** Writes some of what waits; returns whether there is more to write. */
   visit(): boolean;
 }
 
 export class PushWriter {
+  /** What may be written. */
+  readonly gate: ReleaseGate;
   readonly #due = new Fifo<Visited>();
   readonly #task: TurnEndTask;
   readonly #clock: { monotonicMs(): number };
   readonly #budget: OutboxBudget;
 
-  constructor(turnEnd: TurnEnd, clock: { monotonicMs(): number }, budget: OutboxBudget) {
+  constructor(turnEnd: TurnEnd, clock: { monotonicMs(): number }, budget: OutboxBudget, gate: ReleaseGate) {
+    this.gate = gate;
     this.#task = turnEnd.add(() => {
       this.#run();
       return false;
@@ -37,6 +41,11 @@ export class PushWriter {
   add(visited: Visited): void {
     this.#due.push(visited);
     this.#task.request();
+  }
+
+  /** See `OutboxBudget.countHeld`. */
+  countHeld(outboxes: number, bytes: number): void {
+    this.#budget.countHeld(outboxes, bytes);
   }
 
   /** If all connections together hold too much, the slowest are cut off at the end of this turn. */

@@ -8,6 +8,7 @@
  * One transport serves HTTP and WebSocket on one port, because that is what clients see.
  */
 import type { Caller } from "../dispatch/caller.ts";
+import type { ReleaseGate } from "../runtime/release-gate.ts";
 import type { TurnEnd } from "../runtime/turn-end.ts";
 import type { Connections } from "./connections.ts";
 
@@ -31,6 +32,8 @@ export interface Reply {
   readonly bytes: Uint8Array;
   readonly length: number;
   readonly contentType: string;
+  /** The offset that must be released before it may leave (runtime/release-gate.ts); 0 for none. */
+  readonly releaseOffset: number;
 }
 
 /** The way into the server. Never throws: a bug behind it is an INTERNAL_ERROR reply that it has logged itself. */
@@ -42,15 +45,21 @@ export interface Dispatch {
   handle(message: Uint8Array, format: WireFormat, replyFormat: WireFormat, caller: Caller): Reply | undefined;
   /**
    * Subscribes an event stream to what its request names; its pushes go to the caller's outbox, as the lines of server-sent
-   * events. Answers with a failure (as JSON) where that cannot be, and with `undefined` where the stream begins.
+   * events. Answers with a failure (as JSON) where that cannot be.
    */
-  openEvents(request: EventsRequest, caller: Caller): Reply | undefined;
+  openEvents(request: EventsRequest, caller: Caller): Reply | OpenedEvents;
   /** Encodes a failure that the transport found. */
   refuse(code: RefusalCode, message: string, format: WireFormat, details?: { readonly [name: string]: unknown }): Reply;
   /** Encodes `{"type": "closing", "code": ..., "error": ...}`. */
   closing(code: ClosingCode, message: string, format: WireFormat): Reply;
   /** The transport stops: commands that wait are answered now, and none waits any more. */
   stopping(): void;
+}
+
+/** The stream begins; that it does shows the state at this offset. */
+export interface OpenedEvents {
+  readonly status: undefined;
+  readonly releaseOffset: number;
 }
 
 /** What `GET /api/v1/events` asks for, as it came. */
@@ -116,6 +125,8 @@ export interface TransportParts {
   readonly clock: { nowMs(): number; monotonicMs(): number };
   /** When pushes are written. */
   readonly turnEnd: TurnEnd;
+  /** Holds replies and pushes back until what they show is durable. */
+  readonly gate: ReleaseGate;
   /** Logs a bug found by the transport, such as a page that threw, and returns the id that goes into `details.id`. */
   reportBug(error: unknown, where: string): string;
 }

@@ -123,7 +123,7 @@ describe("a stream", () => {
   it("begins with its history", async () => {
     await listen();
     server.dispatch.onOpen = ({ outbox }) => {
-      for (let i = 0; i < 500; i++) expect(outbox?.push(Buffer.from(event(i, 300)), false)).toBe(true);
+      for (let i = 0; i < 500; i++) expect(outbox?.push(Buffer.from(event(i, 300)), false, 0)).toBe(true);
     };
     const client = new Stream("a", {});
     await eventually(() => client.ids.length === 500);

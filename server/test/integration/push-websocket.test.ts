@@ -87,7 +87,7 @@ describe("pushes", () => {
     const { dispatch } = server;
     const handle = dispatch.handle.bind(dispatch);
     dispatch.handle = (message, format, replyFormat, caller) => {
-      caller.outbox?.push(Buffer.from("push"), false);
+      caller.outbox?.push(Buffer.from("push"), false, 0);
       return handle(message, format, replyFormat, caller);
     };
     client.socket.send("command");
@@ -123,7 +123,7 @@ describe("pushes", () => {
     const { caller } = server.dispatch.handled[0];
     client.terminate();
     await eventually(() => server.connections.active === 0);
-    expect(caller.outbox?.push(Buffer.from("late"), false)).toBe(false);
+    expect(caller.outbox?.push(Buffer.from("late"), false, 0)).toBe(false);
   });
 });
 

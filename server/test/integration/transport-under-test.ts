@@ -2,17 +2,20 @@
  * A listening transport with a fake dispatcher behind it, and raw ways to talk to it. The dispatcher answers
  * `<reply format>:<message>`, or for `size:N` a reply of N bytes, always from one shared buffer that it overwrites first,
  * so that a transport which keeps a reply without copying it is found out. `wait:NAME` is answered late, by `release:NAME`
- * from anywhere or when the transport stops; `listen:NAME` makes the connection one that the test pushes to.
+ * from anywhere or when the transport stops; `listen:NAME` makes the connection one that the test pushes to. `at OFFSET`
+ * before a message has its reply depend on that offset of the log.
  */
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Caller, Session } from "../../src/dispatch/caller.ts";
 import { ManualClock } from "../../src/runtime/clock.ts";
+import { ReleaseGate } from "../../src/runtime/release-gate.ts";
 import { TurnEnd } from "../../src/runtime/turn-end.ts";
 import { Connections } from "../../src/transports/connections.ts";
 import type {
   Dispatch,
   EventsRequest,
+  OpenedEvents,
   PageRoute,
   Reply,
   TransportOptions,
@@ -64,21 +67,24 @@ export class FakeDispatch implements Dispatch {
   /** What a new event stream finds. */
   onOpen: (caller: Caller) => void = () => {};
   isStopping = false;
+  /** What a new event stream shows, and a late reply. */
+  releaseOffset = 0;
   #shared = new Uint8Array(64 * 1024);
 
   handle(message: Uint8Array, format: WireFormat, replyFormat: WireFormat, caller: Caller): Reply | undefined {
     const text = Buffer.from(message).toString();
     this.handledCount += 1;
     if (this.keepsMessages) this.handled.push({ message: text, format, caller, address: caller.address });
-    const [verb, name] = text.split(":");
+    const [, offset, asked] = /^at (\d+) (.*)$/s.exec(text) ?? ["", "0", text];
+    const [verb, name] = asked.split(":");
     if (verb === "wait") {
       this.waiting.set(name, this.#meet(caller, replyFormat));
       return undefined;
     }
     if (verb === "release") this.release(name, `late ${name}`);
     if (verb === "listen") this.listeners.set(name, this.#meet(caller, replyFormat));
-    if (text.startsWith("size:")) return this.#reply(200, Buffer.alloc(Number(text.slice(5)), "x"), replyFormat);
-    return this.#reply(200, Buffer.from(`${replyFormat}:${text}`), replyFormat);
+    const body = verb === "size" ? Buffer.alloc(Number(name), "x") : Buffer.from(`${replyFormat}:${text}`);
+    return this.#reply(200, body, replyFormat, Number(offset));
   }
 
   /** Answers a command that waits. */
@@ -86,7 +92,7 @@ export class FakeDispatch implements Dispatch {
     const peer = this.waiting.get(name);
     if (peer === undefined) throw new Error(`nobody waits as ${name}`);
     this.waiting.delete(name);
-    peer.caller.answerLate(this.#reply(200, Buffer.from(text), peer.format), peer.format);
+    peer.caller.answerLate(this.#reply(200, Buffer.from(text), peer.format, this.releaseOffset), peer.format);
   }
 
   listener(name: string): FakePeer {
@@ -96,18 +102,18 @@ export class FakeDispatch implements Dispatch {
   }
 
   /** Pushes a text to a listener. */
-  push(name: string, text: string | Uint8Array, isBinary = false): boolean {
+  push(name: string, text: string | Uint8Array, isBinary = false, releaseOffset = 0): boolean {
     const frame = typeof text === "string" ? Buffer.from(text) : text;
-    return this.listener(name).caller.outbox?.push(frame, isBinary) ?? false;
+    return this.listener(name).caller.outbox?.push(frame, isBinary, releaseOffset) ?? false;
   }
 
   /** A stream listens under the name that is its query; `?missing` is refused. */
-  openEvents(request: EventsRequest, caller: Caller): Reply | undefined {
+  openEvents(request: EventsRequest, caller: Caller): Reply | OpenedEvents {
     this.opened.push(request);
     if (request.query === "missing") return this.refuse("INVALID_REQUEST", "There is no such room.", "json");
     this.listeners.set(request.query, this.#meet(caller, "json"));
     this.onOpen(caller);
-    return undefined;
+    return { status: undefined, releaseOffset: this.releaseOffset };
   }
 
   stopping(): void {
@@ -129,11 +135,11 @@ export class FakeDispatch implements Dispatch {
     return this.#reply(503, Buffer.from(JSON.stringify({ type: "closing", code, error })), format);
   }
 
-  #reply(status: number, body: Uint8Array, format: WireFormat): Reply {
+  #reply(status: number, body: Uint8Array, format: WireFormat, releaseOffset = 0): Reply {
     this.#shared.fill(0x21);
     if (body.length > this.#shared.length) this.#shared = new Uint8Array(body.length);
     this.#shared.set(body);
-    return { status, bytes: this.#shared, length: body.length, contentType: `application/${format}` };
+    return { status, bytes: this.#shared, length: body.length, contentType: `application/${format}`, releaseOffset };
   }
 }
 
@@ -157,6 +163,7 @@ export class TransportUnderTest {
   readonly clock = new ManualClock();
   readonly bugs: unknown[] = [];
   readonly turnEnd = new TurnEnd();
+  readonly gate = new ReleaseGate(0);
   readonly transport: UwsTransport;
   port = 0;
 
@@ -168,6 +175,7 @@ export class TransportUnderTest {
       connections: this.connections,
       clock: this.clock,
       turnEnd: this.turnEnd,
+      gate: this.gate,
       reportBug: (error) => `bug-${this.bugs.push(error)}`,
     });
   }

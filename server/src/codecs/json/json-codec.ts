@@ -5,16 +5,17 @@
 import type { ArgumentShape } from "../../commands/argument-shape.ts";
 import type { CommandError } from "../../commands/errors.ts";
 import type { ByteRange } from "../../structures/byte-range.ts";
-import type { Codec, Envelope } from "../codec.ts";
+import type { Codec, EncodedValue, Envelope } from "../codec.ts";
 import type { CodecLimits } from "../codec-limits.ts";
 import { parseInteger } from "../decimal.ts";
+import { MessagePackToJson } from "../msgpack/message-pack-to-json.ts";
 import { OutputBuffer } from "../output-buffer.ts";
 import { SCRATCH_BYTES, SCRATCH_BYTES_MAX } from "../scratch.ts";
 import { decodeUtf8 } from "../utf8.ts";
 import { JsonArgumentDecoder } from "./json-arguments.ts";
 import { JsonEnvelopeDecoder } from "./json-envelope.ts";
-import { COMMA, QUOTE } from "./json-scanner.ts";
-import { writeJsonText } from "./json-string.ts";
+import { CLOSE_BRACKET, COMMA, OPEN_BRACKET, QUOTE } from "./json-scanner.ts";
+import { writeJsonText, writeTextOrBytes } from "./json-string.ts";
 import { JsonWriter } from "./json-writer.ts";
 
 const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -30,8 +31,7 @@ const ERROR = encode('"error":');
 const CODE = encode(',"code":"');
 const CODE_END = encode('"');
 const DETAILS = encode(',"details":');
-const RESULTS = encode('"results":[');
-const BATCH_END = encode("]}");
+const RESULTS = encode('"results":');
 const END = encode("}");
 
 export class JsonCodec implements Codec {
@@ -41,6 +41,7 @@ export class JsonCodec implements Codec {
   readonly #envelopes: JsonEnvelopeDecoder;
   readonly #arguments: JsonArgumentDecoder;
   readonly #writer = new JsonWriter();
+  readonly #fromMessagePack = new MessagePackToJson(writeTextOrBytes);
 
   constructor(limits: CodecLimits) {
     this.#envelopes = new JsonEnvelopeDecoder(this.#scratch, limits.batchCommandsMax);
@@ -94,18 +95,43 @@ export class JsonCodec implements Codec {
     write(out, END);
   }
 
-  beginBatch(out: OutputBuffer, requestId: ByteRange | undefined, _count: number): void {
-    write(out, BATCH);
-    writeRequestId(out, requestId);
-    write(out, RESULTS);
+  beginBatch(out: OutputBuffer, requestId: ByteRange | undefined, _count: number): number {
+    writeBatchHead(out, requestId);
+    out.writeByte(OPEN_BRACKET);
+    return out.length - 1;
   }
 
   separateBatchItem(out: OutputBuffer, index: number): void {
     if (index > 0) out.writeByte(COMMA);
   }
 
-  endBatch(out: OutputBuffer): void {
-    write(out, BATCH_END);
+  endBatch(out: OutputBuffer): number {
+    out.writeByte(CLOSE_BRACKET);
+    write(out, END);
+    return out.length - END.length;
+  }
+
+  encodeSuccessAgain(out: OutputBuffer, requestId: ByteRange | undefined, payload: EncodedValue): void {
+    write(out, SUCCESS);
+    writeRequestId(out, requestId);
+    write(out, PAYLOAD);
+    this.#writeEncoded(out, payload);
+    write(out, END);
+  }
+
+  encodeBatchAgain(out: OutputBuffer, requestId: ByteRange | undefined, results: EncodedValue): void {
+    writeBatchHead(out, requestId);
+    this.#writeEncoded(out, results);
+    write(out, END);
+  }
+
+  #writeEncoded(out: OutputBuffer, { format, bytes: { bytes, start, end } }: EncodedValue): void {
+    if (format === "json") {
+      out.writeBytes(bytes, start, end);
+      return;
+    }
+    const past = this.#fromMessagePack.write(out, bytes, start, Number.MAX_SAFE_INTEGER);
+    if (past !== end) throw new Error("a value of our own encoding cannot be read back");
   }
 
   encodeValue(out: OutputBuffer, value: unknown): void {
@@ -115,6 +141,12 @@ export class JsonCodec implements Codec {
 
 function write(out: OutputBuffer, encoded: Uint8Array): void {
   out.writeBytes(encoded, 0, encoded.length);
+}
+
+function writeBatchHead(out: OutputBuffer, requestId: ByteRange | undefined): void {
+  write(out, BATCH);
+  writeRequestId(out, requestId);
+  write(out, RESULTS);
 }
 
 function writeRequestId(out: OutputBuffer, requestId: ByteRange | undefined): void {

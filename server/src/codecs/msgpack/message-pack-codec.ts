@@ -5,11 +5,12 @@
 import type { ArgumentShape } from "../../commands/argument-shape.ts";
 import type { CommandError } from "../../commands/errors.ts";
 import type { ByteRange } from "../../structures/byte-range.ts";
-import type { Codec, Envelope } from "../codec.ts";
+import type { Codec, EncodedValue, Envelope } from "../codec.ts";
 import type { CodecLimits } from "../codec-limits.ts";
 import { OutputBuffer } from "../output-buffer.ts";
 import { SCRATCH_BYTES, SCRATCH_BYTES_MAX } from "../scratch.ts";
 import { decodeUtf8 } from "../utf8.ts";
+import { JsonToMessagePack } from "./json-to-message-pack.ts";
 import { MessagePackArgumentDecoder } from "./message-pack-arguments.ts";
 import { MessagePackEnvelopeDecoder } from "./message-pack-envelope.ts";
 import {
@@ -46,6 +47,7 @@ export class MessagePackCodec implements Codec {
   readonly #envelopes: MessagePackEnvelopeDecoder;
   readonly #arguments: MessagePackArgumentDecoder;
   readonly #writer = new MessagePackWriter();
+  readonly #fromJson = new JsonToMessagePack();
 
   constructor(limits: CodecLimits) {
     this.#envelopes = new MessagePackEnvelopeDecoder(limits.batchCommandsMax);
@@ -93,17 +95,36 @@ export class MessagePackCodec implements Codec {
     this.#writer.write(out, error.details);
   }
 
-  beginBatch(out: OutputBuffer, requestId: ByteRange | undefined, count: number): void {
-    writeMapHeader(out, requestId === undefined ? 3 : 4);
-    write(out, BATCH);
-    writeRequestId(out, requestId);
-    write(out, RESULTS);
+  beginBatch(out: OutputBuffer, requestId: ByteRange | undefined, count: number): number {
+    writeBatchHead(out, requestId);
+    const start = out.length;
     writeArrayHeader(out, count);
+    return start;
   }
 
   separateBatchItem(_out: OutputBuffer, _index: number): void {}
 
-  endBatch(_out: OutputBuffer): void {}
+  endBatch(out: OutputBuffer): number {
+    return out.length;
+  }
+
+  encodeSuccessAgain(out: OutputBuffer, requestId: ByteRange | undefined, payload: EncodedValue): void {
+    writeMapHeader(out, requestId === undefined ? 2 : 3);
+    write(out, SUCCESS);
+    writeRequestId(out, requestId);
+    write(out, PAYLOAD);
+    this.#writeEncoded(out, payload);
+  }
+
+  encodeBatchAgain(out: OutputBuffer, requestId: ByteRange | undefined, results: EncodedValue): void {
+    writeBatchHead(out, requestId);
+    this.#writeEncoded(out, results);
+  }
+
+  #writeEncoded(out: OutputBuffer, { format, bytes: { bytes, start, end } }: EncodedValue): void {
+    if (format === "msgpack") out.writeBytes(bytes, start, end);
+    else this.#fromJson.write(out, bytes, start, end);
+  }
 
   encodeValue(out: OutputBuffer, value: unknown): void {
     this.#writer.write(out, value);
@@ -112,6 +133,13 @@ export class MessagePackCodec implements Codec {
 
 function write(out: OutputBuffer, encoded: Uint8Array): void {
   out.writeBytes(encoded, 0, encoded.length);
+}
+
+function writeBatchHead(out: OutputBuffer, requestId: ByteRange | undefined): void {
+  writeMapHeader(out, requestId === undefined ? 3 : 4);
+  write(out, BATCH);
+  writeRequestId(out, requestId);
+  write(out, RESULTS);
 }
 
 function writeRequestId(out: OutputBuffer, requestId: ByteRange | undefined): void {

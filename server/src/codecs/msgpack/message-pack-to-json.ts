@@ -28,12 +28,20 @@ import {
 const COMMA = 0x2c;
 const COLON = 0x3a;
 
+type WriteBinary = (out: OutputBuffer, bytes: Uint8Array, start: number, end: number) => void;
+
 export class MessagePackToJson {
   /** Why the value has no JSON text; set where `write` answers -1. */
   failure = "";
   /** The text became longer than `write` was told; set where it answers -1. */
   isTooLong = false;
   #lengthMax = 0;
+  readonly #writeBinary: WriteBinary;
+
+  /** @param writeBinary what becomes of binary: by default the object that is accepted on write. */
+  constructor(writeBinary: WriteBinary = writeBytesObject) {
+    this.#writeBinary = writeBinary;
+  }
 
   /**
    * Appends the JSON text of the value at `at`.
@@ -71,7 +79,7 @@ export class MessagePackToJson {
     if (isBinary(format)) {
       const start = at + headerLength(format);
       const end = start + readLength(bytes, at);
-      writeBytesObject(out, bytes, start, end);
+      this.#writeBinary(out, bytes, start, end);
       return end;
     }
     if (format === NIL) writeAscii(out, "null");

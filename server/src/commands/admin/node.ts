@@ -17,6 +17,7 @@ export const adminInfo = readCommand({
 export const adminConfig = readCommand({
   name: "admin.config",
   access: "admin",
+  shows: "nothing",
   summary: "Answers with the effective configuration, secrets redacted.",
   atomic: false,
   arguments: Struct({}),
@@ -30,6 +31,7 @@ const LIVE_KEYS = ["pubsub.notify_keyspace_events"] as const;
 export const adminConfigSet = nodeCommand({
   name: "admin.config.set",
   access: "admin",
+  shows: "nothing",
   summary: "Changes a setting until the server stops.",
   arguments: Struct({ key: Choice(LIVE_KEYS), value: Text() }),
   reply: Struct({ key: Text(), value: Text({ description: "As it is now." }) }),
@@ -47,6 +49,7 @@ export const adminConfigSet = nodeCommand({
 export const adminClients = readCommand({
   name: "admin.clients",
   access: "admin",
+  shows: "nothing",
   summary: "Answers with the connections, oldest first.",
   atomic: false,
   arguments: Struct({ limit: Optional(Integer({ minimum: 1, maximum: 10_000, default: 1_000 })) }),
@@ -72,6 +75,7 @@ export const adminClients = readCommand({
 export const adminCommands = readCommand({
   name: "admin.commands",
   access: "admin",
+  shows: "nothing",
   summary: "Answers with every command: its name, access, summary and the JSON Schema of its payload.",
   atomic: false,
   arguments: Struct({}),

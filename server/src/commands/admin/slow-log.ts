@@ -14,6 +14,7 @@ const entry = Struct({
 export const adminSlowlogGet = readCommand({
   name: "admin.slowlog.get",
   access: "admin",
+  shows: "nothing",
   summary: "Answers with the last commands that took longer than slowlog.threshold_ms, newest first.",
   atomic: false,
   arguments: Struct({ limit: Optional(Integer({ minimum: 1, maximum: 10_000, default: 10 })) }),
@@ -24,6 +25,7 @@ export const adminSlowlogGet = readCommand({
 export const adminSlowlogReset = readCommand({
   name: "admin.slowlog.reset",
   access: "admin",
+  shows: "nothing",
   summary: "Forgets the slow log.",
   atomic: false,
   arguments: Struct({}),

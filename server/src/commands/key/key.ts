@@ -9,6 +9,7 @@ import { Choice, Flag, Key, Nullable, Optional, Struct } from "../schema.ts";
 export const keyType = readCommand({
   name: "key.type",
   access: "read",
+  shows: "keys",
   summary: "Answers with the type of a key's value: text, bytes, integer, json, or none for a missing key.",
   arguments: Struct({ key: Key() }),
   reply: Struct({ key: Key(), type: Choice([...TAG_NAMES, "none"]) }),
@@ -21,6 +22,7 @@ export const keyType = readCommand({
 export const keyExists = readCommand({
   name: "key.exists",
   access: "read",
+  shows: "keys",
   summary: "Tells whether a key exists.",
   arguments: Struct({ key: Key() }),
   reply: Struct({ key: Key(), exists: Flag() }),

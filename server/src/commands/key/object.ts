@@ -11,6 +11,7 @@ const EMBEDDED_BYTES_MAX = 44;
 export const keyObject = readCommand({
   name: "key.object",
   access: "read",
+  shows: "keys",
   summary: "Answers how a key is kept, without counting as an access to it; null for a missing key.",
   arguments: Struct({ key: Key() }),
   reply: Nullable(

@@ -73,6 +73,7 @@ const MISSING = -2;
 export const kvTtl = readCommand({
   name: "kv.ttl",
   access: "read",
+  shows: "keys",
   summary: "Answers how long a key has to live: null without expiry, -2 for a missing key.",
   arguments: Struct({ key: Key() }),
   reply: Struct({
@@ -91,6 +92,7 @@ export const kvTtl = readCommand({
 export const kvExpiretime = readCommand({
   name: "kv.expiretime",
   access: "read",
+  shows: "keys",
   summary: "Answers when a key expires: null without expiry, -2 for a missing key.",
   arguments: Struct({ key: Key() }),
   reply: Struct({ at_ms: Nullable(Integer({ description: "Milliseconds since the epoch." })) }),
@@ -155,6 +157,7 @@ export const kvGetex = writeCommand({
 export const kvTime = readCommand({
   name: "kv.time",
   access: "read",
+  shows: "nothing",
   summary: "Answers with the server's time, by which keys expire.",
   arguments: Struct({}),
   reply: Struct({ now_ms: Integer({ description: "Milliseconds since the epoch." }) }),

@@ -31,6 +31,7 @@ const withMeta = Struct({
 export const kvGet = readCommand({
   name: "kv.get",
   access: "read",
+  shows: "keys",
   summary: "Answers with the value of a key, or null; with `meta` also its expiry, version, type and size.",
   arguments: Struct(
     { key: Key(), meta: Optional(Flag({ description: "Answer with an object that tells more." })) },
@@ -60,6 +61,7 @@ export const kvGet = readCommand({
 export const kvMget = readCommand({
   name: "kv.mget",
   access: "read",
+  shows: "keys",
   summary: "Answers with the values of several keys in their order, null where there is none.",
   arguments: Struct({ keys: List(Key(), { maxItems: KEYS_READ_MAX }) }),
   reply: Struct({ values: Items(Nullable(StoredValue())) }),
@@ -77,6 +79,7 @@ export const kvMget = readCommand({
 export const kvExists = readCommand({
   name: "kv.exists",
   access: "read",
+  shows: "keys",
   summary: "Tells whether a key exists, or how many of several do.",
   arguments: Struct({
     key: Optional(Key({ description: "The key; the answer is whether it is there." })),
@@ -102,6 +105,7 @@ export const kvExists = readCommand({
 export const kvTouch = readCommand({
   name: "kv.touch",
   access: "read",
+  shows: "keys",
   summary: "Counts an access to each of several keys, for LRU and LFU eviction, and answers how many there are.",
   arguments: Struct({ keys: List(Key(), { maxItems: KEYS_READ_MAX }) }),
   reply: Struct({ touched: Integer() }),
@@ -117,6 +121,7 @@ export const kvTouch = readCommand({
 export const kvStrlen = readCommand({
   name: "kv.strlen",
   access: "read",
+  shows: "keys",
   summary: "Answers with the length of a value in bytes; 0 for a missing key.",
   arguments: Struct({ key: Key() }),
   reply: Struct({ length: Integer() }),
@@ -129,6 +134,7 @@ export const kvStrlen = readCommand({
 export const kvGetrange = readCommand({
   name: "kv.getrange",
   access: "read",
+  shows: "keys",
   summary: "Answers with a part of a value, both ends inclusive, negative ends counted from the last byte.",
   arguments: Struct({
     key: Key(),

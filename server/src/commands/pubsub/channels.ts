@@ -17,6 +17,7 @@ const channel = () => Bytes({ maxBytes: CHANNEL_BYTES_MAX });
 export const pubsubChannels = readCommand({
   name: "pubsub.channels",
   access: "read",
+  shows: "nothing",
   summary: "Lists the channels and topics that have subscribers, without patterns.",
   atomic: false,
   arguments: Struct({
@@ -51,6 +52,7 @@ export const pubsubChannels = readCommand({
 export const pubsubNumsub = readCommand({
   name: "pubsub.numsub",
   access: "read",
+  shows: "nothing",
   summary: "Counts the subscribers of each of some channels or topics, without those of patterns that match.",
   atomic: false,
   arguments: Struct({ channels: List(channel(), { minItems: 0, maxItems: CHANNELS_PER_COMMAND_MAX }) }),

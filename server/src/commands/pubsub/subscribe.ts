@@ -8,6 +8,7 @@ import { checkPatterns, patternList } from "./topic-arguments.ts";
 export const pubsubSubscribe = nodeCommand({
   name: "pubsub.subscribe",
   access: "read",
+  shows: "nothing",
   summary: "Has the messages of topics and patterns pushed to this connection; the same list again changes nothing.",
   arguments: Struct({ topics: patternList }, { ignored: ["subscriber_id"] }),
   reply: Struct({
@@ -30,6 +31,7 @@ export const pubsubSubscribe = nodeCommand({
 export const pubsubUnsubscribe = nodeCommand({
   name: "pubsub.unsubscribe",
   access: "read",
+  shows: "nothing",
   summary: "Ends subscriptions of this connection: to some topics and patterns, in whichever lists, or one whole list.",
   arguments: Struct(
     {

@@ -11,6 +11,7 @@ const CURSOR = /^t([1-9]\d{0,9})$/;
 export const pubsubTopics = readCommand({
   name: "pubsub.topics",
   access: "read",
+  shows: "nothing",
   summary: "Lists the topics and patterns that have subscribers, page by page and in no order that means anything.",
   arguments: Struct({
     cursor: Optional(Text({ description: "The cursor of the page before; absent for the first page." })),
@@ -39,6 +40,7 @@ function pageAfter(cursor: string): number | CommandError {
 export const pubsubInfo = readCommand({
   name: "pubsub.info",
   access: "read",
+  shows: "nothing",
   summary: "Tells of one topic or pattern, exactly as it was subscribed to; zeros where nobody is.",
   arguments: Struct({ topic: Name() }),
   reply: Struct({
@@ -58,6 +60,7 @@ export const pubsubInfo = readCommand({
 export const pubsubStats = readCommand({
   name: "pubsub.stats",
   access: "read",
+  shows: "nothing",
   summary: "Counts topics, subscriptions and messages.",
   arguments: Struct({}),
   reply: Struct({

@@ -92,6 +92,7 @@ describe("idle rooms", () => {
     const engine = new Engine();
     const feeds = new RoomFeeds({
       rooms: engine.state.rooms,
+      state: engine.state,
       encoder: new PushEncoder(CODECS, 2 ** 20),
       turnEnd: new TurnEnd(() => {}),
       clock: { nowMs: () => engine.nowMs, monotonicMs: () => 0 },

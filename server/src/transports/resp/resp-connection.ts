@@ -11,6 +11,9 @@
  * nothing more of a request it has begun is cut off. Replies are built in one buffer for all connections; where the socket
  * has not taken all of them at once, the buffer is left to it.
  *
+ * Replies that show what is not released yet are held in the outbox while further requests run: those of many bursts share
+ * one sync of the log, and leave in one write. What is held counts as unread.
+ *
  * A peer that does not read is not read from: past `unreadBytesMax` the requests wait, then the socket does. A command that
  * waits holds up those behind it, and the socket goes on being read for a while, so that the end of the peer is seen.
  */
@@ -50,7 +53,11 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   #isFull = false;
   /** The peer sends nothing more; it still reads. */
   #isHalfClosed = false;
+  /** Nothing more is read or run; the socket ends when all that is held has left. */
   #isEnding = false;
+  #hasEnded = false;
+  /** The server stops: the socket goes without waiting for its peer to close. */
+  #isLeaving = false;
   #isGone = false;
   /** What the budget of all outboxes knows of: what is unread, and what is held. */
   #countedBytes = 0;
@@ -81,7 +88,10 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
 
   /** Of a socket that was destroyed nothing is left, though it may not have said so yet. */
   get heldBytes(): number {
-    return this.#socket.destroyed ? 0 : this.unreadBytes() + this.#held.length;
+    if (this.#socket.destroyed) return 0;
+    const { outbox } = this;
+    const waitingBytes = this.isBlocked ? outbox.waitingBytes : outbox.heldReplyBytes;
+    return this.#socket.writableLength + waitingBytes + this.#held.length;
   }
 
   socketBytes(): number {
@@ -99,7 +109,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
       this.#run(this.#traffic.inputOf(chunk), chunk.length);
       return;
     }
-    this.#hold(chunk, 0, chunk.length);
+    this.#keep(chunk, 0, chunk.length);
     if (this.#mayRun) this.#run(this.#held, this.#heldLength);
     else if (this.#heldLength > WAITING_BYTES_MAX) this.#socket.pause();
   }
@@ -117,7 +127,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
     const { out } = dispatch.runner;
     if (out.length > 0) this.#writeShared();
     if (bytes === this.#held) this.#drop(consumed);
-    else if (consumed < length) this.#hold(bytes, consumed, length);
+    else if (consumed < length) this.#keep(bytes, consumed, length);
     if (this.client.isClosing) {
       this.end();
       return;
@@ -138,9 +148,14 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
 
   /** Writes the replies in the shared buffer. */
   #writeShared(): void {
-    const { out } = this.#traffic.dispatch.runner;
+    const { runner, releaseOffset } = this.#traffic.dispatch;
+    const { out } = runner;
     const { bytes, length } = out;
     const socket = this.#socket;
+    if (this.outbox.mustHold(releaseOffset)) {
+      this.#hold(bytes, length, releaseOffset);
+      return;
+    }
     this.#traffic.connections.bytesOut += length;
     if (socket.writableLength > 0) {
       // It will be kept: only what is needed.
@@ -153,10 +168,19 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   }
 
   /** A late reply. */
-  write(bytes: Uint8Array, length: number): void {
+  write(bytes: Uint8Array, length: number, releaseOffset: number): void {
     if (this.#isEnding || this.#isGone) return;
+    if (this.outbox.mustHold(releaseOffset)) {
+      this.#hold(bytes, length, releaseOffset);
+      return;
+    }
     this.#traffic.connections.bytesOut += length;
     this.#socket.write(bytes.slice(0, length));
+    this.recount();
+  }
+
+  #hold(bytes: Uint8Array, length: number, releaseOffset: number): void {
+    this.outbox.hold(bytes, length, false, releaseOffset);
     this.recount();
   }
 
@@ -181,7 +205,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   }
 
   /** Adds `bytes[start, end)` to what is held. */
-  #hold(bytes: Uint8Array, start: number, end: number): void {
+  #keep(bytes: Uint8Array, start: number, end: number): void {
     const length = this.#heldLength + end - start;
     if (length > this.#held.length) {
       const grown = new Uint8Array(Math.max(HELD_BYTES_MIN, length, Math.min(2 * this.#held.length, length * 2)));
@@ -208,6 +232,11 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   #drained(): void {
     this.recount();
     this.outbox.socketDrained();
+    this.#runWhereRoom();
+  }
+
+  /** Some of what was unread or held has left: where its requests wait for that, they go on. */
+  #runWhereRoom(): void {
     if (!this.#isFull || this.unreadBytes() > this.#traffic.unreadBytesMax) return;
     this.#isFull = false;
     this.resume();
@@ -228,38 +257,45 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
     if (isBlocked) this.#closeClient();
   }
 
-  /** Closes once all that was written has left; what comes meanwhile is not looked at. */
+  /** Closes once all that was written, or is held, has left; what comes meanwhile is not looked at. */
   end(): void {
     if (this.#isEnding || this.#isGone) return;
     this.#isEnding = true;
-    this.#dropHeld();
+    this.#dropInput();
     this.outbox.takeAll();
+    this.outbox.seal();
+    // Read to the end, or the system would answer what is unread by a reset, which can overtake the last reply.
+    this.#socket.resume();
     this.writePushes(this.outbox);
+  }
+
+  #endSocket(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
     this.outbox.close();
     this.recount();
     this.#socket.end();
-    // Read to the end, or the system would answer what is unread by a reset, which can overtake the last reply.
-    this.#socket.resume();
-    if (this.#isHalfClosed) return;
-    this.#traffic.lingers(this);
+    if (this.#isLeaving) this.#socket.destroySoon();
+    else if (!this.#isHalfClosed) this.#traffic.lingers(this);
   }
 
-  /** Closes once all that was written has left, whether or not the peer closes too: the server stops. */
+  /** Closes once all that was written, or is held, has left, whether or not the peer closes too: the server stops. */
   leave(): void {
-    this.end();
-    this.#socket.destroySoon();
+    this.#isLeaving = true;
+    if (this.#hasEnded) this.#socket.destroySoon();
+    else this.end();
   }
 
   /** Ends it at once. */
   cut(): void {
     this.#isEnding = true;
-    this.#dropHeld();
+    this.#dropInput();
     this.outbox.close();
     this.#socket.destroy();
     this.recount();
   }
 
-  #dropHeld(): void {
+  #dropInput(): void {
     this.#held = NOTHING;
     this.#heldLength = 0;
     this.#expectRest(false);
@@ -275,24 +311,35 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#isEnding = true;
-    this.#dropHeld();
+    this.#dropInput();
     this.outbox.close();
     this.recount();
     this.#closeClient();
     this.#traffic.closed(this);
   }
 
+  /** Writes what may leave, in one write. */
   writePushes(outbox: PushOutbox): void {
+    this.#writeFrames(outbox);
+    if (!this.#isEnding) this.#runWhereRoom();
+    else if (outbox.waitingFrames === 0) this.#endSocket();
+  }
+
+  #writeFrames(outbox: PushOutbox): void {
     const frames: Uint8Array[] = [];
     let length = 0;
-    for (let frame = outbox.take(); frame !== undefined; frame = outbox.take()) {
+    const { connections } = this.#traffic;
+    for (;;) {
+      const { isNextReply } = outbox;
+      const frame = outbox.take();
+      if (frame === undefined) break;
       frames.push(frame);
       length += frame.length;
+      if (isNextReply) continue;
+      connections.pushes += 1;
+      connections.pushBytes += frame.length;
     }
     if (frames.length === 0 || this.#isGone) return;
-    const { connections } = this.#traffic;
-    connections.pushes += frames.length;
-    connections.pushBytes += length;
     connections.bytesOut += length;
     this.#socket.write(frames.length === 1 ? frames[0] : Buffer.concat(frames, length));
   }

@@ -45,7 +45,7 @@ export class RespTraffic {
     // Requests that have begun count in it too: the largest one has to fit.
     this.outboxes = new OutboxBudget(parts.connections, Math.max(outboxBytesMax, parts.dispatch.requestBytesMax));
     this.#begun = new Overdue(parts.options.connectionTimeoutMs);
-    this.pushWriter = new PushWriter(parts.turnEnd, parts.clock, this.outboxes);
+    this.pushWriter = new PushWriter(parts.turnEnd, parts.clock, this.outboxes, parts.gate);
     this.#task = parts.turnEnd.add(() => {
       this.#runDue();
       return false;

@@ -11,7 +11,6 @@ import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
 import { acceptsGzip, bodyEncoding, bodyFormat, replyFormat } from "../content-negotiation.ts";
 import type { GunzipResult } from "../gzip.ts";
 import { addressText } from "../peer-address.ts";
-import type { Visited } from "../push-writer.ts";
 import { RequestBody } from "../request-body.ts";
 import type { Reply, WireFormat } from "../transport.ts";
 import { HttpExchange } from "./http-exchange.ts";
@@ -91,7 +90,7 @@ class HttpCaller implements Caller {
   }
 }
 
-class CommandExchange extends HttpExchange implements Waiting, Visited {
+class CommandExchange extends HttpExchange implements Waiting {
   #requestFormat: WireFormat = "json";
   #replyFormat: WireFormat = "json";
   #isGzipped = false;
@@ -102,7 +101,6 @@ class CommandExchange extends HttpExchange implements Waiting, Visited {
   #isExpanding = false;
   /** The caller of a command that waits. */
   #waiting: HttpCaller | undefined;
-  #lateReply: Reply | undefined;
 
   /** The peer's, as text; empty when the request is over. */
   get address(): string {
@@ -130,20 +128,10 @@ class CommandExchange extends HttpExchange implements Waiting, Visited {
     this.corked(() => this.refuse("INVALID_REQUEST", message, this.#replyFormat, { status: 408, close: true }));
   }
 
-  /**
-   * Takes the reply of a command that waited; its session hears of nothing more. It leaves at the end of the turn: uWS corks
-   * one connection at a time, and while it is in a callback of another every header would be a write of its own.
-   */
+  /** Takes the reply of a command that waited; its session hears of nothing more. */
   answerLate(reply: Reply): void {
     this.#waiting = undefined;
-    this.#lateReply = { ...reply, bytes: reply.bytes.slice(0, reply.length) };
-    this.traffic.pushWriter.add(this);
-  }
-
-  visit(): boolean {
-    const reply = this.#lateReply;
-    if (reply !== undefined) this.corked(() => this.answer(reply));
-    return false;
+    this.answerLater(reply);
   }
 
   protected override onFinished(): void {
@@ -231,12 +219,17 @@ class CommandExchange extends HttpExchange implements Waiting, Visited {
       return;
     }
     caller.release();
-    this.answer(reply);
+    this.answerReleased(reply);
+    if (this.isOpen) this.#releaseBody();
   }
 
   #wait(caller: HttpCaller): void {
     this.#waiting = caller;
-    // The command has taken what it needs. A body that stayed would keep others from arriving.
+    this.#releaseBody();
+  }
+
+  /** The command has taken what it needs. A body that stayed would keep others from arriving. */
+  #releaseBody(): void {
     this.#body?.release();
     this.#body = undefined;
   }

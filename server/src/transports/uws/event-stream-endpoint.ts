@@ -5,8 +5,6 @@ import type { EventStreams } from "./event-streams.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
 
-const NOTHING = new Uint8Array(0);
-
 /** GET or HEAD. uWS's `request` is gone when this returns. */
 export function handleEvents(
   traffic: HttpTraffic,
@@ -24,7 +22,7 @@ export function handleEvents(
   } else if (traffic.isStopping) {
     stream.refuse("SERVICE_UNAVAILABLE", "The server is shutting down.", "json");
   } else if (request.getMethod() === "head") {
-    stream.answerHead({ status: 200, bytes: NOTHING, length: 0, contentType: EVENT_STREAM });
+    stream.answerHead({ status: 200, length: 0, contentType: EVENT_STREAM });
   } else {
     stream.start(request.getQuery(), request.getHeader("last-event-id"));
   }

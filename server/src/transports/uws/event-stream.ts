@@ -5,6 +5,8 @@
  *     accepted --dispatch.openEvents--> refused: an ordinary reply
  *                                   \-> streaming --too much unread, or shutdown--> ended
  *
+ * That a stream begins tells that its room is there: it begins when that is released.
+ *
  * uWS takes whatever it is given and keeps without bound what the socket does not take. So it gets pieces of 64 KB, and
  * none while it keeps one: the rest waits in the outbox, where it is counted. It tells when the socket can take more, but
  * then sends what it keeps only together with something new; where nothing waits that is an empty comment.
@@ -76,12 +78,24 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
 
   /** Subscribes what the request names, and begins the stream, or answers why not. Call it within uWS's callback. */
   start(query: string, lastEventId: string): void {
-    const failure = this.dispatch.openEvents({ query, lastEventId }, this);
-    if (failure !== undefined) {
+    const opened = this.dispatch.openEvents({ query, lastEventId }, this);
+    if (opened.status !== undefined) {
       this.outbox.close();
-      this.answer(failure);
-      return;
+      this.answerReleased(opened);
+    } else if (opened.releaseOffset <= this.traffic.gate.releasedOffset) {
+      this.#begin();
+    } else {
+      this.isBlocked = true;
+      this.onceReleased(opened.releaseOffset, () => {
+        this.isBlocked = false;
+        this.#begin();
+        this.outbox.socketDrained();
+        if (this.traffic.isStopping) this.close("SHUTTING_DOWN", "The server is shutting down.");
+      });
     }
+  }
+
+  #begin(): void {
     this.#response = this.beginStream(EVENT_STREAM, HEADERS);
     if (this.#response === undefined) return;
     this.#response.onWritable(() => this.#resume());
@@ -122,7 +136,9 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
   refuseSlow(): void {
     if (this.#closing !== undefined) return;
     this.traffic.connections.slowClientsCutOff += 1;
-    this.close("SLOW_CONSUMER", `More than ${this.traffic.options.outboxBytesMax} bytes were not read.`);
+    // Before it has begun there is nowhere to say it.
+    if (!this.#isListed) this.cut();
+    else this.close("SLOW_CONSUMER", `More than ${this.traffic.options.outboxBytesMax} bytes were not read.`);
   }
 
   /** Ends the stream with a `closing` event: at once, or before a shutdown when the peer has taken what waits. */

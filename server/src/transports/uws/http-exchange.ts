@@ -5,8 +5,14 @@
  * exchange is unanswered: uWS closes a connection whose next request comes before that (it answers one at a time), and
  * one that takes nothing for about 8 s. So a client that does not read costs one reply, however much it pipelines; with
  * `end` it would cost memory without bound. For the same reason every reply but those to HEAD has a body.
+ *
+ * A reply that shows what is not released yet is kept, and the exchange stays open as one whose command waits. So a client
+ * that sends its next request before the reply to a write is closed, unless writes are not waited for: HTTP pipelining and
+ * durable writes do not go together.
  */
+import type { ReleaseWaiter } from "../../runtime/release-gate.ts";
 import { compressSmall } from "../gzip.ts";
+import type { Visited } from "../push-writer.ts";
 import type { Dispatch, RefusalCode, Reply, WireFormat } from "../transport.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { CONTENT_TYPE, contentTypeBytes, type HttpResponse } from "./uws.ts";
@@ -53,7 +59,7 @@ const SMALL_REPLY_BYTES_MAX = 16 * 1024;
 const EMPTY = new Uint8Array(0);
 const NO_HEADERS: readonly Header[] = [];
 
-export class HttpExchange {
+export class HttpExchange implements ReleaseWaiter, Visited {
   protected readonly traffic: HttpTraffic;
   protected readonly dispatch: Dispatch;
   readonly #terms: ReplyTerms;
@@ -63,6 +69,9 @@ export class HttpExchange {
   #isAnswered = false;
   /** A reply, or the rest of one, that waits in memory and is counted as unread. */
   #held: Uint8Array = EMPTY;
+  /** What answers, once the log is released up to `#releaseOffset`. */
+  #later: (() => void) | undefined;
+  #releaseOffset = 0;
 
   constructor(traffic: HttpTraffic, response: HttpResponse, terms: ReplyTerms) {
     this.traffic = traffic;
@@ -83,11 +92,65 @@ export class HttpExchange {
     return this.#response;
   }
 
-  /** Sends a reply of the dispatcher, or a page, gzipped where that is wanted. Call it within uWS's callback or `corked`. */
+  /**
+   * Sends a reply of the dispatcher, gzipped where that is wanted: at once, or when what it shows is released. Call it within
+   * uWS's callback or `corked`.
+   */
+  protected answerReleased(reply: Reply): void {
+    if (reply.releaseOffset <= this.traffic.gate.releasedOffset) this.answer(reply);
+    else this.answerLater(reply);
+  }
+
+  /** The same, from anywhere: a copy is sent at the end of this turn or a later one. */
+  protected answerLater(reply: Reply): void {
+    if (!this.#fits(reply)) {
+      const format = formatOf(reply);
+      this.onceReleased(0, () => this.#refuseUnread(format));
+      return;
+    }
+    const kept = { ...reply, bytes: reply.bytes.slice(0, reply.length) };
+    this.#hold(kept.bytes);
+    this.onceReleased(reply.releaseOffset, () => {
+      this.#hold(EMPTY);
+      this.answer(kept);
+    });
+  }
+
+  /**
+   * Answers corked, at the end of this turn or of the one in which the log is released so far; never where the client leaves
+   * before. It waits for that turn also since uWS corks one connection at a time: in a callback of another every header would
+   * be a write of its own.
+   */
+  protected onceReleased(releaseOffset: number, answer: () => void): void {
+    this.#later = answer;
+    this.#releaseOffset = releaseOffset;
+    this.traffic.outboxes.countHeld(1, this.#held.length);
+    this.released();
+  }
+
+  released(): void {
+    if (this.#releaseOffset <= this.traffic.gate.releasedOffset) this.traffic.pushWriter.add(this);
+    else this.traffic.gate.wait(this);
+  }
+
+  visit(): boolean {
+    const answer = this.#takeLater();
+    if (answer !== undefined) this.corked(answer);
+    return false;
+  }
+
+  #takeLater(): (() => void) | undefined {
+    const answer = this.#later;
+    if (answer === undefined) return undefined;
+    this.#later = undefined;
+    this.traffic.outboxes.countHeld(-1, -this.#held.length);
+    return answer;
+  }
+
+  /** Sends a reply or a page, gzipped where that is wanted. Call it within uWS's callback or `corked`. */
   answer(reply: Reply): void {
-    if (reply.length > SMALL_REPLY_BYTES_MAX && !this.traffic.outboxes.hasRoom(reply.length)) {
-      const format = reply.contentType === "application/msgpack" ? "msgpack" : "json";
-      this.refuse("SERVICE_UNAVAILABLE", "Too many replies are waiting for clients that do not read.", format);
+    if (!this.#fits(reply)) {
+      this.#refuseUnread(formatOf(reply));
       return;
     }
     const body = exactly(reply.bytes, reply.length);
@@ -96,6 +159,14 @@ export class HttpExchange {
       return;
     }
     this.#write(reply.status, reply.contentType, body, NO_HEADERS, false);
+  }
+
+  #fits({ length }: Pick<Reply, "length">): boolean {
+    return length <= SMALL_REPLY_BYTES_MAX || this.traffic.outboxes.hasRoom(length);
+  }
+
+  #refuseUnread(format: WireFormat): void {
+    this.refuse("SERVICE_UNAVAILABLE", "Too many replies are waiting for clients that do not read.", format);
   }
 
   refuse(code: RefusalCode, message: string, format: WireFormat, form: RefusalForm = {}): void {
@@ -113,7 +184,7 @@ export class HttpExchange {
    * The headers of a reply without its body, to HEAD. The connection can take no more requests: this version of uWS goes
    * on waiting for the body it has been told the length of. The client is told to close, and closed if it does not.
    */
-  answerHead(reply: Reply): void {
+  answerHead(reply: Pick<Reply, "status" | "length" | "contentType">): void {
     const response = this.#response;
     if (response === undefined) return;
     this.#writeHead(response, reply.status, reply.contentType, NO_HEADERS);
@@ -236,6 +307,7 @@ export class HttpExchange {
 
   #finish(): void {
     this.#response = undefined;
+    if (this.#takeLater() !== undefined) this.traffic.gate.forget(this);
     if (this.#held.length > 0) this.#hold(EMPTY);
     this.onFinished();
     this.traffic.finish();
@@ -246,6 +318,10 @@ const GZIPPED: readonly Header[] = [
   ["Content-Encoding", "gzip"],
   ["Vary", "Accept-Encoding"],
 ];
+
+function formatOf({ contentType }: Pick<Reply, "contentType">): WireFormat {
+  return contentType === "application/msgpack" ? "msgpack" : "json";
+}
 
 function exactly(bytes: Uint8Array, length: number): Uint8Array {
   return bytes.length === length ? bytes : bytes.subarray(0, length);

@@ -1,5 +1,6 @@
 /** What all HTTP exchanges of one transport share: the way into the server, its limits, and how many are under way. */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import type { Connections } from "../connections.ts";
 import { GzipQueue } from "../gzip.ts";
 import { OriginRules } from "../origin.ts";
@@ -28,6 +29,7 @@ export class HttpTraffic {
   readonly bodyBudget: BodyBudget;
   readonly outboxes: OutboxBudget;
   readonly pushWriter: PushWriter;
+  readonly gate: ReleaseGate;
   readonly gzipQueue: GzipQueue;
   /** Requests whose body did not come whole in one piece. */
   readonly slowBodies: Overdue<Waiting>;
@@ -47,6 +49,7 @@ export class HttpTraffic {
     this.bodyBudget = new BodyBudget(Math.max(BODIES_BYTES_MIN, options.requestBytesMax * LARGEST_BODIES_MAX));
     this.outboxes = outboxes;
     this.pushWriter = pushWriter;
+    this.gate = parts.gate;
     this.gzipQueue = new GzipQueue(options.requestBytesMax);
     this.slowBodies = new Overdue(options.connectionTimeoutMs);
   }

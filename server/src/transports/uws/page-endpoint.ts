@@ -111,5 +111,5 @@ function open(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest
 
 function encode(page: Page): Reply {
   const bytes = typeof page.body === "string" ? Buffer.from(page.body) : page.body;
-  return { status: page.status, bytes, length: bytes.length, contentType: page.contentType };
+  return { status: page.status, bytes, length: bytes.length, contentType: page.contentType, releaseOffset: 0 };
 }

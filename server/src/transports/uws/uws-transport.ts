@@ -41,7 +41,7 @@ export class UwsTransport implements Transport {
     this.#parts = parts;
     this.#app = createApp();
     const outboxes = new OutboxBudget(parts.connections, parts.options.outboxBytesMax);
-    const pushWriter = new PushWriter(parts.turnEnd, parts.clock, outboxes);
+    const pushWriter = new PushWriter(parts.turnEnd, parts.clock, outboxes, parts.gate);
     this.#http = new HttpTraffic(parts, outboxes, pushWriter);
     this.#websockets = new WebSocketTraffic(parts, outboxes, pushWriter);
     this.#eventStreams = new EventStreams(this.#http);

@@ -3,6 +3,8 @@
  *
  *     open --first message--> serving --too much unread, or shutdown--> closing --drained, or overdue--> closed
  *
+ * A reply that shows what is not released yet is held in the outbox, and all that comes after it stays behind it.
+ *
  * What the peer has not read of replies lies in uWS's buffer, pushes wait in the outbox until that is empty: together at
  * most `outboxBytesMax`. Past that the connection is closing: it takes no more messages, says why in a `closing` push, and
  * ends as soon as the peer has read it all, or is cut. When the outboxes of all connections together are too full, the
@@ -24,6 +26,11 @@ const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = {
 /** What `send` of uWS returns when the message went to the socket at once. Else it was buffered (0) or dropped (2). */
 const SENT = 1;
 const DROPPED = 2;
+
+interface Closing {
+  readonly code: ClosingCode;
+  readonly message: string;
+}
 
 /** uWS copies the fields of this object to its own; an instance of a class would lose its methods. */
 export interface SocketData {
@@ -49,7 +56,9 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
   #socketBytes = 0;
   /** What is counted in the budget of all outboxes: the above, the pushes behind it, and the messages that wait. */
   #heldBytes = 0;
-  #closing: ClosingCode | undefined;
+  #closing: Closing | undefined;
+  /** The push that says why was sent: nothing comes after it. */
+  #hasSaidGoodbye = false;
   /** That of the last message. */
   #format: WireFormat = "json";
   #hasSpoken = false;
@@ -132,7 +141,7 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     const reply = dispatch.handle(message, this.#format, this.#format, this);
     if (reply === undefined) return;
     if (!this.#send(reply, isBinary)) this.refuseSlow();
-    if (this.#isBacklogged) this.#traffic.outboxes.cutSlowest();
+    if (this.#isBacklogged || this.#outbox?.isHolding) this.#traffic.outboxes.cutSlowest();
   }
 
   /** Called in the middle of a command of somebody else, so that whoever is too slow is cut off when that is done. */
@@ -148,8 +157,8 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     if (socket === undefined) return;
     this.#look(socket);
     this.recount();
-    if (this.#closing === undefined) this.#outbox?.socketDrained();
-    else if (this.#socketBytes === 0) this.#end(this.#closing);
+    if (this.#closing === undefined || !this.#hasSaidGoodbye) this.#outbox?.socketDrained();
+    else if (this.#socketBytes === 0) this.#end(this.#closing.code);
   }
 
   /** Sends what the outbox gives: one frame as it is, more of them corked, which makes them one write. */
@@ -158,11 +167,12 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     if (socket === undefined) return;
     if (outbox.waitingFrames === 1) {
       this.writeCorked();
-      return;
+    } else {
+      this.#traffic.cork(socket, this);
+      // `send` does not know what becomes of the corked bytes.
+      this.#look(socket);
     }
-    this.#traffic.cork(socket, this);
-    // `send` does not know what becomes of the corked bytes.
-    this.#look(socket);
+    if (this.#closing !== undefined && outbox.waitingFrames === 0) this.#sayGoodbye(socket, this.#closing);
   }
 
   /** The part of `writePushes` that may run corked. */
@@ -173,18 +183,23 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     const { connections } = this.#traffic;
     while (!this.#isBacklogged) {
       const isBinary = outbox.isNextBinary;
+      const isReply = outbox.isNextReply;
       const frame = outbox.take();
       if (frame === undefined) return;
-      connections.pushes += 1;
-      connections.pushBytes += frame.length;
+      if (!isReply) {
+        connections.pushes += 1;
+        connections.pushBytes += frame.length;
+      }
       connections.bytesOut += frame.length;
       if (socket.send(frame, isBinary, false) !== SENT) this.#look(socket);
     }
   }
 
   recount(): void {
-    const unreadBytes = this.#isBacklogged ? this.#socketBytes + (this.#outbox?.waitingBytes ?? 0) : 0;
-    const heldBytes = unreadBytes + this.#pace.waitingBytes;
+    const outbox = this.#outbox;
+    let heldBytes = this.#pace.waitingBytes;
+    if (this.#isBacklogged) heldBytes += this.#socketBytes + (outbox?.waitingBytes ?? 0);
+    else if (outbox !== undefined) heldBytes += outbox.heldReplyBytes;
     if (heldBytes === this.#heldBytes) return;
     this.#traffic.outboxes.add(heldBytes - this.#heldBytes);
     this.#heldBytes = heldBytes;
@@ -221,16 +236,28 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
 
   /**
    * Tells the peer why, then closes: at once when it has read everything, else when it has, or by `cut`. Pushes that wait
-   * are sent before a shutdown, and dropped where the peer is too slow for them.
+   * are sent before a shutdown, and dropped where the peer is too slow for them. Replies that are held leave first, when they
+   * may; only who is too slow would not read them.
    */
   close(code: ClosingCode, message: string): void {
     const socket = this.#socket;
     if (socket === undefined || this.#closing !== undefined) return;
-    if (code === "SHUTTING_DOWN" && this.#outbox !== undefined) this.#sendAll(socket, this.#outbox);
-    this.#closing = code;
+    const outbox = this.#outbox;
+    if (code === "SHUTTING_DOWN" && outbox !== undefined) this.#sendAll(socket, outbox);
+    this.#closing = { code, message };
     this.#pace.close();
-    this.#endPushes();
+    const mustWait = code !== "SLOW_CONSUMER" && outbox?.isHolding === true;
+    this.#arePushesOver = true;
+    if (mustWait) outbox.seal();
     this.#endSession();
+    if (!mustWait) this.#sayGoodbye(socket, this.#closing);
+    // A shutdown has a time of its own.
+    else if (code !== "SHUTTING_DOWN") this.#traffic.lingers(this);
+  }
+
+  #sayGoodbye(socket: WebSocket<SocketData>, { code, message }: Closing): void {
+    this.#hasSaidGoodbye = true;
+    this.#endPushes();
     const push = this.#traffic.dispatch.closing(code, message, this.#format);
     socket.cork(() => {
       socket.send(exactly(push), this.#format === "msgpack", false);
@@ -250,6 +277,9 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
   #send(reply: Reply, isBinary: boolean): boolean {
     const socket = this.#socket;
     if (socket === undefined) return true;
+    if (reply.releaseOffset > this.#traffic.gate.releasedOffset || this.#outbox?.isHolding) {
+      return this.#hold(reply, isBinary);
+    }
     if (this.#isBacklogged && this.unreadBytes() + reply.length > this.#traffic.outboxBytesMax) return false;
     this.#traffic.connections.bytesOut += reply.length;
     const outcome = socket.send(exactly(reply), isBinary, false);
@@ -262,6 +292,14 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     return outcome !== DROPPED;
   }
 
+  #hold({ bytes, length, releaseOffset }: Reply, isBinary: boolean): boolean {
+    const { outbox } = this;
+    if (!outbox.hasRoom(length)) return false;
+    outbox.hold(bytes, length, isBinary, releaseOffset);
+    this.recount();
+    return true;
+  }
+
   #look(socket: WebSocket<SocketData>): void {
     this.#socketBytes = socket.getBufferedAmount();
     this.#isBacklogged = this.#socketBytes > 0;
@@ -269,7 +307,7 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
 
   #sendAll(socket: WebSocket<SocketData>, outbox: PushOutbox): void {
     outbox.takeAll();
-    while (outbox.waitingFrames > 0) {
+    while (outbox.mayTake) {
       // uWS has room: what it holds and what waits here is no more than an outbox may hold.
       this.#isBacklogged = false;
       this.#traffic.cork(socket, this);

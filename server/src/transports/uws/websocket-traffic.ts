@@ -1,4 +1,5 @@
 /** What all WebSockets of one transport share: the way into the server, who is connected, and who is overdue. */
+import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import type { Connections } from "../connections.ts";
 import { MessagePacer } from "../message-pacer.ts";
 import type { OutboxBudget } from "../outbox-budget.ts";
@@ -17,6 +18,7 @@ export class WebSocketTraffic {
   readonly outboxBytesMax: number;
   readonly outboxes: OutboxBudget;
   readonly pushWriter: PushWriter;
+  readonly gate: ReleaseGate;
   readonly pacer: MessagePacer;
   readonly #clock: TransportParts["clock"];
   readonly #open = new Set<WebSocketConnection>();
@@ -33,6 +35,7 @@ export class WebSocketTraffic {
     this.outboxBytesMax = parts.options.outboxBytesMax;
     this.outboxes = outboxes;
     this.pushWriter = pushWriter;
+    this.gate = parts.gate;
     this.pacer = new MessagePacer(parts.turnEnd, parts.clock, parts.options.requestBytesMax);
     this.#clock = parts.clock;
     this.#silent = new Overdue(parts.options.connectionTimeoutMs);

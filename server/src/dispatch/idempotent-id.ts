@@ -1,0 +1,60 @@
+/** Under which id an idempotent request is known: whose it is and which of theirs, the same bytes in every wire format. */
+import type { Codec, Envelope } from "../codecs/codec.ts";
+import { type CommandError, fail } from "../commands/errors.ts";
+import { ByteRange } from "../structures/byte-range.ts";
+
+/** Request ids have a limit of their own, in every envelope. */
+const CLIENT_ID_BYTES_MAX = 255;
+
+const INTEGER_ID = 0x69;
+const TEXT_ID = 0x73;
+
+/** Why a request that says it is idempotent, or has such commands in its batch, cannot be; `undefined` where it can. */
+export function refusalOfIds(request: Envelope): CommandError | undefined {
+  const { items, itemCount, atomic, idempotent, clientId } = request;
+  if (items === undefined || atomic) return idempotent ? refusalOf(request, clientId) : undefined;
+  for (let i = 0; i < itemCount; i++) {
+    const item = items[i];
+    if (!idempotent && !item.idempotent) continue;
+    if (item.requestId === undefined) return withoutIds(i);
+    const refusal = refusalOf(item, item.clientId ?? clientId);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+function refusalOf({ requestId }: Envelope, clientId: ByteRange | undefined): CommandError | undefined {
+  if (requestId === undefined) return missing("request_id");
+  if (clientId === undefined) return missing("client_id");
+  const clientBytes = clientId.end - clientId.start;
+  if (clientBytes > 0 && clientBytes <= CLIENT_ID_BYTES_MAX) return undefined;
+  return fail("INVALID_REQUEST", `client_id must have 1 to ${CLIENT_ID_BYTES_MAX} bytes`, { path: "client_id" });
+}
+
+function missing(path: "request_id" | "client_id"): CommandError {
+  return fail("INVALID_REQUEST", `an idempotent request needs a ${path}`, { path });
+}
+
+function withoutIds(index: number): CommandError {
+  const message =
+    "the commands of a batch run one by one: give each idempotent one a request_id of its own, or make the batch atomic";
+  return fail("INVALID_REQUEST", message, { path: "request_id", index });
+}
+
+/**
+ *     clientBytes u8 | client | "i" | decimal digits
+ *                             | "s" | UTF-8
+ *
+ * The integer 7 and the text "7" are different ids, as they are for whoever compares replies by them.
+ */
+export function idOf(clientId: ByteRange, requestId: ByteRange, decoder: Codec): ByteRange {
+  const decoded = decoder.decodeId(requestId);
+  const request = Buffer.from(String(decoded));
+  const clientBytes = clientId.end - clientId.start;
+  const bytes = new Uint8Array(2 + clientBytes + request.length);
+  bytes[0] = clientBytes;
+  bytes.set(clientId.bytes.subarray(clientId.start, clientId.end), 1);
+  bytes[1 + clientBytes] = typeof decoded === "string" ? TEXT_ID : INTEGER_ID;
+  bytes.set(request, 2 + clientBytes);
+  return new ByteRange(bytes, 0, bytes.length);
+}

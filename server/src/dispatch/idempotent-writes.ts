@@ -1,0 +1,173 @@
+/**
+ * Writes that run once however often they are sent (wire contract, section 2). A write is known by whose it is and its
+ * request id; its reply is remembered by the record that it makes.
+ *
+ *     first     plan --> encode the payload --> stage `remember` --> encode the reply --> commit, as one record
+ *     again     the remembered payload, in a frame of its own      or INVALID_REQUEST: the same id for something else
+ *
+ * A write that fails leaves nothing, its reply neither: sent again, it is tried again. One that succeeds and changes
+ * nothing (a condition not met, an empty queue) is remembered, by a record that holds nothing else.
+ */
+import type { Codec, EncodedValue, Envelope } from "../codecs/codec.ts";
+import { OutputBuffer } from "../codecs/output-buffer.ts";
+import type { Command } from "../commands/command.ts";
+import { CommandError, fail } from "../commands/errors.ts";
+import type { ReplyPlanner } from "../commands/reply-planner.ts";
+import type { Wait } from "../commands/wait.ts";
+import type { RememberedReply } from "../state/remembered-reply.ts";
+import { REPLY_JSON, REPLY_MSGPACK } from "../state/reply-operation.ts";
+import { ByteRange, rangesEqual } from "../structures/byte-range.ts";
+import type { Caller } from "./caller.ts";
+import type { CommandRunner } from "./command-runner.ts";
+import { idOf } from "./idempotent-id.ts";
+import { PayloadHash } from "./payload-hash.ts";
+
+type Arguments = Readonly<Record<string, unknown>>;
+
+const SCRATCH_BYTES = 4096;
+
+/** What all writes of a dispatcher that run once have in common. */
+export class IdempotentWrites {
+  /** Requests that were answered with the reply of an earlier one. Grows; for the metrics. */
+  replayCount = 0;
+  readonly replies: ReplyPlanner;
+  /** Of what is being hashed; see `ofBatch`. */
+  readonly hash = new PayloadHash();
+  /** The payload of a reply, until it is in the record. */
+  readonly scratch: OutputBuffer;
+
+  constructor(replies: ReplyPlanner, replyBytesMax: number) {
+    this.replies = replies;
+    this.scratch = new OutputBuffer(SCRATCH_BYTES, replyBytesMax);
+  }
+
+  /**
+   * An envelope's command as a write that runs once; `undefined` for a read, which may run as often as it likes.
+   * @param clientId whose it is; `refusalOfIds` has seen that it and the request id are there.
+   */
+  of(
+    command: Command,
+    args: Arguments,
+    { requestId }: Envelope,
+    clientId: ByteRange | undefined,
+    decoder: Codec,
+    codec: Codec,
+  ): IdempotentWrite | CommandError | undefined {
+    if (command.act !== undefined) {
+      const message = `${command.name} cannot be idempotent: what it does is not in the log and cannot be remembered`;
+      return fail("INVALID_REQUEST", message, { path: "idempotent" });
+    }
+    if (command.plan === undefined) return undefined;
+    const hash = this.hash.ofCommand(command.name, args);
+    return new IdempotentWrite(this, identified(clientId, requestId, decoder), hash, codec);
+  }
+
+  /** An atomic batch, whose commands `hash` was fed with. */
+  ofBatch({ requestId, clientId }: Envelope, decoder: Codec, codec: Codec): IdempotentWrite {
+    return new IdempotentWrite(this, identified(clientId, requestId, decoder), this.hash.end(), codec);
+  }
+}
+
+/** One request that runs once. It keeps what it is known by in memory of its own, so it may wait. */
+export class IdempotentWrite {
+  readonly codec: Codec;
+  readonly #all: IdempotentWrites;
+  readonly #id: ByteRange;
+  readonly #hash: ByteRange;
+
+  /** @param codec of the replies. */
+  constructor(all: IdempotentWrites, id: ByteRange, hash: ByteRange, codec: Codec) {
+    this.#all = all;
+    this.#id = id;
+    this.#hash = hash;
+    this.codec = codec;
+  }
+
+  /** As `CommandRunner#run`, or the reply there was. */
+  run(
+    runner: CommandRunner,
+    command: Command,
+    args: Record<string, unknown>,
+    caller: Caller,
+    requestId: ByteRange | undefined,
+  ): CommandError | Wait | undefined {
+    const known = this.#all.replies.find(this.#id);
+    if (known !== undefined) return this.#again(runner, requestId, known);
+    return runner.run(command, args, caller, this.codec, requestId, this);
+  }
+
+  /** Answers a write whose time to wait is over, and that has staged nothing: with `result`, or the reply there was. */
+  settle(
+    runner: CommandRunner,
+    command: Command,
+    result: unknown,
+    requestId: ByteRange | undefined,
+  ): CommandError | undefined {
+    runner.executor.at(runner.clock.nowMs());
+    const known = this.#all.replies.find(this.#id);
+    if (known !== undefined) return this.#again(runner, requestId, known);
+    return runner.settle(command, result, this.codec, requestId, this);
+  }
+
+  #again(runner: CommandRunner, requestId: ByteRange | undefined, known: RememberedReply): CommandError | undefined {
+    // The write that it repeats may not be released yet.
+    runner.executor.showsState();
+    if (!rangesEqual(known.hash, this.#hash)) return runner.encode(this.codec, requestId, usedOtherwise());
+    this.#all.replayCount++;
+    return runner.encodeBy(this.codec, requestId, (out) => {
+      this.codec.encodeSuccessAgain(out, requestId, encodedValue(known));
+    });
+  }
+
+  /** Encodes the reply of an atomic batch again; answers with `undefined` where there was none. */
+  batchAgain(runner: CommandRunner, requestId: ByteRange | undefined): { error: CommandError | undefined } | undefined {
+    const known = this.#all.replies.find(this.#id);
+    if (known === undefined) return undefined;
+    runner.executor.showsState();
+    if (!rangesEqual(known.hash, this.#hash)) {
+      return { error: runner.encode(this.codec, requestId, usedOtherwise()) };
+    }
+    this.#all.replayCount++;
+    const error = runner.encodeBy(this.codec, requestId, (out) => {
+      this.codec.encodeBatchAgain(out, requestId, encodedValue(known));
+    });
+    return { error };
+  }
+
+  /** Encodes the reply of a write that is about to be committed, and adds it to the record. */
+  encode(runner: CommandRunner, requestId: ByteRange | undefined, result: unknown): CommandError | undefined {
+    if (result instanceof CommandError) return runner.encode(this.codec, requestId, result);
+    const { codec } = this;
+    const { scratch } = this.#all;
+    let refusal: CommandError | undefined;
+    const tooLarge = runner.encodeBy(codec, requestId, (out) => {
+      scratch.reset();
+      codec.encodeValue(scratch, result);
+      const payload = new ByteRange(scratch.bytes, 0, scratch.length);
+      refusal = this.remember(payload);
+      if (refusal === undefined) codec.encodeSuccessAgain(out, requestId, { format: codec.name, bytes: payload });
+      else codec.encodeFailure(out, requestId, refusal);
+    });
+    return tooLarge ?? refusal;
+  }
+
+  /** Adds what is to be answered again to the record: the payload, or the results of a batch, in the codec's format. */
+  remember(reply: ByteRange): CommandError | undefined {
+    const format = this.codec.name === "json" ? REPLY_JSON : REPLY_MSGPACK;
+    return this.#all.replies.remember({ id: this.#id, hash: this.#hash, format, reply });
+  }
+}
+
+function identified(clientId: ByteRange | undefined, requestId: ByteRange | undefined, decoder: Codec): ByteRange {
+  if (clientId === undefined || requestId === undefined) throw new Error("an idempotent request without its ids");
+  return idOf(clientId, requestId, decoder);
+}
+
+function encodedValue({ format, reply }: RememberedReply): EncodedValue {
+  return { format: format === REPLY_JSON ? "json" : "msgpack", bytes: reply };
+}
+
+function usedOtherwise(): CommandError {
+  const message = "this client_id has used this request_id for another command or payload";
+  return fail("INVALID_REQUEST", message, { path: "request_id" });
+}

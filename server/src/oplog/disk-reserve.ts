@@ -1,0 +1,70 @@
+/**
+ * Watches the room on the disk. What the log has accepted has to find room, or the process would have to end: so new writes
+ * are refused while there is still room for all that is in flight, and taken again when there is more. Snapshots, which need
+ * most room and can be taken later, give way first.
+ */
+import type { FileSystem } from "./file-system.ts";
+import type { LogWriter } from "./log-writer.ts";
+import type { OperationLog } from "./operation-log.ts";
+import type { Snapshots } from "./snapshots.ts";
+
+export interface DiskReserveOptions {
+  readonly files: FileSystem;
+  readonly directory: string;
+  readonly reserveBytes: number;
+  readonly log: OperationLog;
+  readonly writer: LogWriter;
+  readonly snapshots: Pick<Snapshots, "abandon" | "isUnderWay">;
+  readonly logger: { info(message: string): void; warn(message: string): void };
+}
+
+/** What may be appended and not written before new writes are refused: the disk does not keep up. */
+export const UNWRITTEN_BYTES_MAX = 64 * 2 ** 20;
+
+export class DiskReserve {
+  readonly #options: DiskReserveOptions;
+  #freeBytes = Number.POSITIVE_INFINITY;
+  #isMeasuring = false;
+
+  constructor(options: DiskReserveOptions) {
+    this.#options = options;
+  }
+
+  /** Free on the disk, as last measured. */
+  get freeBytes(): number {
+    return this.#freeBytes;
+  }
+
+  /** Looks how much room there is; one look at a time. */
+  async measure(): Promise<void> {
+    if (this.#isMeasuring) return;
+    this.#isMeasuring = true;
+    const { files, directory, reserveBytes, snapshots, writer } = this.#options;
+    try {
+      this.#freeBytes = await files.freeBytes(directory);
+    } finally {
+      this.#isMeasuring = false;
+    }
+    if (this.#freeBytes < reserveBytes && snapshots.isUnderWay) snapshots.abandon("the disk is nearly full");
+    writer.prepare();
+    this.#judge();
+  }
+
+  #judge(): void {
+    const { log, writer, reserveBytes, directory, logger } = this.#options;
+    const roomBytes = this.#freeBytes + writer.preparedBytes - writer.unwrittenBytes;
+    if (roomBytes < reserveBytes) {
+      if (log.refusal === undefined) logger.warn(`the disk of ${directory} is nearly full: writes are refused`);
+      log.refusal =
+        `the disk is nearly full (${megabytes(roomBytes)} MB left, ${megabytes(reserveBytes)} MB are kept in reserve): ` +
+        "make room, and writes are taken again";
+    } else if (log.refusal !== undefined) {
+      logger.info(`the disk of ${directory} has room again: writes are taken`);
+      log.refusal = undefined;
+    }
+  }
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
+}

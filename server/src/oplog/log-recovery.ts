@@ -1,0 +1,298 @@
+/**
+ * Reads the log when a server starts: from the snapshot on, every record, in order, and decides what is at its end.
+ *
+ *     segment      [rec][rec][rec]                            all the others: anything else than whole records, which lead
+ *     last one     [rec][rec][rec][to]....[rn ]0000000        on to the next segment, is damage
+ *                                 ^ the torn tail
+ *
+ * A crash can leave the last group of writes torn: any of its pages may be missing, and the pages behind them may be there.
+ * None of it was acknowledged, so it is cut off. But the same bytes can be an acknowledged record that went bad later. They
+ * are told apart by the records behind: each names the last offset that was durable when it was written, and a mark does when
+ * no record follows. Where one of them names the damaged place, the damage came after the sync, and the start is refused; where
+ * all belong to the same group, none of them was acknowledged without the one that is damaged.
+ *
+ * So only the last group can be cut, and of records that were each acknowledged before the next was written only the last.
+ * (The first design refused whenever a valid record follows the damage. After a power failure in the middle of a group of
+ * several pages a server would then not start by itself, though nothing that it had promised is missing.)
+ *
+ * What is cut is kept in a file beside the log, and its place is filled with zeros: nothing of it may come to stand behind
+ * records written later.
+ */
+import type { EpochHistory } from "./epochs.ts";
+import type { FileHandle, FileSystem } from "./file-system.ts";
+import { type Damage, listSegments, type SegmentInfo, SegmentReader } from "./log-file-reader.ts";
+import {
+  firstOffsetAt,
+  KIND_MARK,
+  KIND_OPERATIONS,
+  type LogRecord,
+  RECORD_HEADER_BYTES,
+  RECORD_VERSION,
+  readRecord,
+  recordBytesAt,
+  recordProblem,
+} from "./log-record.ts";
+import { SegmentFile } from "./segment-file.ts";
+
+/** The log cannot be used as it is. `message` says what is wrong, where, and the way out. */
+export class LogDamage extends Error {}
+
+export interface LogRecoveryOptions {
+  readonly files: FileSystem;
+  readonly directory: string;
+  readonly history: EpochHistory;
+  readonly replicationId: string;
+  /** What a snapshot has: records up to here are read and not applied. */
+  readonly fromOffset: number;
+  readonly apply: (record: LogRecord) => void;
+  /** Told now and then how far it is. */
+  readonly onProgress: (doneBytes: number, allBytes: number) => void;
+}
+
+export interface RecoveredLog {
+  /** The offset that comes next. */
+  readonly nextOffset: number;
+  /** Where the log goes on; undefined where there is no segment to go on in. */
+  readonly tail: SegmentFile | undefined;
+  readonly records: number;
+  /** What was cut off; undefined where the log ended in order. */
+  readonly cut: TornTail | undefined;
+}
+
+export interface TornTail {
+  readonly name: string;
+  readonly at: number;
+  readonly problem: string;
+  /** The file that has what was cut. */
+  readonly keptIn: string;
+  readonly bytes: number;
+}
+
+export async function recoverLog(options: LogRecoveryOptions): Promise<RecoveredLog> {
+  return new LogRecovery(options).run();
+}
+
+class LogRecovery {
+  readonly #options: LogRecoveryOptions;
+  #nextOffset: number;
+  /** The greatest offset that a record says was durable. */
+  #namedOffset = 0;
+  #records = 0;
+  #doneBytes = 0;
+  #cut: TornTail | undefined;
+
+  constructor(options: LogRecoveryOptions) {
+    this.#options = options;
+    this.#nextOffset = options.fromOffset + 1;
+  }
+
+  async run(): Promise<RecoveredLog> {
+    const { files, directory, fromOffset } = this.#options;
+    const all = await listSegments(files, directory);
+    // Those that lie wholly before the snapshot wait to be removed, and are not needed.
+    const begin = Math.max(
+      0,
+      all.findLastIndex((each) => each.firstOffset <= fromOffset + 1),
+    );
+    const segments = all.slice(begin);
+    if (segments.length > 0 && segments[0].firstOffset > fromOffset + 1) this.#checkBeginning(segments[0]);
+    let logEnd = segments[0]?.firstOffset ?? fromOffset + 1;
+    let tail: SegmentFile | undefined;
+    for (const [index, segment] of segments.entries()) {
+      const isLast = index === segments.length - 1;
+      const end = await this.#readSegment(segment, logEnd, isLast, segments.length);
+      logEnd = end.logEnd;
+      tail = end.tail;
+    }
+    if (this.#namedOffset >= logEnd && this.#namedOffset > fromOffset) {
+      throw new LogDamage(
+        `the log in ${directory} ends at offset ${logEnd - 1}, though ${this.#namedOffset} was on disk: ${WAY_OUT}`,
+      );
+    }
+    if (logEnd <= fromOffset) {
+      // The snapshot is ahead of the log: what is missing between them is in it.
+      await tail?.file.close();
+      tail = undefined;
+    }
+    return { nextOffset: this.#nextOffset, tail, records: this.#records, cut: this.#cut };
+  }
+
+  #checkBeginning({ name, firstOffset }: SegmentInfo): void {
+    const { history, fromOffset, directory } = this.#options;
+    if (history.epochs.some((epoch) => epoch.firstOffset === firstOffset && epoch.previousEnd === fromOffset)) return;
+    throw new LogDamage(
+      `the log in ${directory} begins with ${name} at offset ${firstOffset}, and no snapshot reaches so far ` +
+        `(the best ends at ${fromOffset}): ${WAY_OUT}`,
+    );
+  }
+
+  async #readSegment(segment: SegmentInfo, expected: number, isLast: boolean, count: number) {
+    const { files, directory } = this.#options;
+    const reader = await SegmentReader.open(files, directory, segment.name);
+    if (!(reader instanceof SegmentReader)) {
+      if (isLast && count > 1 && (await this.#isEmpty(segment.name))) {
+        await files.remove(`${directory}/${segment.name}`);
+        return { logEnd: expected, tail: undefined };
+      }
+      throw this.#refusal(reader);
+    }
+    try {
+      if (reader.header.replicationId !== this.#options.replicationId) {
+        throw this.#refusal({ name: segment.name, at: 28, problem: "it belongs to another log" });
+      }
+      let logEnd = this.#checkFollows(segment, reader, expected);
+      for (;;) {
+        const records = await reader.next();
+        if (records instanceof Uint8Array) {
+          logEnd = this.#applyAll(records, logEnd, segment.name, reader.position - records.length);
+          this.#doneBytes += records.length;
+          this.#options.onProgress(this.#doneBytes, count * reader.bytes);
+          continue;
+        }
+        if (isLast) await this.#endOfLog(reader, records, logEnd);
+        else if (records !== undefined) throw this.#refusal(records);
+        else await this.#checkZeros(reader, segment.name);
+        break;
+      }
+      const tail = isLast ? await this.#openTail(reader) : undefined;
+      return { logEnd, tail };
+    } finally {
+      await reader.close();
+    }
+  }
+
+  /** A segment got its name before its content was there: the process ended in between. */
+  async #isEmpty(name: string): Promise<boolean> {
+    const file = await this.#options.files.open(`${this.#options.directory}/${name}`, "read");
+    try {
+      const bytes = new Uint8Array(Math.min(await file.size(), 2 ** 20));
+      await file.read(bytes, 0);
+      return bytes.every((byte) => byte === 0);
+    } finally {
+      await file.close();
+    }
+  }
+
+  /** Returns the offset that the segment begins with; it has to be the one that comes next. */
+  #checkFollows(segment: SegmentInfo, reader: SegmentReader, expected: number): number {
+    const { firstOffset, epoch } = reader.header;
+    if (this.#options.history.mayFollow(epoch, firstOffset, expected)) return firstOffset;
+    throw this.#refusal({
+      name: segment.name,
+      at: 0,
+      problem: `it begins at offset ${firstOffset}, and the log before it ends at ${expected - 1}`,
+    });
+  }
+
+  /** @returns the offset that comes next in the log. */
+  #applyAll(records: Uint8Array, expected: number, name: string, fileAt: number): number {
+    const { history, fromOffset, apply } = this.#options;
+    let next = expected;
+    for (let at = 0; at < records.length; at += recordBytesAt(records, at)) {
+      const record = readRecord(records, at);
+      this.#namedOffset = Math.max(this.#namedOffset, record.durableOffset);
+      if (record.kind === KIND_MARK) continue;
+      const problem =
+        record.kind !== KIND_OPERATIONS
+          ? `it has a record of the unknown kind ${record.kind}`
+          : history.mayFollow(record.epoch, record.firstOffset, next)
+            ? undefined
+            : `the record at offset ${record.firstOffset} of epoch ${record.epoch} does not follow ${next - 1}`;
+      if (problem !== undefined) throw this.#refusal({ name, at: fileAt + at, problem });
+      next = record.firstOffset + record.count;
+      if (record.firstOffset <= fromOffset) continue;
+      apply(record);
+      this.#records += 1;
+      this.#nextOffset = next;
+    }
+    return next;
+  }
+
+  /** What stands behind the last good record of the log. */
+  async #endOfLog(reader: SegmentReader, damage: Damage | undefined, nextOffset: number): Promise<void> {
+    const at = reader.position;
+    const length = (await endOfBytes(reader, at)) - at;
+    if (length === 0) return;
+    const torn = await reader.bytesFrom(at, length);
+    const problem = damage?.problem ?? "zeros stand before other bytes";
+    if (damage !== undefined && /has version/.test(problem)) throw this.#refusal(damage);
+    const namedOffset = Math.max(this.#namedOffset, greatestNamed(torn, nextOffset));
+    if (namedOffset >= nextOffset) {
+      throw this.#refusal({
+        name: reader.name,
+        at,
+        problem: `${problem}, and it was on disk (a later record names offset ${namedOffset} as durable)`,
+      });
+    }
+    const keptIn = await this.#cutOff(reader, at, torn, nextOffset);
+    this.#cut = { name: reader.name, at, problem, keptIn, bytes: length };
+  }
+
+  async #cutOff(reader: SegmentReader, at: number, torn: Uint8Array, nextOffset: number): Promise<string> {
+    const { files, directory } = this.#options;
+    const keptIn = `cut-${String(nextOffset).padStart(16, "0")}.bytes`;
+    await files.remove(`${directory}/${keptIn}`);
+    const kept = await files.open(`${directory}/${keptIn}`, "create");
+    await writeAndClose(kept, torn, 0);
+    await files.syncDirectory(directory);
+    const segment = await files.open(`${directory}/${reader.name}`, "write");
+    await writeAndClose(segment, new Uint8Array(torn.length), at);
+    return keptIn;
+  }
+
+  async #checkZeros(reader: SegmentReader, name: string): Promise<void> {
+    if ((await endOfBytes(reader, reader.position)) === reader.position) return;
+    throw this.#refusal({ name, at: reader.position, problem: "zeros stand before other bytes" });
+  }
+
+  async #openTail(reader: SegmentReader): Promise<SegmentFile> {
+    const { files, directory } = this.#options;
+    const file = await files.open(`${directory}/${reader.name}`, "write");
+    return new SegmentFile(reader.name, file, reader.bytes, reader.position);
+  }
+
+  #refusal({ name, at, problem }: Damage): LogDamage {
+    const { directory } = this.#options;
+    return new LogDamage(
+      `the log is damaged: ${directory}/${name} at byte ${at}, after offset ${this.#nextOffset - 1}: ${problem}. ${WAY_OUT}`,
+    );
+  }
+}
+
+const WAY_OUT =
+  "Start from a copy of the data directory or as a replica of a node that is well; or, giving up what the log holds from " +
+  "there on, move this file and the later log files out of the directory and start again.";
+
+const ZEROS = Buffer.alloc(2 ** 20);
+
+async function writeAndClose(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  try {
+    await file.write(bytes, at);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Where the last byte from `at` on ends that is not zero; `at` where all are. */
+async function endOfBytes(reader: SegmentReader, at: number): Promise<number> {
+  let end = at;
+  for (let from = at; from < reader.bytes; from += ZEROS.length) {
+    const bytes = await reader.bytesFrom(from, ZEROS.length);
+    if (bytes.length === 0) break;
+    if (ZEROS.subarray(0, bytes.length).equals(bytes)) continue;
+    end = from + bytes.findLastIndex((byte) => byte !== 0) + 1;
+  }
+  return end;
+}
+
+/** The greatest durable offset that a valid record in these bytes names, wherever it begins; 0 where there is none. */
+function greatestNamed(bytes: Uint8Array, nextOffset: number): number {
+  let named = 0;
+  for (let at = 1; at + RECORD_HEADER_BYTES <= bytes.length; at++) {
+    if (bytes[at + 8] !== RECORD_VERSION || bytes[at + 9] > KIND_MARK) continue;
+    if (firstOffsetAt(bytes, at) < nextOffset || recordProblem(bytes, at, bytes.length) !== undefined) continue;
+    named = Math.max(named, readRecord(bytes, at).durableOffset);
+  }
+  return named;
+}

@@ -1,0 +1,35 @@
+/** What the lock of a data directory needs to know of processes. */
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import type { ProcessIdentity } from "./data-lock.ts";
+import { codeOf } from "./file-system.ts";
+
+export function thisProcess(): ProcessIdentity {
+  return { pid: process.pid, host: hostname(), startedAt: startOf(process.pid) };
+}
+
+/** Whether the process that wrote this still runs here: one that has only its number is another. */
+export function isRunning(owner: ProcessIdentity): boolean {
+  if (owner.pid === process.pid) return owner.startedAt === startOf(process.pid);
+  try {
+    process.kill(owner.pid, 0);
+  } catch (error) {
+    if (codeOf(error) === "ESRCH") return false;
+    // It runs, as somebody else: EPERM.
+  }
+  return owner.startedAt === "" || owner.startedAt === startOf(owner.pid);
+}
+
+/** When a process began, in ticks since the boot that is named beside it; empty where there is no /proc. */
+function startOf(pid: number): string {
+  if (process.platform !== "linux") return "";
+  try {
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    // The name in parentheses may hold anything; the start is the 20th field behind it.
+    return `${boot}/${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ESRCH") return "";
+    throw error;
+  }
+}
