@@ -5,6 +5,8 @@
 import type { Caller } from "../dispatch/caller.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import type { Origin } from "../fanout/keyspace-events.ts";
+import type { EpochHistory } from "../oplog/epochs.ts";
+import type { LogRecord } from "../oplog/log-record.ts";
 import type { OperationLog } from "../oplog/operation-log.ts";
 import { NONE } from "../state/key-store.ts";
 import type { KeyView } from "../state/key-view.ts";
@@ -312,6 +314,27 @@ export class Executor {
       this.commit();
     }
     return limit;
+  }
+
+  /** Appends and applies a record of the master's log, which follows this one's: what it says was planned there. */
+  applyCopied(record: LogRecord): void {
+    const { operations, firstOffset } = record;
+    try {
+      this.#log.appendCopy(record);
+      this.#state.apply(operations, operations.length, firstOffset);
+    } catch (cause) {
+      this.#isBroken = true;
+      throw new ApplyFailure(`the master's record at offset ${firstOffset} could not be applied`, { cause });
+    }
+    if (this.#state.hasMessagingChanges || this.fanout.hasKeyReaders) {
+      this.#tellFanout(operations, operations.length, firstOffset);
+    }
+  }
+
+  /** Log and state go on in a new epoch, whose history is on disk. */
+  beginEpoch(history: EpochHistory): void {
+    this.#log.beginEpoch(history);
+    this.#state.skipTo(this.#log.nextOffset - 1);
   }
 
   /** Drops the staged record: nothing has happened. */

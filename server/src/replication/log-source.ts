@@ -11,7 +11,8 @@
 import type { BacklogCursor } from "../oplog/backlog.ts";
 import { countAt, firstOffsetAt, recordBytesAt } from "../oplog/log-record.ts";
 import type { OperationLog } from "../oplog/operation-log.ts";
-import type { LogReader, Pin, ReplicationFiles } from "./replication-files.ts";
+import type { Pin } from "../oplog/snapshots.ts";
+import type { LogReader, ReplicationFiles } from "./replication-files.ts";
 
 export interface LogSourceParts {
   readonly log: OperationLog;
@@ -115,23 +116,30 @@ export class LogSource {
 
   #takeRead(bytesMax: number): Uint8Array | undefined {
     const range = this.#range;
-    this.#range = undefined;
-    if (range !== undefined) {
-      this.#took(range);
-      return range;
+    if (range === undefined) {
+      this.#read().then(
+        () => this.#parts.onReady(),
+        (error: unknown) => this.#parts.onFailure(error),
+      );
+      return undefined;
     }
-    this.#read(bytesMax).then(
-      () => this.#parts.onReady(),
-      (error: unknown) => this.#parts.onFailure(error),
-    );
-    return undefined;
+    let end = 0;
+    while (end < range.length) {
+      const next = end + recordBytesAt(range, end);
+      if (next > bytesMax && end > 0) break;
+      end = next;
+    }
+    const taken = range.subarray(0, end);
+    this.#range = end < range.length ? range.subarray(end) : undefined;
+    this.#took(taken);
+    return taken;
   }
 
-  async #read(bytesMax: number): Promise<void> {
+  async #read(): Promise<void> {
     const reader = this.#reader;
     if (reader === undefined) return;
     this.#isOpening = true;
-    this.#range = await reader.next(bytesMax);
+    this.#range = await reader.next();
     this.#isOpening = false;
     if (this.#range !== undefined) this.#emptyReaders = 0;
     if (this.#isClosed || this.#range !== undefined) return;

@@ -11,6 +11,7 @@
  */
 import type { FileHandle } from "../oplog/file-system.ts";
 import type { OperationLog } from "../oplog/operation-log.ts";
+import type { Pin, SnapshotFile } from "../oplog/snapshots.ts";
 import type { Logger } from "../runtime/logger.ts";
 import {
   ACK,
@@ -33,7 +34,7 @@ import {
 import type { LinkEnd, LinkSocket } from "./link-socket.ts";
 import { LogSource } from "./log-source.ts";
 import type { OffsetTimes } from "./offset-times.ts";
-import type { Pin, ReplicationFiles, SnapshotSource } from "./replication-files.ts";
+import type { ReplicationFiles } from "./replication-files.ts";
 import { syncPlan } from "./sync-plan.ts";
 import { UnacknowledgedBytes } from "./unacknowledged-bytes.ts";
 
@@ -176,6 +177,8 @@ export class ReplicaFeed implements LinkEnd {
     this.state = "log";
     this.#syncOffset = log.durableOffset;
     this.#send({ kind: WELCOME, identity: this.#identity(), address: this.#parts.address(), fullSync: undefined });
+    // So that it knows at once whether it lacks anything.
+    this.#send({ kind: HEARTBEAT, ...this.#status() });
     logger.info(`replica ${this.address}: partial sync from offset ${hello.lastOffset + 1}`);
     owner.began(this);
     owner.isReady(this);
@@ -184,22 +187,24 @@ export class ReplicaFeed implements LinkEnd {
   /** Has the replica start from a snapshot. */
   async #sendSnapshot(reason: FullSyncReason): Promise<void> {
     const { files, owner, logger } = this.#parts;
-    const file = files.newestSnapshot() ?? (await files.takeSnapshot());
+    const file = files.snapshots.newest ?? (await files.snapshots.take());
     if (this.#isClosed()) return;
+    if (file === undefined) {
+      this.refuse({ reason: "FAILURE", message: "the master could not take a snapshot" });
+      return;
+    }
     // The file, and the log that the replica will ask for when it has started from it.
     const snapshot = new SnapshotCopy(file, files.pinned(file.offset));
     this.#snapshot = snapshot;
-    snapshot.handle = await file.open();
+    snapshot.handle = await files.openSnapshot(file);
     if (this.#isClosed()) {
       await snapshot.close();
       return;
     }
     this.state = "snapshot";
     const { offset, bytes } = file;
-    // Its epochs, as far as the snapshot goes: those behind it come with the log.
-    const { replicationId, history } = this.#identity();
-    const identity = { replicationId, history: history.upTo(history.at(offset).epoch) };
-    this.#send({ kind: WELCOME, identity, address: this.#parts.address(), fullSync: { reason, offset, bytes } });
+    const fullSync = { reason, offset, bytes };
+    this.#send({ kind: WELCOME, identity: this.#identity(), address: this.#parts.address(), fullSync });
     logger.info(`replica ${this.address}: full sync (${reason}) by a snapshot of ${bytes} bytes at offset ${offset}`);
     owner.began(this);
     owner.isReady(this);
@@ -350,7 +355,7 @@ export class ReplicaFeed implements LinkEnd {
 
 /** A snapshot on its way. */
 class SnapshotCopy {
-  readonly file: SnapshotSource;
+  readonly file: SnapshotFile;
   readonly pin: Pin;
   handle: FileHandle | undefined;
   /** Of the next part. */
@@ -359,7 +364,7 @@ class SnapshotCopy {
   receivedBytes = 0;
   isReading = false;
 
-  constructor(file: SnapshotSource, pin: Pin) {
+  constructor(file: SnapshotFile, pin: Pin) {
     this.file = file;
     this.pin = pin;
   }

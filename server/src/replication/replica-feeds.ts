@@ -8,6 +8,7 @@
  * loop.
  */
 
+import type { Pin } from "../oplog/snapshots.ts";
 import type { Hello } from "./link-message.ts";
 import type { LinkEnd, LinkSocket, ReplicaLinks } from "./link-socket.ts";
 import { OffsetTimes } from "./offset-times.ts";
@@ -15,7 +16,6 @@ import { PublishedBatch, type PublishedMessage } from "./published-message.ts";
 import { quorumOffset } from "./release-quorum.ts";
 import { type FeedOwner, type FeedParts, type Refused, ReplicaFeed } from "./replica-feed.ts";
 import { ReplicaWaits } from "./replica-waits.ts";
-import type { Pin } from "./replication-files.ts";
 
 /** Links at a time, those that have not said hello included. */
 export const REPLICAS_MAX = 32;
