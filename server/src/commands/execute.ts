@@ -56,6 +56,10 @@ export class Executor {
    * begins anew. 0 for nothing of the state.
    */
   releaseOffset = 0;
+  /** Why writes are refused here, whatever they are; undefined where they are not. Owned by replication. */
+  writeRefusal: CommandError | undefined;
+  /** This node copies the log of a master: nothing is planned here. Owned by replication. */
+  isReplica = false;
   readonly planner: Planner;
   /** For writes that are to run once; what it stages comes last in a record. */
   readonly replies: ReplyPlanner;
@@ -100,6 +104,7 @@ export class Executor {
       scanCursors: new ScanCursors(options.random),
       node: options.node,
       caller: NOBODY,
+      appliedOffset: 0,
       nowMs: 0,
       random: options.random,
     };
@@ -144,7 +149,9 @@ export class Executor {
   attempt(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
     if (command.read !== undefined) return this.#read(command, command.read, args, caller);
     if (command.act !== undefined) {
+      if (command.needsMaster && this.isReplica) return this.writeRefusal;
       this.#readContext.caller = caller;
+      this.#readContext.appliedOffset = this.#state.appliedOffset;
       const result = command.act(args, this.#readContext);
       if (command.shows === "state") this.showsState();
       return result;
@@ -198,7 +205,8 @@ export class Executor {
       this.planner.showStaged();
       return this.#read(command, command.read, args, caller);
     }
-    const { planner } = this;
+    const { planner, writeRefusal } = this;
+    if (writeRefusal !== undefined) return writeRefusal;
     // Also where it stages nothing: what it found is the state. Its own offset counts once it is committed.
     this.showsState();
     const result = command.plan(args, planner, this.#writeContext);

@@ -334,7 +334,7 @@ export class RespDispatcher {
       result = runner.bug(command, error);
     }
     if (result instanceof Wait) {
-      runner.executor.discard();
+      if (command.plan !== undefined) runner.executor.discard();
       result = client.isExecuting ? result.otherwise : this.#park(client, entry, args, result);
       if (result === undefined) return;
     }

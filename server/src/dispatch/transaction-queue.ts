@@ -17,6 +17,8 @@ const shapes = new WeakMap<Command, ArgumentShape>();
 
 export interface QueueContext {
   readonly transactions: Transactions;
+  /** Why no write may run, and so none is queued. */
+  readonly writeRefusal: CommandError | undefined;
   readonly nowMs: number;
 }
 
@@ -26,7 +28,7 @@ export interface QueueContext {
  * @returns what to answer with; `undefined` where the command is to run.
  */
 export function queueInTransaction(
-  { transactions, nowMs }: QueueContext,
+  { transactions, nowMs, writeRefusal }: QueueContext,
   command: Command,
   { payload, clientId }: Pick<Envelope, "payload" | "clientId">,
   decoder: Codec,

@@ -37,10 +37,13 @@ export class EpochHistory {
     return this.epochs[this.epochs.length - 1];
   }
 
-  /** The history with another epoch, which begins behind `previousEnd`. */
-  next(previousEnd: number, firstOffset: number): EpochHistory {
+  /**
+   * The history with another epoch, which begins behind `previousEnd`.
+   * @param knownEpoch the latest that is known of, where another node may have come further than this history.
+   */
+  next(previousEnd: number, firstOffset: number, knownEpoch = 0): EpochHistory {
     if (firstOffset <= previousEnd) throw new Error(`an epoch begins at ${firstOffset}, not behind ${previousEnd}`);
-    const epoch = this.current.epoch + 1;
+    const epoch = Math.max(this.current.epoch, knownEpoch) + 1;
     return new EpochHistory([...this.epochs.slice(1 - EPOCHS_MAX), { epoch, firstOffset, previousEnd }]);
   }
 

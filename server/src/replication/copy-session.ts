@@ -99,6 +99,11 @@ export class CopySession implements OpeningEnd {
     return this.#incoming && { receivedBytes: this.#incoming.receivedBytes, bytes: this.#incoming.plan.bytes };
   }
 
+  /** The master's epoch; 0 while that is not known. */
+  get masterEpoch(): number {
+    return this.#master?.history.current.epoch ?? 0;
+  }
+
   opened(): void {
     if (this.state !== "opening") return;
     const { local, nodeId, address } = this.#parts;

@@ -38,6 +38,7 @@ export class MasterLink {
   #lastFailure: string | undefined;
   /** When all that the master has told of was last here. */
   #currentAtMs = Number.NEGATIVE_INFINITY;
+  #knownEpoch = 0;
   #isStopped = false;
   #wasLinked = false;
 
@@ -66,6 +67,7 @@ export class MasterLink {
   #ended(session: CopySession, why: string): void {
     if (session !== this.#session) return;
     const { clock, logger, url } = this.#options;
+    this.#knownEpoch = this.knownEpoch;
     this.#session = undefined;
     this.#isStopped ||= session.isAdopting;
     const delayMs = this.#backoff.delayMs();
@@ -104,6 +106,11 @@ export class MasterLink {
 
   get isLinked(): boolean {
     return this.#session?.state === "log";
+  }
+
+  /** The latest epoch that a master has told of. */
+  get knownEpoch(): number {
+    return Math.max(this.#knownEpoch, this.#session?.masterEpoch ?? 0);
   }
 
   /** Where the master says that it serves clients; empty while that is not known. */

@@ -11,7 +11,7 @@ export function quorumOffset(acknowledged: readonly number[], count: number): nu
 }
 
 export class ReleaseQuorum {
-  readonly #replicaCount: number;
+  #replicaCount: number;
   readonly #advance: (offset: number) => void;
   #durableOffset = 0;
   #replicatedOffset: number;
@@ -25,6 +25,13 @@ export class ReleaseQuorum {
     this.#replicaCount = replicaCount;
     this.#advance = advance;
     this.#replicatedOffset = quorumOffset([], replicaCount);
+  }
+
+  /** Has the releases to come wait for so many. */
+  require(replicaCount: number): void {
+    this.#replicaCount = replicaCount;
+    this.#replicatedOffset = quorumOffset([], replicaCount);
+    this.#release();
   }
 
   get releasedOffset(): number {
