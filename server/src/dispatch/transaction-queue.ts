@@ -49,6 +49,10 @@ export function queueInTransaction(
     const what = isIdempotent ? "be idempotent" : "wait";
     return fail("INVALID_REQUEST", `a command of a transaction cannot ${what}`);
   }
+  if (writeRefusal !== undefined && command.plan !== undefined) {
+    transactions.spoil(client);
+    return writeRefusal;
+  }
   return transactions.queue(client, command, rest, nowMs) ?? QUEUED;
 }
 

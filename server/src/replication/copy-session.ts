@@ -9,6 +9,8 @@
  * order, and the master's windows bound how many there can be. A record is taken where it follows the last one here, and
  * passed over where it is here already; anything else ends the link, and the next one begins with a plan of its own.
  */
+
+import type { PublishedMessage } from "../fanout/fanout.ts";
 import type { Epoch } from "../oplog/epochs.ts";
 import { KIND_OPERATIONS, readRecord, recordBytesAt, recordProblem } from "../oplog/log-record.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -35,7 +37,7 @@ import {
 } from "./link-message.ts";
 import type { LinkSocket, OpeningEnd } from "./link-socket.ts";
 import type { LocalLog } from "./local-log.ts";
-import { type PublishedMessage, readPublished } from "./published-message.ts";
+import { readPublished } from "./published-message.ts";
 import type { ReplicationFiles, SnapshotReceiver } from "./replication-files.ts";
 import { staleMessage } from "./sync-plan.ts";
 

@@ -5,19 +5,10 @@
  *     u32 bytes of what follows | u48 timestamp | u8 id bytes | u16 name bytes | u8 tag of the data | u8 tag of the headers, 255 for none
  *     u32 data bytes | id | name | data | headers
  */
+import type { PublishedMessage } from "../fanout/fanout.ts";
 import { readUint16, readUint32, readUint48, writeUint16, writeUint32, writeUint48 } from "../state/operation.ts";
 import { TAG_NAMES, Value, type ValueTag } from "../state/value.ts";
 import { ByteRange, copyBytes } from "../structures/byte-range.ts";
-
-/** A message as it was published on the master. */
-export interface PublishedMessage {
-  readonly messageId: string;
-  /** A topic, or a channel of any bytes. */
-  readonly name: ByteRange;
-  readonly data: Value;
-  readonly headers: Value | undefined;
-  readonly timestampMs: number;
-}
 
 const HEADER_BYTES = 19;
 const NO_HEADERS = 255;

@@ -8,11 +8,12 @@
  * loop.
  */
 
+import type { PublishedMessage } from "../fanout/fanout.ts";
 import type { Pin } from "../oplog/snapshots.ts";
 import type { Hello } from "./link-message.ts";
 import type { LinkEnd, LinkSocket, ReplicaLinks } from "./link-socket.ts";
 import { OffsetTimes } from "./offset-times.ts";
-import { PublishedBatch, type PublishedMessage } from "./published-message.ts";
+import { PublishedBatch } from "./published-message.ts";
 import { quorumOffset } from "./release-quorum.ts";
 import { type FeedOwner, type FeedParts, type Refused, ReplicaFeed } from "./replica-feed.ts";
 import { ReplicaWaits } from "./replica-waits.ts";

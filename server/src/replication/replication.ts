@@ -67,7 +67,10 @@ export class Replication implements NodeReplication {
     this.#quorum = new ReleaseQuorum(isReplica ? 0 : config.minReplicasForWrite, parts.release);
     if (files === undefined) {
       if (isReplica) throw new Error("a replica needs a data directory");
-      this.links = new RefusedLinks("NO_PERSISTENCE", "the master keeps nothing on disk: start it without --no-persistence");
+      this.links = new RefusedLinks(
+        "NO_PERSISTENCE",
+        "the master keeps nothing on disk: start it without --no-persistence",
+      );
       this.feeds = undefined;
       this.#local = undefined;
     } else {
@@ -103,11 +106,14 @@ export class Replication implements NodeReplication {
       url: linkUrlOf(config.masterUrl),
       heartbeatMs: config.heartbeatMs,
       timeoutMs: config.linkTimeoutMs,
-      publish: ({ name, data, headers, timestampMs, messageId }) => {
-        fanout.publishCopied(name, data, headers, timestampMs, messageId);
-      },
+      publish: (message) => fanout.publishCopied(message),
       onAdopted: restart,
     });
+  }
+
+  /** Whose log it is; undefined where it is in memory only. */
+  get replicationId(): string | undefined {
+    return this.#parts.files?.identity.replicationId;
   }
 
   get role(): "master" | "replica" {
