@@ -119,6 +119,7 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     clock,
     turnEnd,
     gate,
+    replicaLinks: () => undefined,
     reportBug: (error, where) => reportBug(where, error),
   });
   const store = state.keys;

@@ -264,9 +264,8 @@ export class ReplicationNode {
   async stop(): Promise<void> {
     if (!this.isRunning) return;
     this.isRunning = false;
-    const closed = this.directory.close();
-    await closed;
     await this.replication.stop();
+    await this.directory.close();
     this.set.network.dropAll(this.name);
   }
 

@@ -285,7 +285,9 @@ const REASONS: readonly RefusalReason[] = [
 
 function decodeLinkIdentity(value: unknown): LinkIdentity | string {
   if (typeof value !== "string") return "it does not say whose log it is";
-  return decodeIdentity(value);
+  const identity = decodeIdentity(value);
+  if (typeof identity === "string") return identity;
+  return { replicationId: identity.replicationId, history: identity.history };
 }
 
 function isOffset(value: unknown): value is number {

@@ -27,6 +27,8 @@ export interface LinkEnd {
 export interface ReplicaLinks {
   /** A replica has opened a link; it speaks first. */
   connected(socket: LinkSocket): LinkEnd;
+  /** Takes no replica any more; resolves when those in sync have all of the log, and all links were told to end. */
+  stop(): Promise<void>;
 }
 
 /** The replica's side: opens a link to the master. */

@@ -9,6 +9,10 @@ export class RefusedLinks implements ReplicaLinks {
     this.#refusal = encodeLinkMessage({ kind: REFUSAL, reason, message });
   }
 
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+
   connected(socket: LinkSocket): LinkEnd {
     return {
       received: () => {

@@ -72,6 +72,9 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
   readonly #pins = new Map<string, KeptPin>();
   readonly #published = new PublishedBatch();
   #isStopped = false;
+  /** Of the end of the log, then. */
+  #stopOffset = 0;
+  #onStopped: (() => void) | undefined;
 
   constructor(options: ReplicaFeedsOptions) {
     this.#options = options;
@@ -119,6 +122,7 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
   acknowledged(): void {
     this.waits.acknowledged();
     this.#options.onChange();
+    this.#endWhereDone();
   }
 
   ended(feed: ReplicaFeed, pin: Pin | undefined): void {
@@ -129,6 +133,7 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
       this.#pins.set(feed.nodeId, { pin, untilMs: this.#options.clock.monotonicMs() + PIN_MS });
     }
     this.#options.onChange();
+    if (this.#feeds.length === 0) this.#endWhereDone();
   }
 
   #unpin(nodeId: string): void {
@@ -210,14 +215,25 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
       });
   }
 
-  /** Sends what is durable, as far as the sockets take it, says goodbye, and takes no replica any more. */
-  stop(): void {
+  stop(): Promise<void> {
     this.#isStopped = true;
-    this.#sendPublished();
+    this.#stopOffset = this.#options.log.nextOffset - 1;
+    const stopped = new Promise<void>((resolve) => {
+      this.#onStopped = resolve;
+    });
+    this.#endWhereDone();
+    return stopped;
+  }
+
+  /** Where it stops: ends the links of those who have everything, or had not for long. */
+  #endWhereDone(): void {
+    if (!this.#isStopped) return;
     for (const feed of [...this.#feeds]) {
-      feed.pump(Number.POSITIVE_INFINITY);
+      if (feed.isInSync && feed.acknowledgedOffset < this.#stopOffset) continue;
       feed.refuse({ reason: "SHUTTING_DOWN", message: "the master is shutting down" });
     }
+    if (this.#feeds.length > 0) return;
     for (const nodeId of [...this.#pins.keys()]) this.#unpin(nodeId);
+    this.#onStopped?.();
   }
 }

@@ -234,9 +234,8 @@ export class Replication implements NodeReplication {
     return this.#link?.linkCount ?? 0;
   }
 
-  /** Sends what replicas can take, and ends all links. The log is complete and durable. */
+  /** Ends the link to a master; those of replicas are ended through `links`. */
   async stop(): Promise<void> {
-    this.feeds?.stop();
     await this.#link?.stop("this node is stopping");
   }
 }
