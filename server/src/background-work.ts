@@ -3,6 +3,8 @@ import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Fanout } from "./fanout/fanout.ts";
+import type { DataDirectory } from "./oplog/data-directory.ts";
+import type { Replication } from "./replication/replication.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Ticker } from "./runtime/ticker.ts";
 import type { StateMachine } from "./state/state-machine.ts";
@@ -33,6 +35,9 @@ const WAITS_SLICE = 64;
 const TRANSACTIONS_TICK_MS = 1000;
 const TRANSACTIONS_SLICE = 256;
 const TRANSPORT_TICK_MS = 1000;
+/** How soon a link is opened that is due, and a silent one found. */
+const LINKS_TICK_MS = 20;
+const DIRECTORY_TICK_MS = 100;
 /** How often it is looked what queues, rooms and outboxes leave of the memory limit for keys. */
 const MEASURE_MS = 100;
 /** How soon detached memory is looked for again after there was none. */
@@ -47,12 +52,16 @@ export interface WorkParts {
   readonly dispatcher: Dispatcher;
   readonly transport: Transport;
   readonly respTransport: Transport;
+  /** Undefined where everything is in memory only. */
+  readonly directory: DataDirectory | undefined;
+  readonly replication: Replication;
 }
 
 type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;
 
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
-  const { config, clock, executor, state, fanout, dispatcher, transport, respTransport } = parts;
+  const { config, clock, executor, state, fanout, dispatcher, transport, respTransport, directory, replication } =
+    parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
   const inSlices: InSlices = (name, idleMs, slice) => {
     ticker.register(name, (budgetMs) => {
@@ -63,11 +72,15 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
       return 0;
     });
   };
-  inSlices("expire keys", config.kvStore.ttlTickMs, () => {
+  /** The same for what becomes operations: not while the log takes none. */
+  const planned: InSlices = (name, idleMs, slice) => {
+    inSlices(name, idleMs, () => executor.mayPlan && slice());
+  };
+  planned("expire keys", config.kvStore.ttlTickMs, () => {
     return executor.expireDue(clock.nowMs(), EXPIRE_SLICE_KEYS) === EXPIRE_SLICE_KEYS;
   });
   if (config.kvStore.evictionPolicy !== "none") {
-    inSlices("evict keys ahead", EVICT_IDLE_MS, () => {
+    planned("evict keys ahead", EVICT_IDLE_MS, () => {
       executor.at(clock.nowMs());
       executor.begin();
       const count = executor.planner.evictAhead(EVICT_SLICE_KEYS);
@@ -75,16 +88,16 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
       return count === EVICT_SLICE_KEYS;
     });
   }
-  inSlices("due messages", config.queue.tickMs, () => {
+  planned("due messages", config.queue.tickMs, () => {
     return fanout.consumers.runDue(clock.nowMs(), DUE_SLICE_MESSAGES) === DUE_SLICE_MESSAGES;
   });
-  inSlices("due rooms", config.stream.tickMs, () => {
+  planned("due rooms", config.stream.tickMs, () => {
     return fanout.rooms.runDue(clock.nowMs(), DUE_SLICE_ROOMS) === DUE_SLICE_ROOMS;
   });
   inSlices("overdue waits", WAITS_TICK_MS, () => {
     return dispatcher.waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE;
   });
-  registerReplies(inSlices, parts);
+  registerReplies(inSlices, planned, parts);
   ticker.register("measure memory", () => {
     state.keys.measureMemory();
     return MEASURE_MS;
@@ -101,6 +114,11 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   inSlices("reclaim rooms", FREE_IDLE_MS, () => {
     return state.rooms.reclaimableBytes > RECLAIM_BYTES_MIN && state.rooms.evacuate();
   });
+  if (directory !== undefined) registerDirectory(ticker, directory);
+  ticker.register("links to other nodes", () => {
+    replication.tick();
+    return LINKS_TICK_MS;
+  });
   ticker.register("connection deadlines", () => {
     transport.tick();
     respTransport.tick();
@@ -108,8 +126,8 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   });
 }
 
-function registerReplies(inSlices: InSlices, { clock, executor, state }: WorkParts): void {
-  inSlices("overdue replies", REPLIES_TICK_MS, () => {
+function registerReplies(inSlices: InSlices, planned: InSlices, { clock, executor, state }: WorkParts): void {
+  planned("overdue replies", REPLIES_TICK_MS, () => {
     executor.at(clock.nowMs());
     executor.begin();
     const count = executor.replies.forgetDue(REPLIES_SLICE);
@@ -119,4 +137,12 @@ function registerReplies(inSlices: InSlices, { clock, executor, state }: WorkPar
   inSlices("reclaim replies", FREE_IDLE_MS, () => {
     return state.replies.reclaimableBytes > RECLAIM_BYTES_MIN && state.replies.evacuate();
   });
+}
+
+function registerDirectory(ticker: Ticker, directory: DataDirectory): void {
+  ticker.register("data directory", () => {
+    directory.tick();
+    return DIRECTORY_TICK_MS;
+  });
+  ticker.register("snapshot", (budgetMs) => directory.snapshots.slice(budgetMs));
 }

@@ -24,7 +24,8 @@ export interface Storage {
   readonly directory: DataDirectory | undefined;
 }
 
-export interface StorageParts extends Pick<DataDirectoryOptions, "onDurable" | "onFailure" | "onSynced" | "onSnapshot"> {
+export interface StorageParts
+  extends Pick<DataDirectoryOptions, "onDurable" | "onFailure" | "onSynced" | "onSnapshot"> {
   readonly config: Config;
   readonly clock: Clock;
   readonly logger: DataDirectoryOptions["logger"];
@@ -52,7 +53,7 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
       backlogBytesMax: replication.backlogBytes,
       snapshotIntervalMs: persistence.snapshotIntervalSecs * 1000,
       snapshotLogBytes: persistence.snapshotLogBytes,
-      isReplica: false,
+      isReplica: replication.role === "replica",
       lock: (files, path) =>
         DataLock.take({ files, directory: path, self: thisProcess(), isRunning, nowMs: () => clock.nowMs() }),
       newReplicationId,

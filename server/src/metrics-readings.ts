@@ -6,7 +6,9 @@ import type { Fanout } from "./fanout/fanout.ts";
 import { capped, type MessagingReadings, type QueueReadings } from "./metrics/messaging-metrics.ts";
 import type { MetricsSources } from "./metrics/metrics-sources.ts";
 import type { NodeReport } from "./node-report.ts";
+import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
+import { replicationReadings } from "./replication/replication-readings.ts";
 import type { Queue } from "./state/queue.ts";
 import type { StateMachine } from "./state/state-machine.ts";
 import type { Connections } from "./transports/connections.ts";
@@ -21,10 +23,12 @@ export interface MeasuredParts {
   readonly executor: Executor;
   readonly dispatcher: Dispatcher;
   readonly fanout: Fanout;
+  /** Undefined where everything is in memory only. */
+  readonly directory: DataDirectory | undefined;
 }
 
 export function metricsSources(parts: MeasuredParts): MetricsSources {
-  const { config, state, log, node, connections, executor, dispatcher } = parts;
+  const { config, state, log, node, connections, executor, dispatcher, directory } = parts;
   const { counters } = executor;
   return {
     memory: () => node.memory(),
@@ -33,8 +37,15 @@ export function metricsSources(parts: MeasuredParts): MetricsSources {
     refusedRequests: () => dispatcher.refusedRequests,
     keys: () => ({ count: state.keys.size, ...node.removals(), hits: counters.hits, misses: counters.misses }),
     replies: () => ({ count: state.replies.count, replays: dispatcher.idempotentReplays }),
-    log: () => ({ backlogBytes: log.backlogBytes, operations: log.nextOffset - log.history.current.firstOffset }),
+    log: () => ({
+      backlogBytes: log.backlogBytes,
+      operations: log.appendedOperations,
+      appendedBytes: log.appendedBytes,
+      unwrittenBytes: directory === undefined ? 0 : log.appendedBytes - log.writtenBytes,
+      diskFreeBytes: directory?.reserve.freeBytes ?? 0,
+    }),
     messaging: () => messaging(parts),
+    replication: () => replicationReadings(node.replication, log),
   };
 }
 

@@ -1,8 +1,10 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
-
+import { randomBytes } from "node:crypto";
 import { registerWork } from "./background-work.ts";
 import { attachFanout, buildFanout } from "./build-fanout.ts";
+import { buildReplication } from "./build-replication.ts";
 import { buildResp } from "./build-resp.ts";
+import { openStorage, type Storage } from "./build-storage.ts";
 import type { Codec } from "./codecs/codec.ts";
 import { JsonCodec } from "./codecs/json/json-codec.ts";
 import { MessagePackCodec } from "./codecs/msgpack/message-pack-codec.ts";
@@ -13,82 +15,218 @@ import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
 import type { RunnerOptions } from "./dispatch/command-runner.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
+import { FrontDispatch } from "./dispatch/front-dispatch.ts";
 import type { Format } from "./dispatch/reply.ts";
 import { limitsOf } from "./limits.ts";
 import { CommandInstruments } from "./metrics/command-instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
+import { StorageInstruments } from "./metrics/storage-instruments.ts";
 import { metricsSources } from "./metrics-readings.ts";
 import { NodeReport } from "./node-report.ts";
-import { openApiDocument } from "./openapi/document.ts";
-import { OperationLog, offsetAt } from "./oplog/operation-log.ts";
+import type { OperationLog } from "./oplog/operation-log.ts";
+import { pages } from "./pages.ts";
+import type { Replication } from "./replication/replication.ts";
+import { replicationReport } from "./replication/replication-report.ts";
+import { type RunningServer, type StartedServer, startRestarting } from "./restarting-server.ts";
 import { type Clock, systemClock } from "./runtime/clock.ts";
+import { FatalError } from "./runtime/fatal-error.ts";
 import type { Logger } from "./runtime/logger.ts";
 import { ReleaseGate } from "./runtime/release-gate.ts";
 import { StartError } from "./runtime/start-error.ts";
 import { Ticker } from "./runtime/ticker.ts";
 import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
-import { KeyStore } from "./state/key-store.ts";
 import { KeyView } from "./state/key-view.ts";
-import { QueueStore } from "./state/queue-store.ts";
-import { ReplyStore } from "./state/reply-store.ts";
-import { RoomStore } from "./state/room-store.ts";
-import { StateMachine } from "./state/state-machine.ts";
+import type { StateMachine } from "./state/state-machine.ts";
 import { Connections } from "./transports/connections.ts";
 import { addressOf } from "./transports/listen-failure.ts";
-import { ListenError, type Page, type PageRoute, type Transport } from "./transports/transport.ts";
+import { ListenError, type Transport } from "./transports/transport.ts";
 import { UwsTransport } from "./transports/uws/uws-transport.ts";
 
-export interface RunningServer {
-  /** Such as `http://127.0.0.1:15500`, with the port it really got. */
-  readonly url: string;
-  /** Such as `redis://127.0.0.1:6379`; `undefined` where there is no RESP. */
-  readonly respUrl: string | undefined;
-  /** Takes no new work, finishes what is in flight within the grace time, and closes every connection with a reason. */
-  stop(): Promise<void>;
+/** Tells this process from others, on links between nodes. */
+const NODE_ID = randomBytes(8).toString("hex");
+
+export type { RunningServer } from "./restarting-server.ts";
+
+/** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
+export function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
+  return startRestarting(config, (present, restart) => startOnce(present, logger, clock, restart), onFailure);
 }
 
-/** Throws `StartError` for what the operator can mend: a port in use, an address that is not there. */
-export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
-  const engine = buildEngine(config, clock, bugReporter(logger, clock));
-  const { transport, respTransport } = engine;
-  const ticker = new Ticker(clock);
-  registerWork(ticker, { ...engine, config, clock });
-  const { host, shutdownGraceSecs } = config.server;
+/** @param restart has the server stop and start again, from what is then in its data directory. */
+async function startOnce(config: Config, logger: Logger, clock: Clock, restart: () => void): Promise<StartedServer> {
+  const front = buildFront(config, logger, clock);
+  const { transport } = front;
   const { port } = await listen(transport);
-  const respPort = await listenResp(respTransport, transport, config, logger);
-  ticker.start();
+  let storage: Storage | undefined;
+  try {
+    storage = await recover(front, config, logger, clock);
+    const engine = buildEngine(front, storage, config, clock);
+    const { respTransport, executor, fanout } = engine;
+    const address = () => `http://${addressOf(config.server.host, port)}`;
+    const { gate, turnEnd } = front;
+    const shared = {
+      config,
+      clock,
+      logger,
+      gate,
+      turnEnd,
+      executor,
+      fanout,
+      address,
+      restart,
+      onFailure,
+      nodeId: NODE_ID,
+    };
+    const replication = buildReplication({ ...shared, ...storage });
+    engine.node.attach(replication);
+    const ticker = new Ticker(clock);
+    registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
+    const respPort = await listenResp(respTransport, config, logger);
+    front.open({ ...engine, replication, log: storage.log });
+    ticker.start();
+    return running({ front, engine, storage, replication, ticker, config, port, respPort });
+  } catch (error) {
+    await transport.stop(0);
+    await storage?.directory?.close();
+    throw error;
+  }
+}
+
+interface RunningParts {
+  readonly front: Front;
+  readonly engine: ReturnType<typeof buildEngine>;
+  readonly storage: Storage;
+  readonly replication: Replication;
+  readonly ticker: Ticker;
+  readonly config: Config;
+  readonly port: number;
+  readonly respPort: number | undefined;
+}
+
+function running({ front, engine, storage, replication, ticker, config, port, respPort }: RunningParts): StartedServer {
+  const { host, shutdownGraceSecs } = config.server;
   return {
+    port,
+    respPort,
     url: `http://${addressOf(host, port)}`,
     respUrl: respPort === undefined ? undefined : `redis://${addressOf(host, respPort)}`,
     async stop() {
-      await Promise.all([transport, respTransport].map((each) => each.stop(shutdownGraceSecs * 1000)));
+      const transports = [front.transport, engine.respTransport];
+      // The log goes on meanwhile: replies that wait for it have to leave.
+      await Promise.all(transports.map((each) => each.stop(shutdownGraceSecs * 1000)));
       ticker.stop();
       engine.metrics.stop();
+      await replication.stop();
+      await storage.directory?.close();
     },
   };
 }
 
-/** Everything but what starts: state, log, commands, fan-out, metrics and the transport that leads to them. */
-function buildEngine(config: Config, clock: Clock, reportBug: (where: string, error: unknown) => string) {
+/** What the front needs of the rest, once that is there. */
+interface OpenedParts {
+  readonly dispatcher: Dispatcher;
+  readonly metrics: Metrics;
+  readonly replication: Replication;
+  readonly log: OperationLog;
+}
+
+type Front = ReturnType<typeof buildFront>;
+
+/** What listens before there is anything to answer with: health, readiness, and refusals with a reason. */
+function buildFront(config: Config, logger: Logger, clock: Clock) {
+  const reportBug = bugReporter(logger, clock);
   const connections = new Connections();
-  const log = OperationLog.inMemory(config.replication.backlogBytes, offsetAt(clock.nowMs()));
-  let fanoutBytes = (): number => 0;
-  const state = buildState(config, log, () => connections.unreadBytes + fanoutBytes());
-  const turnEnd = buildTurnEnd(reportBug);
-  // Nothing waits for a log that is in memory.
-  const gate = new ReleaseGate(Number.POSITIVE_INFINITY, onLoopBug(reportBug, "what the log released"));
+  const turnEnd = new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
+  // Without a disk nothing waits for the log.
+  const released = config.persistence.enabled ? 0 : Number.POSITIVE_INFINITY;
+  const gate = new ReleaseGate(released, onLoopBug(reportBug, "what the log released"));
   const wireCodecs = codecs(config);
-  const { fanout, node, executor } = buildExecutor({
+  const dispatch = new FrontDispatch(wireCodecs);
+  let opened: OpenedParts | undefined;
+  let durable = (offset: number): void => gate.advance(offset);
+  const transport: Transport = new UwsTransport({
+    options: transportOptions(config),
+    dispatch,
+    pages: pages(config, {
+      metrics: () => opened?.metrics,
+      unready: () => (opened === undefined ? dispatch.refusal : opened.replication.unready()),
+      replication: () => opened && replicationReport(opened.replication, opened.log),
+    }),
+    connections,
+    clock,
+    turnEnd,
+    gate,
+    replicaLinks: () => opened?.replication.links,
+    reportBug: (error, where) => reportBug(where, error),
+  });
+  return {
+    reportBug,
+    connections,
+    turnEnd,
+    gate,
+    wireCodecs,
+    dispatch,
+    transport,
+    /** Of the memory limit, what the fan-out holds; there is none yet. */
+    fanoutBytes: (): number => 0,
+    instruments: new StorageInstruments(),
+    open(parts: OpenedParts): void {
+      opened = parts;
+      durable = (offset) => parts.replication.durable(offset);
+      durable(parts.log.durableOffset);
+      dispatch.open(parts.dispatcher);
+    },
+    /** More of the log is durable. */
+    durable: (offset: number): void => durable(offset),
+  };
+}
+
+/** State and disk may say different things from here on, so nothing may run any more: the process ends (lifecycle.ts). */
+function onFailure(cause: unknown): void {
+  const failure = new FatalError("the data directory could not be written", { cause });
+  // Not thrown here: whoever has called may have a promise to catch it.
+  process.nextTick(() => {
+    throw failure;
+  });
+}
+
+/** The state as it was, or a new one. Requests that come meanwhile are told to wait. */
+async function recover(front: Front, config: Config, logger: Logger, clock: Clock): Promise<Storage> {
+  const { connections, dispatch, gate, turnEnd } = front;
+  dispatch.refusal = "The server is reading its data.";
+  const storage = await openStorage({
     config,
     clock,
-    connections,
-    state,
-    log,
-    turnEnd,
-    wireCodecs,
-    reportBug,
+    logger,
+    otherBytes: () => connections.unreadBytes + front.fanoutBytes(),
+    onDurable: (offset) => front.durable(offset),
+    onSynced: (durationMs) => front.instruments.synced(durationMs),
+    onSnapshot: ({ bytes }, durationMs) => front.instruments.tookSnapshot(bytes, durationMs),
+    onFailure,
   });
-  fanoutBytes = () => fanout.heldBytes;
+  const { directory, log } = storage;
+  if (directory === undefined) return storage;
+  const { snapshotOffset, records, durationMs } = directory.recovered;
+  const from = snapshotOffset === undefined ? "" : `the snapshot at ${snapshotOffset} and `;
+  if (snapshotOffset !== undefined || records > 0) {
+    logger.info(`${directory.path}: ${from}${records} records of the log read in ${(durationMs / 1000).toFixed(2)} s`);
+  }
+  const flushed = turnEnd.add(() => {
+    directory.endTurn();
+    return false;
+  });
+  log.onAppended = () => flushed.request();
+  gate.advance(log.durableOffset);
+  return storage;
+}
+
+/** Everything that needs the state: commands, fan-out, metrics, and the transport of Redis clients. */
+function buildEngine(front: Front, storage: Storage, config: Config, clock: Clock) {
+  const { connections, turnEnd, gate, wireCodecs, reportBug } = front;
+  const { state, log, directory } = storage;
+  const parts = { config, clock, connections, state, log, turnEnd, wireCodecs, reportBug };
+  const { fanout, node, executor } = buildExecutor(parts);
+  front.fanoutBytes = () => fanout.heldBytes;
   const instruments = new CommandInstruments(allCommands);
   const runnerOptions: RunnerOptions = {
     registry: new Registry(allCommands),
@@ -99,42 +237,28 @@ function buildEngine(config: Config, clock: Clock, reportBug: (where: string, er
     replyBytesMax: config.protocol.maxReplyBytes,
     reportBug,
   };
-  const dispatcher = new Dispatcher({
-    ...runnerOptions,
-    store: state.keys,
-    consumers: fanout.consumers,
-    codecs: wireCodecs,
-  });
-  const metrics = new Metrics({
-    instruments,
-    clock,
-    version,
-    sources: metricsSources({ config, clock, state, log, node, connections, executor, dispatcher, fanout }),
-  });
-  const transport: Transport = new UwsTransport({
-    options: transportOptions(config),
-    dispatch: dispatcher,
-    pages: pages(config, metrics),
-    connections,
-    clock,
-    turnEnd,
-    gate,
-    replicaLinks: () => undefined,
-    reportBug: (error, where) => reportBug(where, error),
-  });
   const store = state.keys;
-  const respParts = { config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store };
-  const respTransport = buildResp(respParts);
-  return { state, executor, fanout, dispatcher, metrics, transport, respTransport };
+  const dispatcher = new Dispatcher({ ...runnerOptions, store, consumers: fanout.consumers, codecs: wireCodecs });
+  const sources = metricsSources({
+    config,
+    clock,
+    state,
+    log,
+    node,
+    connections,
+    executor,
+    dispatcher,
+    fanout,
+    directory,
+  });
+  const { fsync } = config.persistence;
+  const metrics = new Metrics({ instruments, storage: front.instruments, fsync, clock, version, sources });
+  const respTransport = buildResp({ config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store });
+  return { executor, fanout, node, dispatcher, metrics, respTransport };
 }
 
 /** The port of RESP. Where nobody asked for one, it is not worth failing the start. */
-async function listenResp(
-  resp: Transport,
-  http: Transport,
-  { protocol }: Config,
-  logger: Logger,
-): Promise<number | undefined> {
+async function listenResp(resp: Transport, { protocol }: Config, logger: Logger): Promise<number | undefined> {
   if (protocol.respPort === 0) return undefined;
   try {
     return (await listen(resp)).port;
@@ -143,7 +267,6 @@ async function listenResp(
       logger.warn(`no RESP: ${error.message} --resp-port sets another port, and 0 none.`);
       return undefined;
     }
-    await http.stop(0);
     throw error;
   }
 }
@@ -186,30 +309,12 @@ function buildExecutor({ config, clock, connections, state, log, turnEnd, wireCo
   return { fanout, node, executor };
 }
 
-function buildTurnEnd(reportBug: (where: string, error: unknown) => string): TurnEnd {
-  return new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
-}
-
 /** For what runs between messages: others go on after a bug, unless state and log may differ. */
 function onLoopBug(reportBug: (where: string, error: unknown) => string, where: string): (error: unknown) => void {
   return (error) => {
     if (error instanceof ApplyFailure) throw error;
     reportBug(where, error);
   };
-}
-
-/** @param otherBytes what of the memory limit is in none of the stores. */
-function buildState(config: Config, log: OperationLog, otherBytes: () => number): StateMachine {
-  const hashSeed = Math.floor(Math.random() * 2 ** 32);
-  const queues = new QueueStore({ hashSeed });
-  const rooms = new RoomStore();
-  const replies = new ReplyStore({ hashSeed });
-  const keys = new KeyStore({
-    memoryBytesMax: config.kvStore.maxMemoryBytes,
-    evictionPolicy: config.kvStore.evictionPolicy,
-    bytesElsewhere: () => queues.residentBytes + rooms.residentBytes + replies.residentBytes + otherBytes(),
-  });
-  return new StateMachine(keys, queues, rooms, replies, log.history.current.firstOffset - 1);
 }
 
 function codecs({ protocol, kvStore }: Config): Record<Format, Codec> {
@@ -250,34 +355,4 @@ function transportOptions({ server, protocol, access }: Config) {
     allowedOrigins: access.allowedOrigins,
     allowedHosts: access.allowedHosts,
   };
-}
-
-function pages(config: Config, metrics: Metrics): PageRoute[] {
-  const health = jsonPage({ status: "healthy", service: "synap", version });
-  const ready = jsonPage({ status: "ready" });
-  const stopping = jsonPage({ success: false, error: "The server is stopping.", code: "SERVICE_UNAVAILABLE" }, 503);
-  let openApi: Page | undefined;
-  const routes: PageRoute[] = [
-    { path: "/health", respond: () => health },
-    // With nothing to recover, a server that listens is ready until it stops.
-    { path: "/ready", respond: ({ isStopping }) => (isStopping ? stopping : ready) },
-    {
-      path: "/api/v1/openapi.json",
-      respond() {
-        openApi ??= jsonPage(openApiDocument(allCommands, version));
-        return openApi;
-      },
-    },
-  ];
-  if (config.metrics.enabled) {
-    routes.push({
-      path: "/metrics",
-      respond: async () => ({ status: 200, contentType: metrics.contentType, body: await metrics.render() }),
-    });
-  }
-  return routes;
-}
-
-function jsonPage(body: unknown, status = 200): Page {
-  return { status, contentType: "application/json", body: JSON.stringify(body) };
 }

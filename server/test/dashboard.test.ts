@@ -3,13 +3,12 @@ import { afterAll, describe, expect, it } from "vitest";
 import { allCommands } from "../src/commands/all.ts";
 import { CommandInstruments } from "../src/metrics/command-instruments.ts";
 import { Metrics } from "../src/metrics/metrics.ts";
+import { StorageInstruments } from "../src/metrics/storage-instruments.ts";
 import { ManualClock } from "../src/runtime/clock.ts";
 import { type PageFamily, readPrometheusPage } from "./prometheus-page.ts";
 
 /** On the page by name, with the labels their series will have. A name leaves this list when it has series. */
-const LATER: Readonly<Record<string, { readonly labels: readonly string[]; readonly reason: string }>> = {
-  synap_replication_lag_ms: { labels: ["replica"], reason: "there are no replicas yet" },
-};
+const LATER: Readonly<Record<string, { readonly labels: readonly string[]; readonly reason: string }>> = {};
 
 interface Target {
   readonly refId: string;
@@ -46,6 +45,7 @@ const nothing = {
   websocketActive: 0,
   sseActive: 0,
   respActive: 0,
+  replicaActive: 0,
   httpRequests: 0,
   websocketMessages: 0,
   bytesIn: 0,
@@ -65,7 +65,7 @@ const metrics = new Metrics({
     refusedRequests: () => ({ envelope: 0, unknownCommand: 0 }),
     connections: () => nothing,
     keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
-    log: () => ({ backlogBytes: 0, operations: 0 }),
+    log: () => ({ backlogBytes: 0, operations: 0, appendedBytes: 0, unwrittenBytes: 0, diskFreeBytes: 0 }),
     replies: () => ({ count: 0, replays: 0 }),
     messaging: () => ({
       queues: [{ name: "tasks", depth: 0, pending: 0, dead: 0, consumers: 0, oldestAgeSecs: 0 }],
@@ -78,7 +78,20 @@ const metrics = new Metrics({
       topicMessagesDelivered: 0,
       roomGaps: 0,
     }),
+    replication: () => ({
+      isReplica: true,
+      epoch: 81,
+      replicas: [{ address: "http://10.0.0.6:15500", lagMs: 82, lagOperations: 83, isInSync: true }],
+      link: { isUp: true, lagMs: 84, lagOperations: 85 },
+      partialSyncs: 86,
+      fullSyncs: 87,
+      linksRefused: 88,
+      publishedDropped: 89,
+      linkCount: 90,
+    }),
   },
+  storage: new StorageInstruments(),
+  fsync: "always",
   clock: new ManualClock(),
   version: "1.2.3",
 });

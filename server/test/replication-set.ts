@@ -162,6 +162,7 @@ export class ReplicationNode {
     this.#build();
     this.directory.log.onAppended = () => this.#deferred.push(() => this.directory.endTurn());
     this.isRunning = true;
+    this.releasedOffset = this.directory.log.durableOffset;
     this.replication.durable(this.directory.log.durableOffset);
   }
 

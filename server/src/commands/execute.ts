@@ -14,7 +14,7 @@ import { OperationWriter } from "../state/operation.ts";
 import type { StateMachine } from "../state/state-machine.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import type { Command, Limits, ReadContext, WriteContext } from "./command.ts";
-import { CommandError } from "./errors.ts";
+import { CommandError, fail } from "./errors.ts";
 import { KeyCounters } from "./kv/key-counters.ts";
 import { ScanCursors } from "./kv/scan-cursors.ts";
 import type { Node } from "./node.ts";
@@ -120,6 +120,11 @@ export class Executor {
     return this.#state.appliedOffset;
   }
 
+  /** Whether what is due by the clock may be planned now: not while the log takes nothing, and not on a replica. */
+  get mayPlan(): boolean {
+    return !this.isReplica && this.#log.refusal === undefined;
+  }
+
   /**
    * Sets the instant for what comes next; once per message, so that all of it sees one time, and all of its reply waits for
    * what any of it shows.
@@ -207,6 +212,8 @@ export class Executor {
     }
     const { planner, writeRefusal } = this;
     if (writeRefusal !== undefined) return writeRefusal;
+    const { refusal } = this.#log;
+    if (refusal !== undefined) return fail("SERVICE_UNAVAILABLE", refusal);
     // Also where it stages nothing: what it found is the state. Its own offset counts once it is committed.
     this.showsState();
     const result = command.plan(args, planner, this.#writeContext);

@@ -2,15 +2,20 @@
 import Registry from "prom-client/lib/registry.js";
 import { processStartedAtMs } from "../runtime/clock.ts";
 import type { CommandInstruments } from "./command-instruments.ts";
-import { labelled, type Metric, single, withoutSeries } from "./families.ts";
+import { labelled, type Metric, single } from "./families.ts";
 import { HistogramText } from "./histogram-text.ts";
 import { type MessagingReadings, messagingMetrics } from "./messaging-metrics.ts";
 import type { MetricsSources } from "./metrics-sources.ts";
+import { replicationMetrics } from "./replication-metrics.ts";
 import { GC_KINDS, RuntimeInstruments } from "./runtime-instruments.ts";
+import type { StorageInstruments } from "./storage-instruments.ts";
 
 export interface MetricsParts {
   readonly instruments: CommandInstruments;
   readonly sources: MetricsSources;
+  readonly storage: StorageInstruments;
+  /** `persistence.fsync`, as the label of its histogram. */
+  readonly fsync: string;
   readonly clock: { nowMs(): number; monotonicMs(): number };
   /** Of this server, for `synap_build_info`. */
   readonly version: string;
@@ -26,12 +31,16 @@ export class Metrics {
   #messaging: MessagingReadings;
 
   /** Begins to measure the event loop, GC and CPU; `stop` ends that. */
-  constructor({ instruments, sources, clock, version }: MetricsParts) {
+  constructor({ instruments, sources, storage, fsync, clock, version }: MetricsParts) {
     this.#sources = sources;
     this.#messaging = sources.messaging();
     this.contentType = this.#registry.contentType;
     this.#runtime = new RuntimeInstruments(clock);
-    this.#histograms = [operationDurations(instruments), gcPauses(this.#runtime)];
+    this.#histograms = [
+      operationDurations(instruments),
+      gcPauses(this.#runtime),
+      new HistogramText("synap_log_fsync_seconds", "Time of a sync of the log.", storage.syncs, [{ fsync }]),
+    ];
     const startedAtSeconds = processStartedAtMs() / 1000;
     for (const metric of [
       ...commandMetrics(instruments),
@@ -40,9 +49,10 @@ export class Metrics {
       ...lossMetrics(sources),
       ...keyMetrics(sources),
       ...logMetrics(sources),
+      ...snapshotMetrics(storage),
       ...replyMetrics(sources),
       ...messagingMetrics(() => this.#messaging),
-      ...laterMetrics(),
+      ...replicationMetrics(sources.replication),
       ...runtimeMetrics(this.#runtime),
       ...processMetrics(startedAtSeconds, version),
     ]) {
@@ -109,18 +119,20 @@ function connectionMetrics({ connections }: MetricsSources): Metric[] {
   const websocket = { protocol: "websocket" };
   const sse = { protocol: "sse" };
   const resp = { protocol: "resp" };
+  const replication = { protocol: "replication" };
   return [
     labelled(
       "gauge",
       "synap_connections_active",
-      "Open connections; event streams are `sse`, other HTTP ones `http`.",
+      "Open connections; event streams are `sse`, other HTTP ones `http`, links of replicas `replication`.",
       () => {
-        const { httpActive, websocketActive, sseActive, respActive } = connections();
+        const { httpActive, websocketActive, sseActive, respActive, replicaActive } = connections();
         return [
           { sharedLabels: http, value: httpActive - sseActive },
           { sharedLabels: websocket, value: websocketActive },
           { sharedLabels: sse, value: sseActive },
           { sharedLabels: resp, value: respActive },
+          { sharedLabels: replication, value: replicaActive },
         ];
       },
     ),
@@ -214,6 +226,22 @@ function logMetrics({ log }: MetricsSources): Metric[] {
       () => log().backlogBytes,
     ),
     single("counter", "synap_log_operations_total", "Operations appended to the log.", () => log().operations),
+    single("counter", "synap_log_bytes_total", "Bytes of records appended to the log.", () => log().appendedBytes),
+    single("gauge", "synap_log_unwritten_bytes", "Bytes of records not written yet.", () => log().unwrittenBytes),
+    single(
+      "gauge",
+      "synap_disk_free_bytes",
+      "Room on the disk of the data directory; 0 without one.",
+      () => log().diskFreeBytes,
+    ),
+  ];
+}
+
+function snapshotMetrics(storage: StorageInstruments): Metric[] {
+  return [
+    single("counter", "synap_snapshots_total", "Snapshots taken.", () => storage.snapshotCount),
+    single("gauge", "synap_snapshot_seconds", "How long the last one took.", () => storage.snapshotSeconds),
+    single("gauge", "synap_snapshot_bytes", "Bytes of the last one.", () => storage.snapshotBytes),
   ];
 }
 
@@ -227,11 +255,6 @@ function replyMetrics({ replies }: MetricsSources): Metric[] {
       () => replies().replays,
     ),
   ];
-}
-
-/** The specification's names whose features are not here yet. */
-function laterMetrics(): Metric[] {
-  return [withoutSeries("gauge", "synap_replication_lag_ms", "How far a replica is behind, in milliseconds.")];
 }
 
 function runtimeMetrics(runtime: RuntimeInstruments): Metric[] {

@@ -60,15 +60,22 @@ export function replicationMetrics(read: () => ReplicationReadings): Metric[] {
     ofLink("synap_replica_link_up", "1 where this replica is linked to its master and gets its log.", ({ isUp }) =>
       isUp ? 1 : 0,
     ),
-    ofLink("synap_replica_lag_ms", "How far this replica is behind its master, as it knows, in milliseconds.", (link) =>
-      Number.isFinite(link.lagMs) ? link.lagMs : -1,
+    ofLink(
+      "synap_replica_lag_ms",
+      "How far this replica is behind its master, as it knows, in milliseconds.",
+      (link) => (Number.isFinite(link.lagMs) ? link.lagMs : -1),
     ),
     ofLink(
       "synap_replica_lag_operations",
       "Operations that this replica knows of and does not have.",
       (link) => link.lagOperations,
     ),
-    single("counter", "synap_replica_links_total", "Links of this replica that its master took.", () => read().linkCount),
+    single(
+      "counter",
+      "synap_replica_links_total",
+      "Links of this replica that its master took.",
+      () => read().linkCount,
+    ),
     labelled("counter", "synap_replication_syncs_total", "How links of replicas to this master began.", () => {
       const { partialSyncs, fullSyncs } = read();
       return [

@@ -41,7 +41,10 @@ export interface DataDirectoryOptions {
   readonly newReplicationId: () => string;
   /** An empty state at an offset. */
   readonly makeState: (appliedOffset: number) => StateMachine;
-  readonly restore: (state: StateMachine) => { apply(images: Uint8Array): void; finish(offset: number): void };
+  readonly restore: (state: StateMachine) => {
+    apply(images: Uint8Array, length: number): void;
+    finish(offset: number): void;
+  };
   readonly beginSnapshot: (state: StateMachine) => ImageSource;
   readonly onDurable: (offset: number) => void;
   /** The process must end. */
@@ -337,7 +340,7 @@ async function loadSnapshot(options: DataDirectoryOptions, identity: Identity) {
     const restorer = options.restore(state);
     let saidAtMs = clock.monotonicMs();
     const header = await readSnapshot(files, `${path}/${snapshot.name}`, (images, { doneBytes, allBytes }) => {
-      restorer.apply(images);
+      restorer.apply(images, images.length);
       if (clock.monotonicMs() - saidAtMs < PROGRESS_MS) return;
       saidAtMs = clock.monotonicMs();
       logger.info(`reading ${snapshot.name}: ${percent(doneBytes, allBytes)}`);

@@ -18,9 +18,6 @@ export interface DiskReserveOptions {
   readonly logger: { info(message: string): void; warn(message: string): void };
 }
 
-/** What may be appended and not written before new writes are refused: the disk does not keep up. */
-export const UNWRITTEN_BYTES_MAX = 64 * 2 ** 20;
-
 export class DiskReserve {
   readonly #options: DiskReserveOptions;
   #freeBytes = Number.POSITIVE_INFINITY;
@@ -54,13 +51,13 @@ export class DiskReserve {
     const { log, writer, reserveBytes, directory, logger } = this.#options;
     const roomBytes = this.#freeBytes + writer.preparedBytes - writer.unwrittenBytes;
     if (roomBytes < reserveBytes) {
-      if (log.refusal === undefined) logger.warn(`the disk of ${directory} is nearly full: writes are refused`);
-      log.refusal =
+      if (log.diskRefusal === undefined) logger.warn(`the disk of ${directory} is nearly full: writes are refused`);
+      log.diskRefusal =
         `the disk is nearly full (${megabytes(roomBytes)} MB left, ${megabytes(reserveBytes)} MB are kept in reserve): ` +
         "make room, and writes are taken again";
-    } else if (log.refusal !== undefined) {
+    } else if (log.diskRefusal !== undefined) {
       logger.info(`the disk of ${directory} has room again: writes are taken`);
-      log.refusal = undefined;
+      log.diskRefusal = undefined;
     }
   }
 }

@@ -54,8 +54,6 @@ export class LogWriter {
   #isDirty = false;
   #syncedAtMs = 0;
   #hasFailed = false;
-  /** Bytes written, of those that the log has appended. */
-  writtenBytes = 0;
   groups = 0;
   syncs = 0;
 
@@ -78,7 +76,8 @@ export class LogWriter {
 
   /** Bytes of the log that are not written yet. */
   get unwrittenBytes(): number {
-    return this.#options.log.appendedBytes - this.writtenBytes;
+    const { log } = this.#options;
+    return log.appendedBytes - log.writtenBytes;
   }
 
   /** Bytes that can be written without asking the file system for room. */
@@ -166,7 +165,7 @@ export class LogWriter {
 
   #wrote(segment: SegmentFile, bytes: number): void {
     segment.position += bytes;
-    this.writtenBytes += bytes;
+    this.#options.log.writtenBytes += bytes;
     this.#isDirty = true;
   }
 

@@ -26,6 +26,9 @@ export function offsetAt(nowMs: number): number {
   return nowMs * OFFSETS_PER_MS;
 }
 
+/** What may be appended and not written before new writes are refused: it is memory. */
+const UNWRITTEN_BYTES_MAX = 64 * 2 ** 20;
+
 /** Where a log goes on: what recovery has found, or an empty beginning. */
 export interface LogPosition {
   readonly nextOffset: number;
@@ -49,10 +52,13 @@ export class OperationLog {
   #namedOffset = 0;
   /** Bytes of records appended, over the life of the process. */
   appendedBytes = 0;
-  /** Records appended likewise. */
+  /** Operations and records likewise. */
+  appendedOperations = 0;
   appendedRecords = 0;
-  /** Why no write may be planned now, such as a full disk: a sentence for the client. */
-  refusal: string | undefined;
+  /** Bytes of records that the system has. The writer counts them. */
+  writtenBytes = 0;
+  /** Why the disk takes no more, a sentence for the client. */
+  diskRefusal: string | undefined;
   /** Called after each append: the writer asks for the end of the turn. */
   onAppended: (() => void) | undefined;
 
@@ -60,7 +66,7 @@ export class OperationLog {
     this.backlog = new Backlog(backlogBytesMax);
     this.#history = position.history;
     this.#nextOffset = Math.max(position.nextOffset, position.history.current.firstOffset);
-    this.#durableOffset = isDurable ? position.nextOffset - 1 : Number.POSITIVE_INFINITY;
+    this.#durableOffset = isDurable ? this.#nextOffset - 1 : Number.POSITIVE_INFINITY;
     if (isDurable) this.backlog.keepFrom = this.#nextOffset;
   }
 
@@ -86,6 +92,15 @@ export class OperationLog {
   /** The last offset that a crash cannot take back, as `persistence.fsync` has it; `Infinity` without a disk. */
   get durableOffset(): number {
     return this.#durableOffset;
+  }
+
+  /** Why no write may be planned now; undefined where it may. */
+  get refusal(): string | undefined {
+    if (this.diskRefusal !== undefined) return this.diskRefusal;
+    const { durableOffset, appendedBytes, writtenBytes } = this;
+    if (durableOffset === Number.POSITIVE_INFINITY || appendedBytes - writtenBytes <= UNWRITTEN_BYTES_MAX)
+      return undefined;
+    return "the disk does not keep up with the writes: try again, or send fewer at once";
   }
 
   get backlogBytes(): number {
@@ -132,6 +147,7 @@ export class OperationLog {
     this.#namedOffset = durableOffset;
     this.#nextOffset = firstOffset + count;
     this.appendedBytes += RECORD_HEADER_BYTES + length;
+    this.appendedOperations += count;
     this.appendedRecords += 1;
     this.onAppended?.();
   }
@@ -147,11 +163,10 @@ export class OperationLog {
    * @param history this log's, with one epoch more.
    */
   beginEpoch(history: EpochHistory): void {
-    const isAllDurable = this.#durableOffset >= this.#nextOffset - 1;
+    const isAllDurable = this.#durableOffset === this.#nextOffset - 1;
     this.#history = history;
     this.#nextOffset = Math.max(this.#nextOffset, history.current.firstOffset);
-    // There is nothing in the gap that could be lost. Who waits for the end of the log must not wait for its next record.
-    if (isAllDurable && this.#durableOffset !== Number.POSITIVE_INFINITY) this.durableTo(this.#nextOffset - 1);
+    if (isAllDurable) this.durableTo(this.#nextOffset - 1);
   }
 
   /** See `Backlog.read`. */

@@ -17,8 +17,11 @@ export function isRunning(owner: ProcessIdentity): boolean {
     if (codeOf(error) === "ESRCH") return false;
     // It runs, as somebody else: EPERM.
   }
+  // A process that has ended and whose parent has not looked yet is found too, and has no start any more.
   return owner.startedAt === "" || owner.startedAt === startOf(owner.pid);
 }
+
+const ENDED = "ended";
 
 /** When a process began, in ticks since the boot that is named beside it; empty where there is no /proc. */
 function startOf(pid: number): string {
@@ -26,8 +29,9 @@ function startOf(pid: number): string {
   try {
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    // The name in parentheses may hold anything; the start is the 20th field behind it.
-    return `${boot}/${stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]}`;
+    // The name in parentheses may hold anything; the state is the first field behind it, the start the 20th.
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return fields[0] === "Z" || fields[0] === "X" ? ENDED : `${boot}/${fields[19]}`;
   } catch (error) {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ESRCH") return "";
     throw error;

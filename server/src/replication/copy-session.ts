@@ -156,7 +156,10 @@ export class CopySession implements OpeningEnd {
     else if (kind === WELCOME && this.state === "greeting") this.#welcomed(message);
     else if (kind === RECORDS && this.state === "log") {
       this.status = message;
-      this.#copyAll(message.records);
+      // What was appended has to find room; so it is taken later.
+      const { refusal } = this.#parts.local;
+      if (refusal === undefined) this.#copyAll(message.records);
+      else this.#end(refusal, "close");
     } else if (kind === SNAPSHOT && this.#incoming !== undefined) this.#keep(message, this.#incoming);
     else if (kind === PUBLISHED && this.state === "log") this.#publish(message.messages);
     else if (kind === REFUSAL) this.#end(`the master refuses: ${message.message} (${message.reason})`, "close");

@@ -72,7 +72,11 @@ const message: fc.Arbitrary<LinkMessage> = fc.oneof(
 
 describe("a message of a link", () => {
   it("is what it was", () => {
-    fc.assert(fc.property(message, (sent) => expect(decodeLinkMessage(encodeLinkMessage(sent))).toEqual(sent)));
+    fc.assert(
+      fc.property(message, (sent) => {
+        expect(decodeLinkMessage(encodeLinkMessage(sent))).toEqual(sent);
+      }),
+    );
   });
 
   it("that is cut off is refused, or shorter by what it carries", () => {

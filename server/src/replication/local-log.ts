@@ -44,6 +44,11 @@ export class LocalLog {
     return this.#parts.log.durableOffset;
   }
 
+  /** Why the disk takes no more; undefined where it does. */
+  get refusal(): string | undefined {
+    return this.#parts.log.refusal;
+  }
+
   /** No operation was ever written to it. */
   get isEmpty(): boolean {
     const { epochs } = this.history;

@@ -15,14 +15,16 @@ export class ReleaseQuorum {
   readonly #advance: (offset: number) => void;
   #durableOffset = 0;
   #replicatedOffset: number;
-  #releasedOffset = 0;
+  #releasedOffset: number;
 
   /**
    * @param replicaCount how many replicas have to have a write; 0 for none.
    * @param advance is told how far the log is released; it grows only: who has been shown something may rely on it.
+   * @param releasedOffset what counts as released from the start: what was found on disk is shown without asking replicas again.
    */
-  constructor(replicaCount: number, advance: (offset: number) => void) {
+  constructor(replicaCount: number, advance: (offset: number) => void, releasedOffset = 0) {
     this.#replicaCount = replicaCount;
+    this.#releasedOffset = releasedOffset;
     this.#advance = advance;
     this.#replicatedOffset = quorumOffset([], replicaCount);
   }

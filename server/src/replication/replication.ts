@@ -64,7 +64,7 @@ export class Replication implements NodeReplication {
     this.#parts = parts;
     const { config, log, files } = parts;
     const isReplica = config.role === "replica";
-    this.#quorum = new ReleaseQuorum(isReplica ? 0 : config.minReplicasForWrite, parts.release);
+    this.#quorum = new ReleaseQuorum(isReplica ? 0 : config.minReplicasForWrite, parts.release, log.durableOffset);
     if (files === undefined) {
       if (isReplica) throw new Error("a replica needs a data directory");
       this.links = new RefusedLinks(

@@ -6,6 +6,7 @@
  */
 import type { EventEmitter } from "node:events";
 import type { Clock } from "./clock.ts";
+import { FatalError } from "./fatal-error.ts";
 import type { Logger } from "./logger.ts";
 
 export interface Stoppable {
@@ -81,7 +82,8 @@ export class Lifecycle {
   }
 
   #onBug(error: unknown, origin: string): void {
-    this.#options.log.fatal({ err: error, origin }, `${origin}: this is a bug, ending`);
+    if (error instanceof FatalError) this.#options.log.fatal({ err: error.cause }, `ending: ${error.message}`);
+    else this.#options.log.fatal({ err: error, origin }, `${origin}: this is a bug, ending`);
     this.#options.exit(1);
   }
 }

@@ -52,7 +52,7 @@ const CASES: readonly Case[] = [
 
 /** Limits so low that a case can stand at them and one past them. */
 const config = configFromFlags(
-  ...["--port", "0", "--log-level", "silent"],
+  ...["--no-persistence", "--port", "0", "--log-level", "silent"],
   ...[
     "protocol.max_batch_commands=50",
     "protocol.max_request_bytes=512kb",

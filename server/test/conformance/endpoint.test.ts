@@ -11,7 +11,7 @@ let server: RunningServer;
 beforeAll(async () => {
   const limit = "protocol.max_request_bytes=128kb";
   const flags = ["--port", "0", "--log-level", "silent", "--set", limit, "--set", "kv_store.max_value_bytes=64kb"];
-  server = await startServer(configFromFlags(...flags), silentLogger);
+  server = await startServer(configFromFlags("--no-persistence", ...flags), silentLogger);
 });
 afterAll(() => server.stop());
 

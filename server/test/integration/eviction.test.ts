@@ -7,7 +7,10 @@ import { type RunningServer, startServer } from "../../src/server.ts";
 let server: RunningServer;
 beforeAll(async () => {
   const flags = ["--port", "0", "--log-level", "silent", "--set", "kv_store.max_memory_bytes=8mb"];
-  server = await startServer(configFromFlags(...flags, "--set", "kv_store.eviction_policy=lru"), silentLogger);
+  server = await startServer(
+    configFromFlags("--no-persistence", ...flags, "--set", "kv_store.eviction_policy=lru"),
+    silentLogger,
+  );
 });
 afterAll(() => server.stop());
 

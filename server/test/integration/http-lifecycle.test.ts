@@ -117,7 +117,7 @@ describe("stop", () => {
   });
 
   it("makes /ready say no", async () => {
-    const config = configFromFlags("--port", "0", "--log-level", "silent");
+    const config = configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent");
     const server = await startServer(config, silentLogger);
     const port = Number(new URL(server.url).port);
     const get = "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n";

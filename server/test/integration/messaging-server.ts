@@ -44,7 +44,8 @@ export class ServerProcess {
   }
 
   static async #start(nodeFlags: readonly string[], settings: readonly string[]): Promise<ServerProcess> {
-    const flags = ["logging.format=json", ...settings].flatMap((setting) => ["--set", setting]);
+    const stored = settings.some((setting) => setting.startsWith("persistence.")) ? [] : ["persistence.enabled=false"];
+    const flags = ["logging.format=json", ...stored, ...settings].flatMap((setting) => ["--set", setting]);
     const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_"));
     const child = spawn(process.execPath, [...nodeFlags, program, "--port", "0", ...flags], {
       env: Object.fromEntries(kept),

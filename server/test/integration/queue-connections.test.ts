@@ -12,7 +12,7 @@ let server: RunningServer;
 const sockets: WebSocket[] = [];
 
 beforeAll(async () => {
-  server = await startServer(configFromFlags("--port", "0", "--log-level", "silent"), silentLogger);
+  server = await startServer(configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent"), silentLogger);
 });
 afterAll(async () => {
   for (const socket of sockets) socket.terminate();

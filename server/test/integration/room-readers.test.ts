@@ -8,7 +8,7 @@ import { type RunningServer, startServer } from "../../src/server.ts";
 
 let server: RunningServer;
 beforeAll(async () => {
-  server = await startServer(configFromFlags("--port", "0", "--log-level", "silent"), silentLogger);
+  server = await startServer(configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent"), silentLogger);
 });
 afterAll(() => server.stop());
 

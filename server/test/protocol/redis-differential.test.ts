@@ -30,7 +30,10 @@ describe.skipIf(missing !== undefined)(`against Redis 7${missing === undefined ?
   beforeAll(async () => {
     redis = await RedisProcess.start("--proto-max-bulk-len", String(VALUE_BYTES_MAX), "--databases", "1");
     const flags = ["--port", "0", "--log-level", "silent", "--set", `kv_store.max_value_bytes=${VALUE_BYTES_MAX}`];
-    synap = await startServer(configFromFlags(...flags, "--set", "kv_store.eviction_policy=lru"), silentLogger);
+    synap = await startServer(
+      configFromFlags("--no-persistence", ...flags, "--set", "kv_store.eviction_policy=lru"),
+      silentLogger,
+    );
   });
 
   afterAll(async () => {

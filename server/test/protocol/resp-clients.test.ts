@@ -17,7 +17,7 @@ afterAll(() => server?.stop());
 function start(respPort: string): Promise<RunningServer> {
   const flags = ["--port", "0", "--resp-port", respPort, "--log-level", "silent"];
   return startServer(
-    configFromFlags(...(respPort === "0" ? flags.filter((_, i) => i < 2 || i > 3) : flags)),
+    configFromFlags("--no-persistence", ...(respPort === "0" ? flags.filter((_, i) => i < 2 || i > 3) : flags)),
     silentLogger,
   );
 }

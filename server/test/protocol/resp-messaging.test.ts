@@ -15,7 +15,14 @@ const clients: TranscriptClient[] = [];
 beforeAll(async () => {
   const flags = ["--port", "0", "--log-level", "silent", "--set", "protocol.outbox_bytes_max=256kb"];
   server = await startServer(
-    configFromFlags(...flags, "--set", "protocol.max_reply_bytes=128kb", "--set", "queue.tick_ms=5"),
+    configFromFlags(
+      "--no-persistence",
+      ...flags,
+      "--set",
+      "protocol.max_reply_bytes=128kb",
+      "--set",
+      "queue.tick_ms=5",
+    ),
     silentLogger,
   );
 });

@@ -228,7 +228,7 @@ const conversations: Readonly<Record<string, readonly Line[]>> = {
 let synap: RunningServer;
 
 beforeAll(async () => {
-  synap = await startServer(configFromFlags("--port", "0", "--log-level", "silent"), silentLogger);
+  synap = await startServer(configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent"), silentLogger);
 });
 
 afterAll(() => synap?.stop());

@@ -77,7 +77,7 @@ let synap: RunningServer;
 let address: string;
 
 beforeAll(async () => {
-  synap = await startServer(configFromFlags("--port", "0", "--log-level", "silent"), silentLogger);
+  synap = await startServer(configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent"), silentLogger);
   address = synap.respUrl ?? "";
 });
 
@@ -121,7 +121,7 @@ describe("this server", () => {
 
   it("shows what was slow", async () => {
     const flags = ["--port", "0", "--log-level", "silent", "--set", "slowlog.threshold_ms=0"];
-    const slow = await startServer(configFromFlags(...flags), silentLogger);
+    const slow = await startServer(configFromFlags("--no-persistence", ...flags), silentLogger);
     const connection = await RawConnection.open(slow.respUrl ?? "");
     await connection.call("get", "k");
     await connection.call("set", "k", "v");

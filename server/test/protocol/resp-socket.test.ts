@@ -17,7 +17,10 @@ afterEach(async () => {
 });
 
 async function start(...flags: string[]): Promise<RunningServer> {
-  const server = await startServer(configFromFlags("--port", "0", "--log-level", "silent", ...flags), silentLogger);
+  const server = await startServer(
+    configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent", ...flags),
+    silentLogger,
+  );
   servers.push(server);
   return server;
 }
@@ -335,7 +338,7 @@ describe("where it listens", () => {
     http.close();
     await once(http, "close");
     try {
-      const server = await startServer(configFromFlags("--port", String(port)), logger);
+      const server = await startServer(configFromFlags("--no-persistence", "--port", String(port)), logger);
       servers.push(server);
       expect(server.respUrl).toBeUndefined();
       expect(warnings).toEqual([

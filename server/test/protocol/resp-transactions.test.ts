@@ -177,7 +177,7 @@ const conversations: Readonly<Record<string, readonly Line[]>> = {
 let synap: RunningServer;
 
 beforeAll(async () => {
-  synap = await startServer(configFromFlags("--port", "0", "--log-level", "silent"), silentLogger);
+  synap = await startServer(configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent"), silentLogger);
 });
 
 afterAll(() => synap?.stop());
@@ -189,7 +189,15 @@ describe("this server", () => {
 
   it("answers each command whose reply finds no room with an error, and does not run it", async () => {
     const small = await startServer(
-      configFromFlags("--port", "0", "--set", "protocol.max_reply_bytes=64kb", "--log-level", "silent"),
+      configFromFlags(
+        "--no-persistence",
+        "--port",
+        "0",
+        "--set",
+        "protocol.max_reply_bytes=64kb",
+        "--log-level",
+        "silent",
+      ),
       silentLogger,
     );
     const value = "x".repeat(100_000);
@@ -214,7 +222,10 @@ describe("this server", () => {
 
   it("keeps room for every answer, however much connection commands say", async () => {
     const flags = ["--port", "0", "--set", "protocol.max_reply_bytes=64kb", "--set", "transaction.max_commands=700"];
-    const small = await startServer(configFromFlags(...flags, "--log-level", "silent"), silentLogger);
+    const small = await startServer(
+      configFromFlags("--no-persistence", ...flags, "--log-level", "silent"),
+      silentLogger,
+    );
     const client = await TranscriptClient.open(small.respUrl ?? "");
     const requests = ["MULTI", "SET k 1", ...Array<string>(690).fill("INFO"), "CLIENT SETNAME me", "INCR k", "EXEC"];
     try {
@@ -252,7 +263,7 @@ describe("this server", () => {
 
   it("queues no more than it may hold", async () => {
     const flags = ["--port", "0", "--set", "transaction.max_commands=2", "--set", "transaction.max_watched_keys=2"];
-    const small = await startServer(configFromFlags(...flags), silentLogger);
+    const small = await startServer(configFromFlags("--no-persistence", ...flags), silentLogger);
     try {
       await play(small.respUrl ?? "", [
         ["a", "MULTI", "+OK"],

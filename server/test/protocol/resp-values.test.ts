@@ -12,7 +12,7 @@ let server: RunningServer;
 let redis: RawConnection;
 
 beforeAll(async () => {
-  server = await startServer(configFromFlags("--port", "0", "--log-level", "silent"), silentLogger);
+  server = await startServer(configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent"), silentLogger);
   if (server.respUrl === undefined) throw new Error("the server has no RESP");
   redis = await RawConnection.open(server.respUrl);
 });
