@@ -60,8 +60,7 @@ export interface WorkParts {
 type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;
 
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
-  const { config, clock, executor, state, fanout, dispatcher, transport, respTransport, directory, replication } =
-    parts;
+  const { config, clock, executor, state, fanout, dispatcher, directory } = parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
   const inSlices: InSlices = (name, idleMs, slice) => {
     ticker.register(name, (budgetMs) => {
@@ -115,6 +114,10 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
     return state.rooms.reclaimableBytes > RECLAIM_BYTES_MIN && state.rooms.evacuate();
   });
   if (directory !== undefined) registerDirectory(ticker, directory);
+  registerLinks(ticker, parts);
+}
+
+function registerLinks(ticker: Ticker, { transport, respTransport, replication }: WorkParts): void {
   ticker.register("links to other nodes", () => {
     replication.tick();
     return LINKS_TICK_MS;
