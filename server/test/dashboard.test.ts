@@ -48,6 +48,8 @@ const nothing = {
   replicaActive: 0,
   httpRequests: 0,
   websocketMessages: 0,
+  heldOutboxes: 0,
+  heldOutboxBytes: 0,
   bytesIn: 0,
   bytesOut: 0,
   slowClientsCutOff: 0,

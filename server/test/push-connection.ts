@@ -23,6 +23,8 @@ export class PushConnection {
   readonly outbox: Outbox;
   readonly caller: Caller;
   readonly session: ClientSession;
+  /** What each of `frames` may not leave before. */
+  readonly releaseOffsets: number[] = [];
   /** How many pushes it takes before it is cut off. */
   framesMax = Number.POSITIVE_INFINITY;
   /** Pushes after its end. */
@@ -31,7 +33,7 @@ export class PushConnection {
   readonly #formats: PushFormat[] = [];
 
   constructor(id: number, pushFormat: PushFormat = "json") {
-    this.outbox = { push: (frame, isBinary) => this.#take(frame, isBinary) };
+    this.outbox = { push: (frame, isBinary, releaseOffset) => this.#take(frame, isBinary, releaseOffset) };
     this.caller = {
       id,
       protocol: pushFormat === "sse" ? "sse" : "websocket",
@@ -59,7 +61,7 @@ export class PushConnection {
     this.session.closed();
   }
 
-  #take(frame: Uint8Array, isBinary: boolean): boolean {
+  #take(frame: Uint8Array, isBinary: boolean, releaseOffset: number): boolean {
     if (!this.isOpen) {
       this.refusedCount++;
       return false;
@@ -69,6 +71,7 @@ export class PushConnection {
       return false;
     }
     this.frames.push(frame);
+    this.releaseOffsets.push(releaseOffset);
     if (isBinary) this.#formats.push("msgpack");
     else this.#formats.push(Buffer.from(frame).toString().startsWith("data: ") ? "sse" : "json");
     return true;

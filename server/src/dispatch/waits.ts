@@ -165,7 +165,6 @@ export class Waits {
   #reply({ request }: ParkedCommand) {
     const runner = this.#runner;
     runner.out.reset();
-    runner.executor.releaseOffset = 0;
     return { runner, request, encoder: request.encoder };
   }
 

@@ -18,7 +18,7 @@ export interface MetricsSources {
   readonly replication: () => ReplicationReadings;
 }
 
-/** `...Active` are as of now, the rest count since the start. */
+/** `...Active` and `held...` are as of now, the rest count since the start. */
 export interface ConnectionReadings {
   readonly httpActive: number;
   readonly websocketActive: number;
@@ -28,6 +28,9 @@ export interface ConnectionReadings {
   readonly sseActive: number;
   readonly httpRequests: number;
   readonly websocketMessages: number;
+  /** Connections that hold replies or pushes until the log is released, and the bytes of those, as of now. */
+  readonly heldOutboxes: number;
+  readonly heldOutboxBytes: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly slowClientsCutOff: number;

@@ -144,6 +144,18 @@ function connectionMetrics({ connections }: MetricsSources): Metric[] {
       ];
     }),
     single(
+      "gauge",
+      "synap_outbox_held_connections",
+      "Connections whose replies or pushes wait until what they show is durable.",
+      () => connections().heldOutboxes,
+    ),
+    single(
+      "gauge",
+      "synap_outbox_held_bytes",
+      "Bytes of replies and pushes that wait until what they show is durable.",
+      () => connections().heldOutboxBytes,
+    ),
+    single(
       "counter",
       "synap_received_bytes_total",
       "Bytes of request bodies and messages, without protocol headers.",

@@ -19,10 +19,8 @@ export class ReleaseGate {
   #releasedOffset: number;
   readonly #onBug: (error: unknown) => void;
   #waiting = new Set<ReleaseWaiter>();
-  /** Empty; the two take turns, so that who asks again is not called again. */
-  #spare = new Set<ReleaseWaiter>();
-  /** Those who are being called. */
-  #called: Set<ReleaseWaiter> | undefined;
+  /** Those who are being called; who asks again is not among them. */
+  #called = new Set<ReleaseWaiter>();
 
   /**
    * @param releasedOffset where the log begins; infinite where nothing ever waits, since nothing is made durable.
@@ -50,7 +48,7 @@ export class ReleaseGate {
   /** Its connection is gone. */
   forget(waiter: ReleaseWaiter): void {
     this.#waiting.delete(waiter);
-    this.#called?.delete(waiter);
+    this.#called.delete(waiter);
   }
 
   /** For the log: everything up to `offset` is released. It only grows. */
@@ -65,7 +63,7 @@ export class ReleaseGate {
 
   #callAll(): void {
     const due = this.#waiting;
-    this.#waiting = this.#spare;
+    this.#waiting = new Set();
     this.#called = due;
     const bugs: unknown[] = [];
     for (const waiter of due) {
@@ -76,8 +74,6 @@ export class ReleaseGate {
       }
     }
     due.clear();
-    this.#spare = due;
-    this.#called = undefined;
     for (const bug of bugs) this.#onBug(bug);
   }
 }

@@ -61,10 +61,11 @@ export class QueueImages implements StoreImages, QueueObserver {
   constructor(store: QueueStore, offset: number, images: ImageWriter) {
     this.#store = store;
     this.#messages = store.messages;
-    this.#duplicates = store.observe(this).duplicates;
+    this.#duplicates = store.duplicates;
     this.#offset = offset;
     this.#images = images;
     this.#mark = this.#messages.marks.next();
+    store.observe(this);
     this.#queues = store.queuesById();
   }
 

@@ -3,7 +3,6 @@ import { ByteRange } from "../structures/byte-range.ts";
 import { checkImageEnd, DEDUP_ID_IMAGE, MESSAGE_IMAGE, malformed, QUEUE_IMAGE, type StoreRestorer } from "./image.ts";
 import { readUint16, readUint32, readUint48 } from "./operation.ts";
 import { PRIORITY_COUNT, type Queue } from "./queue.ts";
-import type { QueueDuplicates } from "./queue-duplicates.ts";
 import {
   DEDUP_ID_HEADER_BYTES,
   MESSAGE_HEADER_BYTES,
@@ -26,14 +25,12 @@ import { TAG_JSON } from "./value.ts";
 export class QueueRestorer implements StoreRestorer {
   readonly kinds = [QUEUE_IMAGE, DEDUP_ID_IMAGE, MESSAGE_IMAGE];
   readonly #store: QueueStore;
-  readonly #duplicates: QueueDuplicates;
   /** Of a queue, message or turn: all are offsets. */
   #idMax = 0;
 
   /** @param store empty. */
   constructor(store: QueueStore) {
     this.#store = store;
-    this.#duplicates = store.observe(undefined).duplicates;
   }
 
   restore(bytes: Uint8Array, at: number, end: number): number {
@@ -69,9 +66,10 @@ export class QueueRestorer implements StoreRestorer {
     const queue = this.#queueAt(bytes, at);
     const messageId = readUint48(bytes, at + 7);
     this.#note(messageId);
-    const last = queue.dedupLast === 0 ? 0 : this.#duplicates.entry(queue.dedupLast).messageId;
+    const { duplicates } = this.#store;
+    const last = queue.dedupLast === 0 ? 0 : duplicates.entry(queue.dedupLast).messageId;
     if (messageId <= last) throw malformed(bytes, at, `the id of message ${messageId} comes after that of ${last}`);
-    this.#duplicates.add(queue, bytes, idAt, next, messageId, readUint48(bytes, at + 13));
+    duplicates.add(queue, bytes, idAt, next, messageId, readUint48(bytes, at + 13));
     return next;
   }
 
@@ -84,7 +82,10 @@ export class QueueRestorer implements StoreRestorer {
     const queue = this.#queueAt(bytes, at);
     const { messages } = this.#store;
     const id = readUint48(bytes, at + 7);
-    const [state, tag, priority, reason] = bytes.subarray(at + 13, at + 17);
+    const state = bytes[at + 13];
+    const tag = bytes[at + 14];
+    const priority = bytes[at + 15];
+    const reason = bytes[at + 16];
     if (state >= STATE_COUNT || tag > TAG_JSON || priority >= PRIORITY_COUNT || reason >= DEATH_REASON_NAMES.length)
       throw malformed(bytes, at, `message ${id} is ${[state, tag, priority, reason].join("/")}, which none can be`);
     if (messages.find(id) !== 0) throw malformed(bytes, at, `the message ${id} is there twice`);

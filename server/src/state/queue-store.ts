@@ -314,11 +314,15 @@ export class QueueStore {
 
   // Snapshots
 
-  /** Shows a snapshot everything before it changes, until this is called with undefined; answers with what it has to read. */
-  observe(observer: QueueObserver | undefined): { readonly duplicates: QueueDuplicates } {
+  /** Shows a snapshot everything before it changes, until this is called with undefined. */
+  observe(observer: QueueObserver | undefined): void {
     this.messages.observer = observer;
     this.#duplicates.observer = observer;
-    return { duplicates: this.#duplicates };
+  }
+
+  /** For snapshots to read, and for a restore to fill. */
+  get duplicates(): QueueDuplicates {
+    return this.#duplicates;
   }
 
   /** Puts a message that a restore has created where it was. */

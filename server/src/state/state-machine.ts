@@ -98,6 +98,7 @@ export class StateMachine {
   /** What the stores have been filled with is the state at this offset; see state-restorer.ts. */
   restoredAt(offset: number): void {
     this.#appliedOffset = offset;
+    this.hasMessagingChanges = true;
   }
 
   /** All of the state as text, the same for the same operations, however they were cut into records. For tests. */

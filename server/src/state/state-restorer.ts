@@ -2,6 +2,8 @@
  * Fills an empty state with the images of a snapshot. Afterwards it is the state that the snapshot was taken of, at its
  * offset: what follows from images (deadlines, orders, tables, counts) is built anew while they are read.
  *
+ * The memory limit of keys is not enforced meanwhile: what is over it is evicted by the writes that come.
+ *
  * The bytes were checked by whoever has kept them. What is checked here is that they make sense; after a throw the state is
  * of no use.
  */

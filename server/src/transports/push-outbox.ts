@@ -146,8 +146,6 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
    */
   seal(): void {
     this.#isSealed = true;
-    this.#settle();
-    if (this.isHolding) this.#writer.gate.wait(this);
   }
 
   /** The connection is closing or gone. What waits is dropped. */
