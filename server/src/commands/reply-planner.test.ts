@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { Engine, type EngineOptions } from "../../test/engine.ts";
+import { OperationWriter } from "../state/operation.ts";
 import { RememberedReply } from "../state/remembered-reply.ts";
 import { REPLY_JSON } from "../state/reply-operation.ts";
 import { rangeOf } from "../structures/byte-range.ts";
@@ -85,7 +86,9 @@ describe("the window of replies", () => {
     const smaller = new Remembering(16 * 1024);
     engine.log.read(1, ({ firstOffset, operations }) => {
       smaller.state.apply(operations, operations.length, firstOffset);
-      smaller.log.append({ bytes: operations, length: operations.length, count: 1 } as never);
+      const writer = new OperationWriter();
+      writer.bytes.set(operations, writer.begin(operations.length));
+      smaller.log.append(writer);
       return true;
     });
     const { replies } = smaller.state;
