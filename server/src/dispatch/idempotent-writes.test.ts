@@ -546,3 +546,23 @@ describe("a write that waits", () => {
     expect(second.lateReplies).toMatchObject([{ code: "INVALID_REQUEST" }]);
   });
 });
+
+describe("the memory of idempotent writes", () => {
+  it("takes that of keys, but never of those that the same record writes, and replicas follow", () => {
+    const fixture = new IdempotentFixture({ memoryBytesMax: 4 * 2 ** 20, evictionPolicy: "lru" });
+    for (let i = 0; i < 8000; i++) {
+      const value = "x".repeat(i % 700);
+      expect(fixture.send(once(i, "kv.set", { key: `k${i}`, value, get: true })).body).toMatchObject({ success: true });
+      if (i % 100 === 0) expect(fixture.get(`k${i}`)).toBe(value);
+    }
+    const { state, log } = fixture.engine;
+    expect(state.evictedCount).toBeGreaterThan(100);
+    const replica = emptyState();
+    log.read(1, ({ firstOffset, operations }) => {
+      replica.apply(operations, operations.length, firstOffset);
+      return true;
+    });
+    expect(replica.replies.dump()).toEqual(state.replies.dump());
+    expect(dump(replica.keys)).toEqual(dump(state.keys));
+  });
+});
