@@ -69,6 +69,19 @@ describe("the window of replies", () => {
     expect([engine.knows("a"), engine.knows("b")]).toEqual([true, false]);
   });
 
+  it("makes room for a large reply bit by bit, where too many small ones would have to go at once", () => {
+    const bytesMax = 4 * MB;
+    const large = new Remembering(bytesMax);
+    const { replies } = large.state;
+    for (let i = 0; replies.usedBytes + replies.bytesNeeded(6, 2) <= bytesMax; i++) large.remember(`${i}`, 2);
+    const { count, usedBytes } = replies;
+    expect(large.remember("large", bytesMax / 16)).toMatchObject({ code: "MEMORY_LIMIT_EXCEEDED" });
+    expect([replies.count, replies.usedBytes]).toEqual([count, usedBytes]);
+    while (large.forgetDue(100) === 100);
+    expect(large.remember("large", bytesMax / 16)).toBeUndefined();
+    expect(replies.usedBytes).toBeLessThanOrEqual(bytesMax);
+  });
+
   it("forgets what is overdue in slices, and nothing before", () => {
     for (let i = 0; i < 10; i++) engine.remember(`${i}`, 10);
     engine.nowMs += WINDOW_MS - 1;

@@ -59,7 +59,7 @@ class Comparison {
     // The window is not the same for all: it was configured anew.
     const expiresAtMs = this.#nowMs + 100 + this.#below(1000);
     const neededBytes = this.store.bytesNeeded(remembered.id.length, reply.length);
-    const { count } = this.store.dropsFor(neededBytes, BYTES_MAX);
+    const { count } = this.store.dropsFor(neededBytes, BYTES_MAX, STEPS);
     const usedBytes = this.store.usedBytes;
     const position = this.#apply((writer) => {
       const { id, hash } = remembered;

@@ -118,10 +118,11 @@ describe("forgetting", () => {
     expect([a + b + c, a + b + c - 1, b + c, b + c - 1, 0].map((bytes) => store.countDue(0, bytes, 100))).toEqual([
       0, 1, 1, 2, 3,
     ]);
-    expect(store.dropsFor(a, a + b + c)).toEqual({ count: 1, bytes: a });
-    expect(store.dropsFor(a + 1, a + b + c)).toEqual({ count: 2, bytes: a + b });
-    expect(store.dropsFor(0, a + b + c)).toEqual({ count: 0, bytes: 0 });
-    expect(store.dropsFor(everything, 0)).toEqual({ count: 3, bytes: a + b + c });
+    expect(store.dropsFor(a, a + b + c, 9)).toEqual({ count: 1, bytes: a });
+    expect(store.dropsFor(a + 1, a + b + c, 9)).toEqual({ count: 2, bytes: a + b });
+    expect(store.dropsFor(0, a + b + c, 9)).toEqual({ count: 0, bytes: 0 });
+    expect(store.dropsFor(everything, 0, 9)).toEqual({ count: 3, bytes: a + b + c });
+    expect(store.dropsFor(everything, 0, 2)).toEqual({ count: 2, bytes: a + b });
   });
 });
 
