@@ -25,8 +25,8 @@ const RECLAIM_BYTES_MIN = 4 * 2 ** 20;
 /** Messages whose deadline, delay or life is over that are dealt with between two looks at the clock, as one record. */
 const DUE_SLICE_MESSAGES = 64;
 const DUE_SLICE_ROOMS = 16;
-/** How soon remembered replies that are overdue are looked for, and how many are forgotten by one record. */
-const REPLIES_TICK_MS = 100;
+/** How soon replies that are overdue or leave little room are looked for, and how many are forgotten by one record. */
+const REPLIES_TICK_MS = 20;
 const REPLIES_SLICE = 1000;
 /** How soon waits whose time is over are looked for, and how many end between two looks at the clock. */
 const WAITS_TICK_MS = 5;
