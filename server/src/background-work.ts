@@ -100,6 +100,17 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   inSlices("overdue transactions", TRANSACTIONS_TICK_MS, () => {
     return executor.transactions.forgetOverdue(clock.nowMs(), TRANSACTIONS_SLICE) === TRANSACTIONS_SLICE;
   });
+  registerHousekeeping(inSlices, state);
+  if (directory !== undefined) registerDirectory(ticker, directory);
+  ticker.register("connection deadlines", () => {
+    transport.tick();
+    respTransport.tick();
+    return TRANSPORT_TICK_MS;
+  });
+}
+
+/** Memory: no operations, so it is done on every node, whatever the log says. */
+function registerHousekeeping(inSlices: InSlices, state: StateMachine): void {
   inSlices("free flushed keys", FREE_IDLE_MS, () => state.keys.freeDetached(FREE_SLICE_CHUNKS));
   inSlices("free purged messages", FREE_IDLE_MS, () => state.queues.freeDetached(FREE_SLICE_MESSAGES));
   inSlices("free trimmed rooms", FREE_IDLE_MS, () => state.rooms.freeDetached(FREE_SLICE_BLOCKS));
@@ -108,12 +119,6 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   });
   inSlices("reclaim rooms", FREE_IDLE_MS, () => {
     return state.rooms.reclaimableBytes > RECLAIM_BYTES_MIN && state.rooms.evacuate();
-  });
-  if (directory !== undefined) registerDirectory(ticker, directory);
-  ticker.register("connection deadlines", () => {
-    transport.tick();
-    respTransport.tick();
-    return TRANSPORT_TICK_MS;
   });
 }
 
