@@ -146,8 +146,8 @@ describe("the file", () => {
     [`server: ${"[".repeat(3000)}`, "DIR/synap.yml, line 1: this is nested too deeply for sections with keys."],
     ["server:\n  ? [port]\n  : 1\n", "DIR/synap.yml, line 2: the name of a key must be plain text."],
     [
-      "persistent:\n  fsync: always\n",
-      "DIR/synap.yml, line 1: there is no section persistent; the nearest is persistence; there are server, protocol, kv_store, queue, stream, pubsub, transaction, replication, access, slowlog, logging, metrics.",
+      "mystery:\n  fsync: always\n",
+      "DIR/synap.yml, line 1: there is no section mystery; there are server, protocol, kv_store, queue, stream, pubsub, transaction, persistence, replication, access, slowlog, logging, metrics.",
     ],
     [
       "slowlog:\n  path: a\n",
