@@ -38,6 +38,13 @@ import {
   STATE_READY,
 } from "../src/state/queue-record.ts";
 import { QueueStore } from "../src/state/queue-store.ts";
+import {
+  PAYLOAD_HASH_BYTES,
+  REPLY_JSON,
+  REPLY_MSGPACK,
+  writeForgetReplies,
+  writeRemember,
+} from "../src/state/reply-operation.ts";
 import { ReplyStore } from "../src/state/reply-store.ts";
 import type { Room } from "../src/state/room.ts";
 import { eventRecordBytes } from "../src/state/room-block.ts";
@@ -91,10 +98,11 @@ export function follow(
   }
 }
 
-export function checkState({ keys, queues, rooms }: StateMachine): void {
+export function checkState({ keys, queues, rooms, replies }: StateMachine): void {
   keys.checkInvariants();
   queues.checkInvariants();
   rooms.checkInvariants();
+  replies.checkInvariants();
   const idsOf = (queuesFound: Iterable<Queue>): number[] => Array.from(queuesFound, ({ id }) => id);
   const retrying = queues.queues().filter(({ retryThrough }) => retryThrough !== 0);
   expect(idsOf(queues.retrying).sort()).toEqual(idsOf(retrying).sort());
@@ -130,8 +138,11 @@ export class StateWorkload {
     const draw = this.below(100);
     if (draw < 45) this.#changeKeys();
     else if (draw < 75) this.#changeQueues();
-    else if (draw < 90) this.#changeRooms();
+    else if (draw < 85) this.#changeRooms();
+    else if (draw < 90) this.#forgetReplies();
     else this.#tidyUp();
+    // As a write with a request id does: its reply is the last thing in its record.
+    if (this.#writer.length > 0 && this.below(4) === 0) this.#rememberReply();
     this.#commit();
   }
 
@@ -145,12 +156,13 @@ export class StateWorkload {
   }
 
   #tidyUp(): void {
-    const { keys, queues, rooms } = this.state;
-    const draw = this.below(6);
+    const { keys, queues, rooms, replies } = this.state;
+    const draw = this.below(7);
     if (draw === 0) keys.freeDetached(1);
     else if (draw === 1) queues.freeDetached(1 + this.below(10));
     else if (draw === 2) rooms.freeDetached(1 + this.below(3));
     else if (draw === 3) rooms.evacuate();
+    else if (draw === 4) replies.evacuate();
     else queues.evacuate(1 + this.below(3));
   }
 
@@ -284,6 +296,30 @@ export class StateWorkload {
     if (draw === 0 && queue.dedupCount > 0) writeForget(this.#writer, queue.id, 1 + this.below(queue.dedupCount));
     else if (draw === 1) writeRetryAll(this.#writer, queue.id);
     else if (queue.retryThrough !== 0) writeRetrySome(this.#writer, queue.id, 1 + this.below(3), this.#nowMs);
+  }
+
+  // Replies
+
+  #rememberReply(): void {
+    const { count } = this.state.replies;
+    const { bytes } = rangeOf(String(this.below(10)).repeat(PAYLOAD_HASH_BYTES));
+    writeRemember(
+      this.#writer,
+      {
+        // Some ids come again while the reply before is still there, as after its time is over.
+        id: rangeOf(`request ${this.below(60)}`),
+        hash: new ByteRange(bytes, 0, PAYLOAD_HASH_BYTES),
+        format: this.pick([REPLY_JSON, REPLY_MSGPACK]),
+        reply: this.#value(this.below(this.below(20) === 0 ? 3000 : 200)),
+        expiresAtMs: this.#nowMs + this.below(1000),
+      },
+      count > 20 ? this.below(4) : 0,
+    );
+  }
+
+  #forgetReplies(): void {
+    const { count } = this.state.replies;
+    if (count > 0) writeForgetReplies(this.#writer, 1 + this.below(Math.min(count, 10)));
   }
 
   // Rooms

@@ -3,7 +3,7 @@ import { PLAIN } from "../../test/queue-fixture.ts";
 import { quietCopy, SnapshotCopy } from "../../test/snapshot-copy.ts";
 import { checkState, smallState } from "../../test/state-workload.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
-import { KEY_IMAGE, MESSAGE_IMAGE } from "./image.ts";
+import { KEY_IMAGE, MESSAGE_IMAGE, REPLY_IMAGE } from "./image.ts";
 import { OperationWriter } from "./operation.ts";
 import {
   writeBury,
@@ -14,6 +14,7 @@ import {
   writeRetryAll,
 } from "./queue-operation.ts";
 import { DEATH_NACKED, ENDED_NONE } from "./queue-record.ts";
+import { REPLY_JSON, writeForgetReplies, writeRemember } from "./reply-operation.ts";
 import { writeRoomCreate, writeRoomDelete, writeRoomPublish } from "./room-operation.ts";
 import type { StateMachine } from "./state-machine.ts";
 import { StateRestorer } from "./state-restorer.ts";
@@ -73,6 +74,13 @@ function publishEvent(state: StateMachine, roomId: number, data: string, atMs = 
   apply(state, (writer) => writeRoomPublish(writer, roomId, event, offset, atMs));
 }
 
+function remember(state: StateMachine, id: string, dropCount = 0): void {
+  const reply = { id: rangeOf(id), hash: rangeOf("0123456789abcdef"), reply: rangeOf(`of ${id}`) };
+  apply(state, (writer) =>
+    writeRemember(writer, { ...reply, format: REPLY_JSON, expiresAtMs: NOW_MS + 1000 }, dropCount),
+  );
+}
+
 /** A state with some of everything. */
 function filledState(): StateMachine {
   const state = smallState();
@@ -83,6 +91,7 @@ function filledState(): StateMachine {
     const roomId = createRoom(state, name);
     for (let i = 0; i < 20; i++) publishEvent(state, roomId, `data ${i}`);
   }
+  for (let i = 0; i < 20; i++) remember(state, `request ${i % 15}`);
   return state;
 }
 
@@ -320,6 +329,36 @@ describe("rooms of a snapshot", () => {
   });
 });
 
+describe("remembered replies of a snapshot", () => {
+  it("have those that were forgotten after it began, wherever the walk was, and none that came later", () => {
+    for (let budget = 1; budget < 20_000; budget += 900) {
+      const state = filledState();
+      const dump = state.dump();
+      const copy = new SnapshotCopy(state);
+      copy.step(budget);
+      remember(state, "later", 7);
+      apply(state, (writer) => writeForgetReplies(writer, 14));
+      expect(state.replies.count).toBe(0);
+      remember(state, "request 3");
+      expectRestores(copy, dump);
+      checkState(state);
+    }
+  });
+
+  it("come in the order in which they were remembered, also where some were forgotten meanwhile", () => {
+    const state = smallState();
+    for (let i = 0; i < 20; i++) remember(state, `request ${i}`);
+    const quiet = quietCopy(state).bytes;
+    const copy = new SnapshotCopy(state);
+    copy.step(200);
+    apply(state, (writer) => writeForgetReplies(writer, 12));
+    copy.take();
+    while (!copy.step(100));
+    copy.snapshot.end();
+    expect(copy.bytes.equals(quiet)).toBe(true);
+  });
+});
+
 describe("restoring", () => {
   it("wants an empty state", () => {
     expect(() => new StateRestorer(filledState())).toThrow("not empty");
@@ -344,7 +383,7 @@ describe("restoring", () => {
       while (!accepts(restorer, bytes.subarray(at, at + length))) length++;
       at += length;
     }
-    expect(count).toBe(50 + 3 * (1 + 10 + 20) + 3 * (1 + 20));
+    expect(count).toBe(50 + 3 * (1 + 10 + 20) + 3 * (1 + 20) + 20);
   });
 
   function accepts(restorer: StateRestorer, image: Uint8Array): boolean {
@@ -367,13 +406,13 @@ describe("restoring", () => {
   it("refuses what is there twice, and what belongs to nothing", () => {
     const { bytes } = quietCopy(filledState());
     const kinds = imagesByKind(bytes);
-    expect([...kinds.keys()]).toEqual([KEY_IMAGE, 144, 145, MESSAGE_IMAGE, 160, 161]);
+    expect([...kinds.keys()]).toEqual([KEY_IMAGE, 144, 145, MESSAGE_IMAGE, 160, 161, REPLY_IMAGE]);
     for (const [kind, image] of kinds) {
       const twice = new StateRestorer(smallState());
       twice.apply(bytes, bytes.length);
       expect(() => twice.apply(image, image.length), `kind ${kind}`).toThrow(/twice|comes after/);
       const alone = new StateRestorer(smallState());
-      if ([KEY_IMAGE, 144, 160].includes(kind)) alone.apply(image, image.length);
+      if ([KEY_IMAGE, 144, 160, REPLY_IMAGE].includes(kind)) alone.apply(image, image.length);
       else expect(() => alone.apply(image, image.length), `kind ${kind}`).toThrow(/there is no (queue|room)/);
     }
   });
@@ -408,6 +447,7 @@ describe("restoring", () => {
       [withQueue(broken(MESSAGE_IMAGE, 16, 4)), "which none can be"],
       [Buffer.concat([images.get(160) ?? NOTHING.bytes, broken(161, 1, 4)]), "cannot be in it"],
       [Buffer.concat([images.get(160) ?? NOTHING.bytes, broken(161, 20, 1)]), "comes after"],
+      [broken(REPLY_IMAGE, 1, 2), "no reply has format 2"],
     ] as const) {
       const restorer = new StateRestorer(smallState());
       expect(() => restorer.apply(image, image.length)).toThrow(problem);
@@ -416,7 +456,7 @@ describe("restoring", () => {
 
   it("refuses to finish where something is newer than the snapshot, or events are missing", () => {
     const { bytes, snapshot } = quietCopy(filledState());
-    for (const kind of [KEY_IMAGE, 144, 160]) {
+    for (const kind of [KEY_IMAGE, 144, 160, REPLY_IMAGE]) {
       const image = imagesByKind(bytes).get(kind) ?? new Uint8Array(0);
       const restorer = new StateRestorer(smallState());
       restorer.apply(image, image.length);
