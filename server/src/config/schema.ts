@@ -6,6 +6,7 @@
  * file, `SYNAP_KV_STORE_MAX_MEMORY_BYTES` in the environment, `config.kvStore.maxMemoryBytes` in the code.
  */
 import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
+import { REPLICATION_SETTINGS } from "./replication-settings.ts";
 import { bytes, choice, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
@@ -164,7 +165,7 @@ export const SETTINGS = {
     fsync: choice(["always", "interval", "never"], {
       default: "always",
       description:
-        "When a write is on disk: before its reply (`always`); within a second after it (`interval`); when the system likes (`never`). The last two lose nothing when only the process dies, and up to the last second, or more, when the machine does. Flag: `--fsync`.",
+        "When a write is on disk: before its reply, within a second after it, or when the system likes. The end of the process alone loses nothing with any of them; that of the machine can with `interval` and `never`. Flag: `--fsync`.",
     }),
     segment_bytes: bytes({
       default: 16 * MB,
@@ -194,14 +195,7 @@ export const SETTINGS = {
         "With less room on the disk than this, writes are refused with SERVICE_UNAVAILABLE until there is more; reads go on.",
     }),
   },
-  replication: {
-    backlog_bytes: bytes({
-      default: 32 * MB,
-      min: 64 * KB,
-      max: GB,
-      description: "The last operations kept in memory for those who read the log.",
-    }),
-  },
+  ...REPLICATION_SETTINGS,
   access: {
     allowed_origins: list(ORIGIN, {
       default: [],

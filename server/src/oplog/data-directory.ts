@@ -209,7 +209,7 @@ export class DataDirectory {
     if (appendedBytes !== this.#markedBytes) {
       this.#markedBytes = appendedBytes;
       this.#markAtMs = nowMs + MARK_MS;
-    } else if (nowMs >= this.#markAtMs && this.log.appendMark()) {
+    } else if (nowMs >= this.#markAtMs && this.log.isAllDurable && this.log.appendMark()) {
       this.#markedBytes = this.log.appendedBytes;
     }
   }

@@ -99,6 +99,10 @@ export class OperationLog {
     return this.#durableOffset;
   }
 
+  get isAllDurable(): boolean {
+    return this.#durableOffset >= this.#nextOffset - 1;
+  }
+
   /** Why no write may be planned now; undefined where it may. */
   get refusal(): string | undefined {
     if (this.diskRefusal !== undefined) return this.diskRefusal;

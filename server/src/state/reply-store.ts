@@ -124,14 +124,18 @@ export class ReplyStore {
   }
 
   /**
-   * How many of the oldest have to go so that `neededBytes` more fit into `bytesMax`, and what they give back. All of them
-   * where nothing is enough.
+   * How many of the oldest have to go so that `neededBytes` more fit into `bytesMax`, and what they give back: up to
+   * `countMax`, which may not be enough.
    */
-  dropsFor(neededBytes: number, bytesMax: number): { readonly count: number; readonly bytes: number } {
+  dropsFor(
+    neededBytes: number,
+    bytesMax: number,
+    countMax: number,
+  ): { readonly count: number; readonly bytes: number } {
     const excessBytes = this.usedBytes + neededBytes - bytesMax;
     let count = 0;
     let bytes = 0;
-    for (let ref = this.#oldest; ref !== 0 && bytes < excessBytes; ref = this.#get(ref, NEXT)) {
+    for (let ref = this.#oldest; ref !== 0 && bytes < excessBytes && count < countMax; ref = this.#get(ref, NEXT)) {
       bytes += this.#slab.slotBytesOf(ref) + TABLE_BYTES;
       count++;
     }
