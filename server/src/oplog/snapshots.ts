@@ -278,7 +278,10 @@ class SnapshotRun {
         return snapshot;
       }
     } catch (error) {
-      if (!isFull(error) && !isMissing(error)) throw error;
+      if (!isFull(error) && !isMissing(error)) {
+        await file?.close();
+        throw error;
+      }
       this.abandon(error instanceof Error ? error.message : String(error));
     }
     await file?.close();
