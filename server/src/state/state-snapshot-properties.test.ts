@@ -12,8 +12,8 @@ const VARIANTS: readonly { readonly name: string; readonly options: WorkloadOpti
   { name: "little memory", options: { memoryBytesMax: 1_500_000, flushesPerMille: 2 } },
   { name: "large offsets", options: { offsetBefore: 2 ** 47, flushesPerMille: 2 } },
 ];
-const SEEDS = 6;
-const STEPS = 2500;
+const SEEDS = 5;
+const STEPS = 2000;
 
 class Run {
   readonly workload: StateWorkload;

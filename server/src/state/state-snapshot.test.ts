@@ -3,10 +3,12 @@ import { PLAIN } from "../../test/queue-fixture.ts";
 import { quietCopy, SnapshotCopy } from "../../test/snapshot-copy.ts";
 import { checkState, smallState } from "../../test/state-workload.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
-import { KEY_IMAGE, MESSAGE_IMAGE } from "./image.ts";
+import { ImageWriter, KEY_IMAGE, MESSAGE_IMAGE } from "./image.ts";
 import { OperationWriter } from "./operation.ts";
+import { QueueImages } from "./queue-images.ts";
 import {
   writeBury,
+  writeForget,
   writePublish,
   writeQueueCreate,
   writeQueueDelete,
@@ -242,6 +244,32 @@ describe("queues of a snapshot", () => {
     }
   });
 
+  it("have each dedup id once, wherever the walk was when the oldest were forgotten", () => {
+    for (let forgotten = 1; forgotten <= 20; forgotten++) {
+      const state = smallState();
+      const queueId = createQueue(state, "q");
+      for (let i = 0; i < 20; i++) publish(state, queueId, `id ${i}`);
+      const dump = state.dump();
+      const copy = new SnapshotCopy(state);
+      // The queue's image, and ten or so ids.
+      for (let i = 0; i < 10; i++) copy.step(i === 0 ? 200 : 20);
+      apply(state, (writer) => writeForget(writer, queueId, forgotten));
+      expectRestores(copy, dump);
+    }
+  });
+
+  it("are walked up to what is newer, and no further", () => {
+    const state = filledState();
+    const snapshot = new StateSnapshot(state);
+    const queue = state.queues.queues()[0];
+    for (let i = 0; i < 5000; i++) publish(state, queue.id);
+    // Passing the newer messages by would use up a step of its own for each.
+    let steps = 1;
+    while (!snapshot.step(64)) steps++;
+    expect(steps).toBeLessThan(1000);
+    snapshot.end();
+  });
+
   it("come back with a retry of all under way", () => {
     const state = smallState();
     const queueId = createQueue(state, "q");
@@ -270,11 +298,14 @@ describe("queues of a snapshot", () => {
     const state = smallState();
     const queueId = createQueue(state, "q");
     for (let i = 0; i < 3; i++) publish(state, queueId);
-    for (let i = 0; i < 66_000; i++) {
-      const snapshot = new StateSnapshot(state);
-      // The image of the queue, and one message most of the time: the others keep older marks.
-      snapshot.step(250 + (i % 100 === 0 ? 100 : 0));
-      snapshot.end();
+    const images = new ImageWriter();
+    for (let i = 0; i < 65_535; i++) {
+      const part = new QueueImages(state.queues, state.appliedOffset, images);
+      // The first marks all messages; those after it come no further than the queue. Then its number is used again.
+      images.budgetBytes = i === 0 ? 300 : 1;
+      part.step();
+      part.end();
+      images.reset();
     }
     expect(restored(quietCopy(state)).dump()).toBe(state.dump());
   });
