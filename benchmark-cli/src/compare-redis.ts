@@ -53,7 +53,7 @@ requirePrograms(["redis-server", "redis-benchmark"]);
 const report = new Report("RESP against Redis 7 without persistence");
 await compareMemory();
 const redis: Server = { name: "Redis", ...(await startRedis()) };
-const synapProcess = await startSynap(options.server);
+const synapProcess = await startSynap(options.server, { durability: "memory" });
 const synap: Server = { name: "Synap", child: synapProcess.child, port: synapProcess.respPort };
 
 for (const { depth, perSec, bounds } of DEPTHS) {
@@ -124,7 +124,7 @@ async function compareMemory(): Promise<void> {
   const { keys } = options;
   const valueBytes = options["value-bytes"];
   const peer = await startRedis();
-  const own = await startSynap(options.server);
+  const own = await startSynap(options.server, { durability: "memory" });
   const empty = [rssBytes(peer.child), rssBytes(own.child)];
   const usedEmpty = await redisUsedMemory(peer.port);
   await fillRedis(peer.port, keys, valueBytes);
