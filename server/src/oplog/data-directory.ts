@@ -179,8 +179,8 @@ export class DataDirectory {
   }
 
   /** Makes another history durable, such as one with a new epoch; then the log may begin it. */
-  async saveHistory(history: EpochHistory): Promise<void> {
-    const identity = { ...this.#identity, history };
+  async saveHistory(history: EpochHistory, isReplica: boolean): Promise<void> {
+    const identity = { ...this.#identity, history, isReplica };
     await saveIdentity(this.#options.files, this.path, identity);
     this.#identity = identity;
   }
@@ -270,16 +270,23 @@ async function openIdentity({ files, path, clock, newReplicationId }: DataDirect
   };
 }
 
-/** After a start that may have lost the end of the log, offsets that were given out then must not be given out again. */
+/**
+ * After a start that may have lost the end of the log, offsets that were given out then must not be given out again; nor may a
+ * former replica go on in the epoch of its master.
+ */
 function nextIdentity(
   { fsync, isReplica, clock }: DataDirectoryOptions,
   found: Identity,
   { oldestOffset, nextOffset }: RecoveredLog,
 ): Identity {
-  const mayHaveLost = !found.isClosed && found.mayLoseTail && !isReplica;
-  const history = mayHaveLost
-    ? found.history.next(nextOffset - 1, Math.max(nextOffset + LOST_OFFSETS_MAX, offsetAt(clock.nowMs())))
+  const mayHaveLost = !found.isClosed && found.mayLoseTail;
+  // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
+  const isOver = !isReplica && (mayHaveLost || found.isReplica === true);
+  // An epoch in which nothing was written ends before its first offset.
+  const next = Math.max(nextOffset, found.history.current.firstOffset);
+  const history = isOver
+    ? found.history.next(next - 1, Math.max(next + LOST_OFFSETS_MAX, offsetAt(clock.nowMs())))
     : found.history;
   const mayLoseTail = fsync !== "always";
-  return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail };
+  return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
 }

@@ -189,7 +189,7 @@ export class Replication implements NodeReplication {
     }
     const { lastOffset } = local;
     const firstOffset = Math.max(lastOffset + 1, offsetAt(clock.nowMs()));
-    await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch));
+    await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch), false);
     this.#link = undefined;
     this.#quorum.require(config.minReplicasForWrite);
     this.#replicasChanged();
