@@ -122,6 +122,8 @@ export class LogWriter {
     this.#running = this.#writeGroups().then(
       () => {
         this.#running = undefined;
+        // Appended between the last look and this: whoever has asked meanwhile was told that the group under way has it.
+        if (this.unwrittenBytes > 0) this.flush();
       },
       (error: unknown) => {
         this.#hasFailed = true;
