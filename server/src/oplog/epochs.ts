@@ -37,10 +37,13 @@ export class EpochHistory {
     return this.epochs[this.epochs.length - 1];
   }
 
-  /** The history with another epoch, which begins behind `previousEnd`. */
-  next(previousEnd: number, firstOffset: number): EpochHistory {
+  /**
+   * The history with another epoch, which begins behind `previousEnd`.
+   * @param knownEpoch the latest that is known of, where another node may have come further than this history.
+   */
+  next(previousEnd: number, firstOffset: number, knownEpoch = 0): EpochHistory {
     if (firstOffset <= previousEnd) throw new Error(`an epoch begins at ${firstOffset}, not behind ${previousEnd}`);
-    const epoch = this.current.epoch + 1;
+    const epoch = Math.max(this.current.epoch, knownEpoch) + 1;
     return new EpochHistory([...this.epochs.slice(1 - EPOCHS_MAX), { epoch, firstOffset, previousEnd }]);
   }
 
@@ -50,6 +53,39 @@ export class EpochHistory {
     if (index < 0) return false;
     const next = this.epochs.at(index + 1);
     return next === undefined || offset <= next.previousEnd;
+  }
+
+  /**
+   * Whether a log that has the history `other` and ends at `offset` is a prefix of a log that has this one. The epoch it
+   * ends in has to be the same one and not only of the same number: two nodes may have been promoted apart.
+   */
+  isContinued(other: EpochHistory, offset: number): boolean {
+    const { epoch, firstOffset, previousEnd } = other.current;
+    const own = this.epochs.find((each) => each.epoch === epoch);
+    if (own?.firstOffset !== firstOffset || own.previousEnd !== previousEnd) return false;
+    return this.holds(epoch, offset);
+  }
+
+  /** The epoch behind `epoch`; undefined where that is the current one, or is forgotten. */
+  after(epoch: number): Epoch | undefined {
+    const index = this.epochs.findIndex((each) => each.epoch === epoch);
+    return index < 0 ? undefined : this.epochs.at(index + 1);
+  }
+
+  /** The epoch in which a log that ends at `offset` goes on; the oldest that is known where it ended before. */
+  at(offset: number): Epoch {
+    return this.epochs.findLast(({ firstOffset }) => firstOffset <= offset + 1) ?? this.epochs[0];
+  }
+
+  /** This history as it was when `epoch`, which is in it, was the current one. */
+  upTo(epoch: number): EpochHistory {
+    return new EpochHistory(this.epochs.filter((each) => each.epoch <= epoch));
+  }
+
+  /** The first offset, from `offset` on, that is not in the gap between two epochs. */
+  behindGap(offset: number): number {
+    const begun = this.epochs.find(({ firstOffset, previousEnd }) => offset > previousEnd && offset < firstOffset);
+    return begun?.firstOffset ?? offset;
   }
 
   /** Whether a record of `epoch` at `firstOffset` may follow one that ends before `expectedOffset`. */

@@ -1,0 +1,39 @@
+/** This node's place among others, over the log and the executor that it has. */
+import type { Executor } from "./commands/execute.ts";
+import type { Config } from "./config/schema.ts";
+import type { Fanout } from "./fanout/fanout.ts";
+import type { DataDirectory } from "./oplog/data-directory.ts";
+import type { OperationLog } from "./oplog/operation-log.ts";
+import { Replication } from "./replication/replication.ts";
+import { WsLinkOpener } from "./replication/ws-link.ts";
+import type { Clock } from "./runtime/clock.ts";
+import type { Logger } from "./runtime/logger.ts";
+import type { ReleaseGate } from "./runtime/release-gate.ts";
+import type { TurnEnd } from "./runtime/turn-end.ts";
+
+export interface BuiltReplicationParts {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly log: OperationLog;
+  readonly executor: Executor;
+  readonly fanout: Fanout;
+  readonly directory: DataDirectory | undefined;
+  readonly gate: ReleaseGate;
+  readonly turnEnd: TurnEnd;
+  readonly nodeId: string;
+  readonly address: () => string;
+  readonly restart: () => void;
+  readonly onFailure: (error: unknown) => void;
+}
+
+export function buildReplication({ config, directory, gate, ...parts }: BuiltReplicationParts): Replication {
+  return new Replication({
+    ...parts,
+    config: config.replication,
+    files: directory,
+    opener: new WsLinkOpener(config.replication.linkTimeoutMs),
+    random: Math.random,
+    release: (offset) => gate.advance(offset),
+  });
+}
