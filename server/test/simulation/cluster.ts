@@ -20,6 +20,8 @@ export interface ClusterParts {
   readonly trace: (line: () => string) => void;
 }
 
+/** What is never filled by the nodes alone. */
+export const DISK_BYTES = 2 ** 24;
 const DOWN_MS = [2, 250] as const;
 const RETRY_MS = 30;
 
@@ -131,10 +133,9 @@ export class Cluster {
   #fill(node: SimulatedNode): void {
     const { disk } = node.parts;
     const { choices } = this.#parts;
-    const capacityBytes = disk.capacityBytes;
     disk.capacityBytes = disk.usedBytes + choices.below(24 * 1024);
     this.#later(choices.between(50, 500), () => {
-      disk.capacityBytes = capacityBytes;
+      disk.capacityBytes = DISK_BYTES;
     });
   }
 
@@ -230,6 +231,7 @@ export class Cluster {
     for (const node of this.nodes) {
       const { disk } = node.parts;
       disk.failsNextSync = false;
+      disk.capacityBytes = DISK_BYTES;
       disk.disarm();
       this.#parts.network.setApart(node.name, false);
       this.#follow(node);

@@ -17,6 +17,8 @@ interface Account {
   readonly shown: Map<string, number>;
   /** What it had may be gone. */
   mayHaveLost: boolean;
+  /** How often it has begun from a snapshot of its master; then what it had itself does not count. */
+  adoptions: number;
 }
 
 /** What a master has promised to be on other nodes. */
@@ -35,7 +37,7 @@ export class NodeAccounts {
   #of(name: string): Account {
     let account = this.#accounts.get(name);
     if (account === undefined) {
-      account = { durable: new Map(), shown: new Map(), mayHaveLost: false };
+      account = { durable: new Map(), shown: new Map(), mayHaveLost: false, adoptions: 0 };
       this.#accounts.set(name, account);
     }
     return account;
@@ -130,6 +132,8 @@ export class NodeAccounts {
     const path = this.pathOf(node, log);
     const own = this.#of(node.name);
     const end = log.nextOffset - 1;
+    const hasAdopted = node.adoptions > own.adoptions;
+    own.adoptions = node.adoptions;
     for (const { epoch, end: stretchEnd } of this.history.stretches(path, end)) {
       for (const [what, marks] of [
         ["shown", own.shown],
@@ -137,7 +141,7 @@ export class NodeAccounts {
       ] as const) {
         const mark = marks.get(epoch.key) ?? 0;
         if (mark <= stretchEnd) continue;
-        if (!own.mayHaveLost && epoch === path.at(-1)) {
+        if (!own.mayHaveLost && !hasAdopted && epoch === path.at(-1)) {
           throw new Finding("acknowledged write lost", `${node.name} had ${what} ${mark}, and now ends at ${end}`);
         }
         marks.set(epoch.key, stretchEnd);

@@ -8,7 +8,7 @@
  */
 import type { ClientConnection, ConnectionOwner, Frame } from "./client-connection.ts";
 import type { ClientRequest } from "./client-request.ts";
-import { Cluster } from "./cluster.ts";
+import { Cluster, DISK_BYTES } from "./cluster.ts";
 import { checkEnd } from "./end-checks.ts";
 import { FakeDisk } from "./fake-disk.ts";
 import { FakeNetwork } from "./fake-network.ts";
@@ -41,7 +41,6 @@ export interface SimulationResult {
   readonly finding: Finding | undefined;
 }
 
-const DISK_BYTES = 2 ** 24;
 const FAULTS_FROM_MS = 20;
 const FAULTS_TO_MS = 1200;
 const WORK_MS_MAX = 60_000;
