@@ -3,7 +3,7 @@
  * it ends. What they use is read from /proc, so these benchmarks run on Linux.
  */
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -12,8 +12,11 @@ import { join } from "node:path";
 const CPU_TICKS_PER_SEC = 100;
 const READY_MS_MAX = 10_000;
 
+/** statfs(2): a file system in memory. */
+const TMPFS_MAGIC = 0x01021994;
+
 const running = new Set<ChildProcess>();
-const directories: string[] = [];
+const directories = new Set<string>();
 
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -37,8 +40,20 @@ export function track<Child extends ChildProcess>(child: Child): Child {
 /** An empty directory for a process to run in, gone when the benchmark ends. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "synap-benchmark-"));
-  directories.push(directory);
+  directories.add(directory);
   return directory;
+}
+
+/** Before the benchmark ends, where a later part needs the room. */
+export function removeDirectory(directory: string): void {
+  directories.delete(directory);
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** @throws if temporary directories are in memory, where a sync costs nothing and proves nothing. */
+export function requireDisk(): void {
+  if (statfsSync(tmpdir()).type !== TMPFS_MAGIC) return;
+  throw new Error(`${tmpdir()} is in memory: name a directory on a disk in TMPDIR`);
 }
 
 export async function stop(child: ChildProcess): Promise<void> {

@@ -26,8 +26,8 @@ const RECLAIM_BYTES_MIN = 4 * 2 ** 20;
 /** Messages whose deadline, delay or life is over that are dealt with between two looks at the clock, as one record. */
 const DUE_SLICE_MESSAGES = 64;
 const DUE_SLICE_ROOMS = 16;
-/** How soon remembered replies that are overdue are looked for, and how many are forgotten by one record. */
-const REPLIES_TICK_MS = 100;
+/** How soon replies that are overdue or leave little room are looked for, and how many are forgotten by one record. */
+const REPLIES_TICK_MS = 20;
 const REPLIES_SLICE = 1000;
 /** How soon waits whose time is over are looked for, and how many end between two looks at the clock. */
 const WAITS_TICK_MS = 5;
@@ -60,8 +60,7 @@ export interface WorkParts {
 type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;
 
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
-  const { config, clock, executor, state, fanout, dispatcher, transport, respTransport, directory, replication } =
-    parts;
+  const { config, clock, executor, state, fanout, dispatcher, directory } = parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
   const inSlices: InSlices = (name, idleMs, slice) => {
     ticker.register(name, (budgetMs) => {
@@ -105,6 +104,13 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   inSlices("overdue transactions", TRANSACTIONS_TICK_MS, () => {
     return executor.transactions.forgetOverdue(clock.nowMs(), TRANSACTIONS_SLICE) === TRANSACTIONS_SLICE;
   });
+  registerHousekeeping(inSlices, state);
+  if (directory !== undefined) registerDirectory(ticker, directory);
+  registerLinks(ticker, parts);
+}
+
+/** Memory: no operations, so it is done on every node, whatever the log says. */
+function registerHousekeeping(inSlices: InSlices, state: StateMachine): void {
   inSlices("free flushed keys", FREE_IDLE_MS, () => state.keys.freeDetached(FREE_SLICE_CHUNKS));
   inSlices("free purged messages", FREE_IDLE_MS, () => state.queues.freeDetached(FREE_SLICE_MESSAGES));
   inSlices("free trimmed rooms", FREE_IDLE_MS, () => state.rooms.freeDetached(FREE_SLICE_BLOCKS));
@@ -114,7 +120,9 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   inSlices("reclaim rooms", FREE_IDLE_MS, () => {
     return state.rooms.reclaimableBytes > RECLAIM_BYTES_MIN && state.rooms.evacuate();
   });
-  if (directory !== undefined) registerDirectory(ticker, directory);
+}
+
+function registerLinks(ticker: Ticker, { transport, respTransport, replication }: WorkParts): void {
   ticker.register("links to other nodes", () => {
     replication.tick();
     return LINKS_TICK_MS;

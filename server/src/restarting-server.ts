@@ -4,6 +4,7 @@
  * the end of a process.
  */
 import type { Config } from "./config/schema.ts";
+import { freePort } from "./transports/free-port.ts";
 
 export interface RunningServer {
   /** Such as `http://127.0.0.1:15500`, with the port it really got. */
@@ -46,7 +47,9 @@ export async function startRestarting(
     });
     return started.then(stoppedOnce);
   };
-  running = begin(config);
+  const mayRestart = config.replication.role === "replica";
+  const { host, port } = config.server;
+  running = begin(mayRestart && port === 0 ? withPort(config, await freePort(host)) : config);
   const { url, respUrl } = await running;
   return {
     url,
@@ -73,7 +76,10 @@ function stoppedOnce(server: StartedServer): StartedServer {
 
 /** The ports that it has, so that it gets them again. */
 function withPorts(config: Config, { port, respPort }: StartedServer): Config {
-  const server = Object.freeze({ ...config.server, port });
   const protocol = Object.freeze({ ...config.protocol, respPort: respPort ?? 0 });
-  return Object.freeze({ ...config, server, protocol });
+  return Object.freeze({ ...withPort(config, port), protocol });
+}
+
+function withPort(config: Config, port: number): Config {
+  return Object.freeze({ ...config, server: Object.freeze({ ...config.server, port }) });
 }

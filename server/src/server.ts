@@ -49,7 +49,7 @@ export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
 export function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
-  return startRestarting(config, (present, restart) => startOnce(present, logger, clock, restart), onFailure);
+  return startRestarting(config, (present, restart) => startOnce(present, logger, clock, restart), onRestartFailure);
 }
 
 /** @param restart has the server stop and start again, from what is then in its data directory. */
@@ -77,7 +77,7 @@ async function startOnce(config: Config, logger: Logger, clock: Clock, restart: 
       onFailure,
       nodeId: NODE_ID,
     };
-    const replication = buildReplication({ ...shared, ...storage });
+    const replication = await buildReplication({ ...shared, ...storage });
     engine.node.attach(replication);
     const ticker = new Ticker(clock);
     registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
@@ -183,8 +183,15 @@ function buildFront(config: Config, logger: Logger, clock: Clock) {
 
 /** State and disk may say different things from here on, so nothing may run any more: the process ends (lifecycle.ts). */
 function onFailure(cause: unknown): void {
-  const failure = new FatalError("the data directory could not be written", { cause });
-  // Not thrown here: whoever has called may have a promise to catch it.
+  end(new FatalError("the data directory could not be written", { cause }));
+}
+
+function onRestartFailure(cause: unknown): void {
+  end(new FatalError("the server could not start again from its master's snapshot", { cause }));
+}
+
+/** Not thrown where it was found: whoever has called may have a promise to catch it. */
+function end(failure: FatalError): void {
   process.nextTick(() => {
     throw failure;
   });

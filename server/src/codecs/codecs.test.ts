@@ -174,6 +174,18 @@ for (const format of [json, messagePack]) {
       expect(accepted(envelopeOf({ commands: [] })).itemCount).toBe(0);
     });
 
+    it("reads the ids of the idempotent commands of a batch", () => {
+      const one = { command: "kv.incr", request_id: 1, client_id: "c", idempotent: true };
+      const envelope = accepted(envelopeOf({ commands: [one, { command: "kv.get" }] }));
+      const [first, second] = envelope.items ?? [];
+      expect([textOf(first.clientId), codec.decodeId(first.requestId as ByteRange)]).toEqual(["c", 1]);
+      expect([first.idempotent, second.idempotent, envelope.idempotent]).toEqual([true, false, false]);
+      expect(envelope.hasItemIds).toBe(true);
+      const of = (commands: unknown[], fields = {}) => accepted(envelopeOf({ commands, ...fields })).hasItemIds;
+      expect(of([{ request_id: 1 }], { idempotent: true })).toBe(true);
+      expect(of([{ command: "kv.get" }], { idempotent: true, request_id: 1, client_id: "c" })).toBe(false);
+    });
+
     it.each([
       ["a field it does not know", { command: "a", comand: 1 }, "comand"],
       ["a payload that is a list", { command: "a", payload: [] }, "payload"],
@@ -189,6 +201,10 @@ for (const format of [json, messagePack]) {
       ["commands that are no objects", { commands: [1] }, "commands"],
       ["a batch inside a batch", { commands: [{ commands: [] }] }, "commands"],
       ["a request id inside a batch", { commands: [{ command: "a", request_id: 1 }] }, "request_id"],
+      ["a client id inside a batch", { commands: [{ command: "a", client_id: "c" }] }, "client_id"],
+      ["an idempotent command in an atomic batch", { commands: [{ idempotent: true }], atomic: true }, "idempotent"],
+      ["ids in an atomic batch", { commands: [{}, { request_id: 1 }], atomic: true, idempotent: true }, "request_id"],
+      ["atomic inside a batch", { commands: [{ command: "a", atomic: true }] }, "atomic"],
       ["an unknown field inside a batch", { commands: [{ command: "a", x: 1 }] }, "x"],
       ["a command beside commands", { command: "a", commands: [] }, "command"],
       ["a payload beside commands", { payload: {}, commands: [] }, "payload"],

@@ -18,6 +18,8 @@ export interface ReplyLimits {
 
 /** One reply may take this part of what all may take: it must not cost more than a few of the others their place. */
 const REPLY_PART = 16;
+/** Replies that one record may drop, at up to a microsecond each. The ticker keeps room for the largest reply there may be. */
+const RECORD_DROPS_MAX = 2000;
 
 export class ReplyPlanner {
   readonly #store: ReplyStore;
@@ -52,16 +54,25 @@ export class ReplyPlanner {
     if (!planner.admit(REMEMBER_HEADER_BYTES + idBytes + replyBytes)) return planner.failure;
     const neededBytes = store.bytesNeeded(idBytes, replyBytes);
     // Where a lower limit was configured than before, the ticker shrinks the window in slices: here it only stops growing.
-    const drops = store.dropsFor(neededBytes, Math.max(bytesMax, store.usedBytes));
+    const usedBytesMax = Math.max(bytesMax, store.usedBytes);
+    const drops = store.dropsFor(neededBytes, usedBytesMax, RECORD_DROPS_MAX);
     const growthBytes = neededBytes - drops.bytes;
+    if (store.usedBytes + growthBytes > usedBytesMax) {
+      const message = "too many replies would have to be forgotten at once; they go one by one now, so try again";
+      return fail("MEMORY_LIMIT_EXCEEDED", message, { limit_bytes: bytesMax, needed_bytes: neededBytes });
+    }
     if (growthBytes > 0 && !planner.reserveBytes(growthBytes, store, planner.spareBytes)) return planner.failure;
     writeRemember(planner.writer, { ...answered, expiresAtMs: planner.nowMs + windowMs }, drops.count);
     return undefined;
   }
 
-  /** Stages that up to `countMax` replies are forgotten, which are overdue or past the limit; returns how many. */
+  /**
+   * Stages that up to `countMax` replies are forgotten, which are overdue or leave too little room for the next ones; returns
+   * how many.
+   */
   forgetDue(countMax: number): number {
-    const count = this.#store.countDue(this.#planner.nowMs, this.#limits.bytesMax, countMax);
+    const { bytesMax } = this.#limits;
+    const count = this.#store.countDue(this.#planner.nowMs, bytesMax - bytesMax / REPLY_PART, countMax);
     if (count > 0) writeForgetReplies(this.#planner.writer, count);
     return count;
   }

@@ -146,8 +146,8 @@ describe("the file", () => {
     [`server: ${"[".repeat(3000)}`, "DIR/synap.yml, line 1: this is nested too deeply for sections with keys."],
     ["server:\n  ? [port]\n  : 1\n", "DIR/synap.yml, line 2: the name of a key must be plain text."],
     [
-      "persistence:\n  fsync: always\n",
-      "DIR/synap.yml, line 1: there is no section persistence; there are server, protocol, kv_store, queue, stream, pubsub, transaction, replication, access, slowlog, logging, metrics.",
+      "mystery:\n  fsync: always\n",
+      "DIR/synap.yml, line 1: there is no section mystery; there are server, protocol, kv_store, queue, stream, pubsub, transaction, persistence, replication, access, slowlog, logging, metrics.",
     ],
     [
       "slowlog:\n  path: a\n",
@@ -259,6 +259,16 @@ describe("the flags", () => {
     expect(config.access).toMatchObject({ insecure: true, allowedHosts: ["a.example", "b.example"] });
   });
 
+  it("has one that switches the disk off", () => {
+    expect(configFromFlags().persistence).toMatchObject({ enabled: true, directory: "data", fsync: "always" });
+    const flags = ["--no-persistence", "--data-dir", "/data", "--fsync", "interval"];
+    expect(configFromFlags(...flags).persistence).toMatchObject({
+      enabled: false,
+      directory: "/data",
+      fsync: "interval",
+    });
+  });
+
   it.each([
     [["--prot", "1"], "There is no flag --prot; the nearest is --port."],
     [["-x"], "There is no flag -x; synap-server --help shows all flags, and --set KEY=VALUE sets any key."],
@@ -267,7 +277,8 @@ describe("the flags", () => {
     [["--replica-of", "a:1", "--no-persistence"], /^A replica keeps its master's log on disk/],
     [["--set", "replication.role=replica"], /^replication.role is replica, and replication.master_url does not say/],
     [["--no-persistence", "--set", "replication.min_replicas_for_write=1"], /needs replicas, and those need/],
-    [["--data-dir=/data"], "There is no flag --data-dir in this version: it keeps data in memory only."],
+    [["--fsync", "sometimes"], '--fsync: persistence.fsync is "sometimes"; allowed is one of always, interval, never.'],
+    [["--no-persistence=no"], "--no-persistence takes no value."],
     [["--port"], "--port needs a value: --port N."],
     [["--port", "--insecure"], "--port needs a value: --port N."],
     [["--port="], "--port needs a value: --port N."],

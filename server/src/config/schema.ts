@@ -165,7 +165,7 @@ export const SETTINGS = {
     fsync: choice(["always", "interval", "never"], {
       default: "always",
       description:
-        "When a write is on disk: before its reply (`always`); within a second after it (`interval`); when the system likes (`never`). The last two lose nothing when only the process dies, and up to the last second, or more, when the machine does. Flag: `--fsync`.",
+        "When a write is on disk: before its reply, within a second after it, or when the system likes. The end of the process alone loses nothing with any of them; that of the machine can with `interval` and `never`. Flag: `--fsync`.",
     }),
     segment_bytes: bytes({
       default: 16 * MB,

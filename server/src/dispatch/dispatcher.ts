@@ -3,6 +3,7 @@
  * executor runs the commands, the codec writes the reply. No transport knows a command and no command knows a format.
  *
  *     handle --> one command --> command-runner        reply now
+ *                    |  once  -> idempotent-writes      reply now, perhaps an earlier one again
  *                    |  waits -> waits                  reply later
  *                batch       --> batches               reply now
  *     openEvents             --> event-streams         pushes

@@ -3,14 +3,15 @@
  * spelled out, the order of fields and the wire format make no difference, and every node computes the same one.
  *
  *     request   "1" command arguments  |  "*" command arguments command arguments ...     one command, or an atomic batch
- *     value     tag | length u32 | bytes      and for lists and objects: tag | count u32 | items
+ *     value     tag | length u32 | bytes      list   "[" count u32 | values      object   "{" | fields: name, value | "}"
  *
  * JSON text is hashed as it came: white space inside a value makes it another. A client that repeats a request sends the
  * same bytes again, or encodes the same value in the other format, and encoders leave white space out.
  */
-import { createHash, type Hash } from "node:crypto";
+import { createHash, type Hash, hash as hashOnce } from "node:crypto";
 import { OutputBuffer } from "../codecs/output-buffer.ts";
 import { SCRATCH_BYTES_MAX } from "../codecs/scratch.ts";
+import { utf8Length, writeUtf8 } from "../codecs/utf8.ts";
 import { PAYLOAD_HASH_BYTES } from "../state/reply-operation.ts";
 import { Value } from "../state/value.ts";
 import { ByteRange } from "../structures/byte-range.ts";
@@ -27,6 +28,7 @@ const FALSE = 0x66;
 const NULL = 0x6e;
 const LIST = 0x5b;
 const OBJECT = 0x7b;
+const OBJECT_END = 0x7d;
 /** Of a stored value; its tag is added. */
 const STORED = 0x80;
 
@@ -35,9 +37,9 @@ const SCRATCH_BYTES = 4096;
 const COPIED_BYTES_MAX = 1024;
 
 export class PayloadHash {
-  /** What is not hashed yet: the hash is slow for small pieces. */
+  /** What is not hashed yet. Most requests are hashed in one call: that takes a third of the time that a hash object does. */
   readonly #pending = new OutputBuffer(SCRATCH_BYTES, SCRATCH_BYTES_MAX);
-  #hash: Hash = createHash("sha256");
+  #hash: Hash | undefined = undefined;
 
   /** Of a request that is one command. */
   ofCommand(command: string, args: Readonly<Record<string, unknown>>): ByteRange {
@@ -52,7 +54,7 @@ export class PayloadHash {
   }
 
   #begin(kind: number): void {
-    this.#hash = createHash("sha256");
+    this.#hash = undefined;
     this.#pending.reset();
     this.#pending.writeByte(kind);
   }
@@ -64,8 +66,10 @@ export class PayloadHash {
 
   /** In memory of its own. */
   end(): ByteRange {
-    this.#flush();
-    return new ByteRange(new Uint8Array(this.#hash.digest()), 0, PAYLOAD_HASH_BYTES);
+    const pending = this.#pending.view();
+    const digest =
+      this.#hash === undefined ? hashOnce("sha256", pending, "buffer") : this.#hash.update(pending).digest();
+    return new ByteRange(digest, 0, PAYLOAD_HASH_BYTES);
   }
 
   #value(value: unknown): void {
@@ -104,17 +108,19 @@ export class PayloadHash {
 
   /** In the order of the shape that made the object, whatever that of the message was. */
   #fields(fields: object): void {
-    const given = Object.entries(fields).filter(([, value]) => value !== undefined);
-    this.#head(OBJECT, given.length);
-    for (const [name, value] of given) {
+    this.#pending.writeByte(OBJECT);
+    for (const [name, value] of Object.entries(fields)) {
+      if (value === undefined) continue;
       this.#text(FIELD, name);
       this.#value(value);
     }
+    this.#pending.writeByte(OBJECT_END);
   }
 
   #text(tag: number, text: string): void {
-    const bytes = Buffer.from(text);
-    this.#bytes(tag, bytes, 0, bytes.length);
+    const lengthBytes = utf8Length(text);
+    this.#head(tag, lengthBytes);
+    writeUtf8(this.#pending, text, lengthBytes);
   }
 
   #bytes(tag: number, bytes: Uint8Array, start: number, end: number): void {
@@ -123,8 +129,7 @@ export class PayloadHash {
       this.#pending.writeBytes(bytes, start, end);
       return;
     }
-    this.#flush();
-    this.#hash.update(bytes.subarray(start, end));
+    this.#flush().update(bytes.subarray(start, end));
   }
 
   #head(tag: number, count: number): void {
@@ -134,8 +139,10 @@ export class PayloadHash {
     for (let shift = 0; shift < 32; shift += 8) pending.writeByte((count >>> shift) & 0xff);
   }
 
-  #flush(): void {
+  #flush(): Hash {
+    this.#hash ??= createHash("sha256");
     this.#hash.update(this.#pending.view());
     this.#pending.reset();
+    return this.#hash;
   }
 }

@@ -211,6 +211,8 @@ describe("the metrics page", () => {
       synap_key_misses_total: { "": 14 },
       synap_replication_log_size: { "": 4096 },
       synap_log_operations_total: { "": 20 },
+      synap_idempotent_replies: { "": 7 },
+      synap_idempotent_replays_total: { "": 3 },
       synap_queue_depth: { tasks: 31, _other: 41 },
       synap_queue_pending_messages: { tasks: 32, _other: 42 },
       synap_queue_dead_messages: { tasks: 33, _other: 43 },

@@ -32,15 +32,19 @@ export interface LinkReadings {
 }
 
 export function replicationMetrics(read: () => ReplicationReadings): Metric[] {
+  return [
+    single("gauge", "synap_is_replica", "1 where this node is a replica.", () => (read().isReplica ? 1 : 0)),
+    single("gauge", "synap_replication_epoch", "The epoch of the log; each promotion begins one.", () => read().epoch),
+    ...masterMetrics(read),
+    ...replicaMetrics(read),
+  ];
+}
+
+function masterMetrics(read: () => ReplicationReadings): Metric[] {
   const byReplica = (name: string, help: string, of: (replica: ReplicaReadings) => number): Metric =>
     labelled("gauge", name, help, () =>
       read().replicas.map((replica) => ({ labels: { replica: replica.address }, value: of(replica) })),
     );
-  const ofLink = (name: string, help: string, of: (link: LinkReadings) => number): Metric =>
-    labelled("gauge", name, help, () => {
-      const { link } = read();
-      return link === undefined ? [] : [{ labels: {}, value: of(link) }];
-    });
   return [
     byReplica(
       "synap_replication_lag_ms",
@@ -54,27 +58,6 @@ export function replicationMetrics(read: () => ReplicationReadings): Metric[] {
     ),
     byReplica("synap_replica_in_sync", "1 for a replica that has had everything since it linked.", ({ isInSync }) =>
       isInSync ? 1 : 0,
-    ),
-    single("gauge", "synap_is_replica", "1 where this node is a replica.", () => (read().isReplica ? 1 : 0)),
-    single("gauge", "synap_replication_epoch", "The epoch of the log; each promotion begins one.", () => read().epoch),
-    ofLink("synap_replica_link_up", "1 where this replica is linked to its master and gets its log.", ({ isUp }) =>
-      isUp ? 1 : 0,
-    ),
-    ofLink(
-      "synap_replica_lag_ms",
-      "How far this replica is behind its master, as it knows, in milliseconds.",
-      (link) => (Number.isFinite(link.lagMs) ? link.lagMs : -1),
-    ),
-    ofLink(
-      "synap_replica_lag_operations",
-      "Operations that this replica knows of and does not have.",
-      (link) => link.lagOperations,
-    ),
-    single(
-      "counter",
-      "synap_replica_links_total",
-      "Links of this replica that its master took.",
-      () => read().linkCount,
     ),
     labelled("counter", "synap_replication_syncs_total", "How links of replicas to this master began.", () => {
       const { partialSyncs, fullSyncs } = read();
@@ -94,6 +77,35 @@ export function replicationMetrics(read: () => ReplicationReadings): Metric[] {
       "synap_replication_published_dropped_total",
       "Messages of publish/subscribe that a replica did not get, since its link was not ready for them.",
       () => read().publishedDropped,
+    ),
+  ];
+}
+
+function replicaMetrics(read: () => ReplicationReadings): Metric[] {
+  const ofLink = (name: string, help: string, of: (link: LinkReadings) => number): Metric =>
+    labelled("gauge", name, help, () => {
+      const { link } = read();
+      return link === undefined ? [] : [{ labels: {}, value: of(link) }];
+    });
+  return [
+    ofLink("synap_replica_link_up", "1 where this replica is linked to its master and gets its log.", ({ isUp }) =>
+      isUp ? 1 : 0,
+    ),
+    ofLink(
+      "synap_replica_lag_ms",
+      "How far this replica is behind its master, as it knows, in milliseconds; -1 before its first link.",
+      ({ lagMs }) => (Number.isFinite(lagMs) ? lagMs : -1),
+    ),
+    ofLink(
+      "synap_replica_lag_operations",
+      "Operations that this replica knows of and does not have.",
+      ({ lagOperations }) => lagOperations,
+    ),
+    single(
+      "counter",
+      "synap_replica_links_total",
+      "Links of this replica that its master took.",
+      () => read().linkCount,
     ),
   ];
 }

@@ -22,6 +22,17 @@ export function componentSchemas(commands: readonly Command[]): JsonSchema {
       description: "Chosen by the client and echoed in the reply; needed to tell replies on a WebSocket apart.",
       anyOf: [{ type: "string" }, { type: "integer", format: "int64" }],
     },
+    ClientId: {
+      description: "Whose idempotent write it is: 1 to 255 bytes that no other client uses.",
+      type: "string",
+      minLength: 1,
+    },
+    Idempotent: {
+      description:
+        "Runs once for this client_id and request_id, which are needed then: a repeat gets the first reply again.",
+      type: "boolean",
+      default: false,
+    },
     Value: VALUE_SCHEMA,
   };
   for (const command of commands) {
@@ -50,7 +61,12 @@ function requestOf(command: Command): JsonSchema {
     title: command.name,
     description: requestDescription(command),
     required: needsPayload ? ["command", "payload"] : ["command"],
-    properties: { command: { const: command.name }, request_id: reference("RequestId"), payload },
+    properties: {
+      command: { const: command.name },
+      request_id: reference("RequestId"),
+      ...(command.plan === undefined ? {} : IDEMPOTENT_FIELDS),
+      payload,
+    },
   };
 }
 
@@ -61,6 +77,8 @@ function requestDescription(command: Command): string {
   return sentences.join(" ");
 }
 
+const IDEMPOTENT_FIELDS: JsonSchema = { client_id: reference("ClientId"), idempotent: reference("Idempotent") };
+
 const BATCH_REQUEST: JsonSchema = {
   type: "object",
   description: "Commands that run in order with nothing between them; at most `protocol.max_batch_commands`.",
@@ -68,6 +86,7 @@ const BATCH_REQUEST: JsonSchema = {
   properties: {
     type: { const: "batch" },
     request_id: reference("RequestId"),
+    ...IDEMPOTENT_FIELDS,
     commands: { type: "array", items: reference("CommandRequest") },
     atomic: {
       type: "boolean",

@@ -211,7 +211,7 @@ export class DataDirectory {
     if (appendedBytes !== this.#markedBytes) {
       this.#markedBytes = appendedBytes;
       this.#markAtMs = nowMs + MARK_MS;
-    } else if (nowMs >= this.#markAtMs && this.log.appendMark()) {
+    } else if (nowMs >= this.#markAtMs && this.log.isAllDurable && this.log.appendMark()) {
       this.#markedBytes = this.log.appendedBytes;
     }
   }
@@ -244,7 +244,10 @@ export class DataDirectory {
   /** Makes all of the log durable and gives the directory back. Nothing may be appended any more. */
   async close(): Promise<void> {
     await this.snapshots.close();
+    await this.writer.drain();
+    // Behind the last record too stands what says that it was on disk.
     this.log.appendMark();
+    await this.writer.drain();
     await this.writer.close();
     await saveIdentity(this.#options.files, this.path, { ...this.#identity, isClosed: true });
     await this.#lock.release();

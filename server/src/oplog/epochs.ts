@@ -82,16 +82,19 @@ export class EpochHistory {
     return new EpochHistory(this.epochs.filter((each) => each.epoch <= epoch));
   }
 
-  /** The first offset, from `offset` on, that is not in the gap between two epochs. */
+  /** The first offset, from `offset` on, that is not in a gap between two epochs. Of an epoch without operations there is only gap. */
   behindGap(offset: number): number {
-    const begun = this.epochs.find(({ firstOffset, previousEnd }) => offset > previousEnd && offset < firstOffset);
-    return begun?.firstOffset ?? offset;
+    let behind = offset;
+    for (const { firstOffset, previousEnd } of this.epochs) {
+      if (behind > previousEnd && behind < firstOffset) behind = firstOffset;
+    }
+    return behind;
   }
 
   /** Whether a record of `epoch` at `firstOffset` may follow one that ends before `expectedOffset`. */
   mayFollow(epoch: number, firstOffset: number, expectedOffset: number): boolean {
     if (firstOffset === expectedOffset) return true;
     const begun = this.epochs.find((each) => each.epoch === epoch);
-    return begun !== undefined && begun.firstOffset === firstOffset && begun.previousEnd === expectedOffset - 1;
+    return begun?.firstOffset === firstOffset && this.behindGap(expectedOffset) === firstOffset;
   }
 }

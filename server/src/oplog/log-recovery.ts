@@ -104,7 +104,7 @@ class LogRecovery {
       logEnd = end.logEnd;
       tail = end.tail;
     }
-    if (this.#namedOffset >= logEnd && this.#namedOffset > fromOffset) {
+    if (this.#isMissing(this.#namedOffset, logEnd) && this.#namedOffset > fromOffset) {
       throw new LogDamage(
         `the log in ${directory} ends at offset ${logEnd - 1}, though ${this.#namedOffset} was on disk: ${WAY_OUT}`,
       );
@@ -115,6 +115,11 @@ class LogRecovery {
       tail = undefined;
     }
     return { nextOffset: this.#nextOffset, tail, records: this.#records, cut: this.#cut };
+  }
+
+  /** Whether an operation up to `offset`, which was on disk, is not in a log that ends before `endOffset`: in a gap there is none. */
+  #isMissing(offset: number, endOffset: number): boolean {
+    return offset >= this.#options.history.behindGap(endOffset);
   }
 
   #checkBeginning({ name, firstOffset }: SegmentInfo): void {
@@ -217,7 +222,7 @@ class LogRecovery {
     const problem = damage?.problem ?? "zeros stand before other bytes";
     if (damage !== undefined && /has version/.test(problem)) throw this.#refusal(damage);
     const namedOffset = Math.max(this.#namedOffset, greatestNamed(torn, nextOffset));
-    if (namedOffset >= nextOffset) {
+    if (this.#isMissing(namedOffset, nextOffset)) {
       throw this.#refusal({
         name: reader.name,
         at,

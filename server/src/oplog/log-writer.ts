@@ -219,17 +219,21 @@ export class LogWriter {
     this.#options.onDurable(offset);
   }
 
-  /** Writes and syncs what is left, whatever the policy, and closes. Nothing may be appended any more. */
+  /** Makes all that was appended durable, whatever the policy. */
+  async drain(): Promise<void> {
+    await this.#running;
+    if (this.#hasFailed || this.#segment === undefined) return;
+    while (this.unwrittenBytes > 0 || this.#isDirty) {
+      const offset = await this.#writeGroup();
+      await this.#sync();
+      if (offset !== undefined) this.#durableTo(offset);
+    }
+  }
+
+  /** Nothing may be appended any more; what was is to be drained before. */
   async close(): Promise<void> {
     await this.#running;
-    if (!this.#hasFailed && this.#segment !== undefined) {
-      do {
-        const offset = await this.#writeGroup();
-        await this.#sync();
-        if (offset !== undefined) this.#durableTo(offset);
-      } while (this.unwrittenBytes > 0);
-      await this.#segment.file.close();
-    }
+    await this.#segment?.file.close();
     await this.#segments.close();
   }
 }

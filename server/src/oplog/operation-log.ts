@@ -94,6 +94,10 @@ export class OperationLog {
     return this.#durableOffset;
   }
 
+  get isAllDurable(): boolean {
+    return this.#durableOffset >= this.#nextOffset - 1;
+  }
+
   /** Why no write may be planned now; undefined where it may. */
   get refusal(): string | undefined {
     if (this.diskRefusal !== undefined) return this.diskRefusal;
@@ -163,7 +167,7 @@ export class OperationLog {
    * @param history this log's, with one epoch more.
    */
   beginEpoch(history: EpochHistory): void {
-    const isAllDurable = this.#durableOffset === this.#nextOffset - 1;
+    const { isAllDurable } = this;
     this.#history = history;
     this.#nextOffset = Math.max(this.#nextOffset, history.current.firstOffset);
     if (isAllDurable) this.durableTo(this.#nextOffset - 1);

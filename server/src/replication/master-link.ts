@@ -94,7 +94,6 @@ export class MasterLink {
   /** Everything that the master was known to have is here, and it was heard of not long ago. */
   #isCurrent({ state, status, heardAtMs }: CopySession): boolean {
     const { clock, local, heartbeatMs } = this.#options;
-    // Before its first status nothing is known of what the master has.
     if (state !== "log" || status.nowMs === 0 || status.durableOffset > local.lastOffset) return false;
     return clock.monotonicMs() - heardAtMs < 2 * heartbeatMs;
   }
@@ -135,7 +134,8 @@ export class MasterLink {
   /** A master that has told of something newer tells also for how long it has had that. */
   #lagMs(session: CopySession | undefined, nowMs: number): number {
     const sinceCurrentMs = nowMs - this.#currentAtMs;
-    if (session?.state !== "log") return sinceCurrentMs;
+    // Before its first status nothing is known of what the master has.
+    if (session?.state !== "log" || session.status.nowMs === 0) return sinceCurrentMs;
     if (this.#isCurrent(session)) return 0;
     return Math.min(sinceCurrentMs, session.status.lagMs + nowMs - session.heardAtMs);
   }

@@ -336,7 +336,10 @@ export class ReplicaFeed implements LinkEnd {
 
   closed(): void {
     if (this.state === "closed") return;
-    if (this.nodeId !== "") this.#parts.logger.warn(`replica ${this.address}: the link has ended`);
+    const { logger } = this.#parts;
+    if (this.#snapshot?.isDelivered === true)
+      logger.info(`replica ${this.address} has its snapshot, and starts from it`);
+    else if (this.nodeId !== "") logger.warn(`replica ${this.address}: the link has ended`);
     this.#end(() => {});
   }
 
@@ -367,6 +370,10 @@ class SnapshotCopy {
   constructor(file: SnapshotFile, pin: Pin) {
     this.file = file;
     this.pin = pin;
+  }
+
+  get isDelivered(): boolean {
+    return this.receivedBytes === this.file.bytes;
   }
 
   async read(bytesMax: number): Promise<Uint8Array> {

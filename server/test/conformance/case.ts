@@ -28,7 +28,7 @@ export interface CommandStep {
 }
 
 export interface BatchStep {
-  readonly batch: readonly (readonly [command: string, payload?: Payload])[];
+  readonly batch: readonly (readonly [command: string, payload?: Payload, fields?: EnvelopeFields])[];
   readonly envelope?: EnvelopeFields;
   readonly expected: Expected;
 }
@@ -135,6 +135,9 @@ function isFailure(expected: unknown): expected is Reply {
   const { sample } = expected;
   return typeof sample === "object" && sample !== null && "success" in sample && "code" in sample;
 }
+
+/** A `client_id` that is another one each time a case is run: what the server remembers of a client outlives the case. */
+export const OWN_CLIENT = "a client of this run";
 
 /** Any whole number. */
 export const someInteger = expect.any(Number) as number;

@@ -5,10 +5,11 @@ import { ERROR_STATUS, type ErrorCode } from "../../src/commands/errors.ts";
 import { configFromFlags } from "../../src/config/load.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
-import type { Case, Expected, PushStep, Reply, Step } from "./case.ts";
+import { type Case, type Expected, OWN_CLIENT, type PushStep, type Reply, type Step } from "./case.ts";
 import { admin } from "./cases/admin.ts";
 import { atomicBatches, batches } from "./cases/batches.ts";
 import { expiries } from "./cases/expiry.ts";
+import { idempotentWrites } from "./cases/idempotent-writes.ts";
 import { keys } from "./cases/keys.ts";
 import { keyWatches } from "./cases/kv-watch.ts";
 import { messages } from "./cases/pubsub-messages.ts";
@@ -38,6 +39,7 @@ const CASES: readonly Case[] = [
   ...keyWatches,
   ...batches,
   ...atomicBatches,
+  ...idempotentWrites,
   ...queues,
   ...queueMessages,
   ...deadLetters,
@@ -75,6 +77,8 @@ const config = configFromFlags(
 );
 
 let server: RunningServer;
+/** How many cases were run, over all protocols and formats. */
+let runCount = 0;
 const clients = new Map<Combination, Client>();
 
 beforeAll(async () => {
@@ -117,6 +121,29 @@ describe("a value written in one format", () => {
   });
 });
 
+describe("an idempotent write", () => {
+  it("runs once, over whichever protocol and in whichever format it is repeated", async () => {
+    await removeAllKeys(clientOf(COMBINATIONS[0]));
+    for (const [index, combination] of COMBINATIONS.entries()) {
+      const payload = { key: "n", amount: 10 ** index };
+      const message = {
+        command: "kv.incr",
+        payload,
+        client_id: "everywhere",
+        request_id: combination,
+        idempotent: true,
+      };
+      const send = (client: Client) => exchange(client, client.format.encode(message));
+      const first = await send(clientOf(combination));
+      expect(first).toMatchObject({ success: true, request_id: combination });
+      for (const client of clients.values()) expect(await send(client)).toEqual(first);
+    }
+    const client = clientOf(COMBINATIONS[0]);
+    const { payload } = await exchange(client, client.format.encode({ command: "kv.get", payload: { key: "n" } }));
+    expect(payload).toBe(1111);
+  });
+});
+
 describe("the list of cases", () => {
   it("has every command of the registry", () => {
     const sent = new Set(CASES.flatMap(({ steps }) => steps.flatMap(commandsOf)));
@@ -136,6 +163,7 @@ function commandsOf(step: Step): readonly string[] {
 
 async function runCase(client: Client, steps: readonly Step[]): Promise<void> {
   await removeAllKeys(client);
+  runCount++;
   client.pushes.length = 0;
   const earlier: Reply[] = [];
   for (const step of steps) earlier.push(await runStep(client, step, earlier));
@@ -186,16 +214,22 @@ async function expectPushes(
 function messageOf(format: WireFormat, step: Exclude<Step, PushStep>, earlier: readonly Reply[]): Buffer | undefined {
   if ("command" in step) {
     const { command, payload, envelope } = step;
-    return format.encode({ command, payload: typeof payload === "function" ? payload(earlier) : payload, ...envelope });
+    const given = typeof payload === "function" ? payload(earlier) : payload;
+    return format.encode({ command, payload: given, ...own(envelope) });
   }
   if ("batch" in step) {
-    const commands = step.batch.map(([command, payload]) =>
-      payload === undefined ? { command } : { command, payload },
+    const commands = step.batch.map(([command, payload, fields]) =>
+      payload === undefined ? { command } : { command, payload, ...own(fields) },
     );
-    return format.encode({ type: "batch", commands, ...step.envelope });
+    return format.encode({ type: "batch", commands, ...own(step.envelope) });
   }
   const message = step[format.name];
   return typeof message === "string" ? Buffer.from(message) : message;
+}
+
+/** The fields of an envelope, with the client of this run. */
+function own(fields: Readonly<Record<string, unknown>> = {}): Readonly<Record<string, unknown>> {
+  return fields.client_id === OWN_CLIENT ? { ...fields, client_id: `client ${runCount}` } : fields;
 }
 
 /** Sends a message and checks what every reply must be, whatever it says. */

@@ -45,7 +45,7 @@ function failed(error: unknown): CommandError {
 
 export const adminWait = nodeCommand({
   name: "admin.wait",
-  access: "write",
+  access: "admin",
   summary: "Waits until so many replicas have everything written so far on disk, and answers how many have.",
   arguments: Struct({
     replicas: Integer({ minimum: 0, maximum: REPLICAS_MAX }),

@@ -150,25 +150,6 @@ export const batches: readonly Case[] = [
       ),
     ],
   },
-  {
-    name: "idempotent writes are refused while there is no window to keep their replies in, batches too",
-    steps: [
-      {
-        command: "kv.incr",
-        payload: { key: "n" },
-        envelope: { client_id: "c", request_id: "1", idempotent: true },
-        expected: failure("INVALID_REQUEST"),
-      },
-      refusedBatch(increments(2), failure("INVALID_REQUEST"), { client_id: "c", request_id: "1", idempotent: true }),
-      refusedBatch(increments(2), failure("INVALID_REQUEST"), {
-        client_id: "c",
-        request_id: "1",
-        idempotent: true,
-        atomic: true,
-      }),
-      run("kv.exists", { key: "n" }, { exists: false }),
-    ],
-  },
 ];
 
 export const atomicBatches: readonly Case[] = [

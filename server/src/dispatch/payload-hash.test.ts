@@ -1,0 +1,97 @@
+import { describe, expect, it } from "vitest";
+import { json, msgpack, type WireFormat } from "../../test/conformance/format.ts";
+import { JsonCodec } from "../codecs/json/json-codec.ts";
+import { MessagePackCodec } from "../codecs/msgpack/message-pack-codec.ts";
+import { allCommands } from "../commands/all.ts";
+import { CommandError } from "../commands/errors.ts";
+import type { ByteRange } from "../structures/byte-range.ts";
+import { PayloadHash } from "./payload-hash.ts";
+
+const LIMITS = { batchCommandsMax: 10, valueBytesMax: 64 * 1024 };
+const CODECS = { json: new JsonCodec(LIMITS), msgpack: new MessagePackCodec(LIMITS) };
+const hash = new PayloadHash();
+
+function argumentsOf(format: WireFormat, name: string, payload: unknown): Record<string, unknown> {
+  const codec = CODECS[format.name];
+  const command = allCommands.find((each) => each.name === name);
+  const envelope = codec.decodeEnvelope(new Uint8Array(format.encode({ command: name, payload })));
+  if (envelope instanceof CommandError || command === undefined) throw new Error(`${name} is no request`);
+  const args = codec.decodeArguments(envelope.payload, command.shape);
+  if (args instanceof CommandError) throw new Error(args.message);
+  return args;
+}
+
+function hashOf(name: string, payload: unknown, format: WireFormat = json): string {
+  return hex(hash.ofCommand(name, argumentsOf(format, name, payload)));
+}
+
+function hex({ bytes, start, end }: ByteRange): string {
+  return Buffer.from(bytes.subarray(start, end)).toString("hex");
+}
+
+/** Requests that are all different, with values of every kind. */
+const REQUESTS: readonly (readonly [name: string, payload: unknown])[] = [
+  ["kv.set", { key: "a", value: "1" }],
+  ["kv.getset", { key: "a", value: "1" }],
+  ["kv.set", { key: "a", value: 1 }],
+  ["kv.set", { key: "a", value: 2 }],
+  ["kv.set", { key: "a", value: 2n ** 62n }],
+  ["kv.set", { key: "a", value: 1.5 }],
+  ["kv.set", { key: "a", value: true }],
+  ["kv.set", { key: "a", value: null }],
+  ["kv.set", { key: "a", value: { b: [1, "x", null, { c: false }] } }],
+  ["kv.set", { key: "a", value: { b: [1, "x", null, { c: true }] } }],
+  ["kv.set", { key: "a", value: Uint8Array.of(49) }],
+  ["kv.set", { key: "a", value: Uint8Array.of(0, 255) }],
+  ["kv.set", { key: "a1", value: "" }],
+  ["kv.set", { key: "a", value: "1", ttl: 1 }],
+  ["kv.set", { key: "a", value: "1", ttl_ms: 1 }],
+  ["kv.set", { key: "a", value: "1", nx: true }],
+  ["kv.set", { key: "a", value: "1", xx: true }],
+  ["kv.set", { key: "a", value: "x".repeat(5000) }],
+  ["kv.set", { key: "a", value: `${"x".repeat(4999)}y` }],
+  ["kv.del", { key: "a" }],
+  ["kv.del", { keys: ["a"] }],
+  ["kv.del", { keys: ["a", "b"] }],
+  ["kv.del", { keys: ["ab"] }],
+  ["kv.mset", { pairs: [{ key: "a", value: "b" }] }],
+  ["kv.mset", { pairs: [{ key: "a", value: "b", ttl: 5 }] }],
+  ["kv.mset", { pairs: Array.from({ length: 400 }, (_, i) => ({ key: `key ${i}`, value: i })) }],
+  ["queue.publish", { queue: "a", payload: "b", headers: { c: "d" } }],
+  ["queue.publish", { queue: "a", payload: "b", headers: { c: "e" } }],
+];
+
+describe("the hash of a payload", () => {
+  it("tells what is different apart", () => {
+    expect(new Set(REQUESTS.map(([name, payload]) => hashOf(name, payload))).size).toBe(REQUESTS.length);
+  });
+
+  it.each([...REQUESTS.keys()])("is the same in both formats: request %i", (index) => {
+    const [name, payload] = REQUESTS[index];
+    expect(hashOf(name, payload, msgpack)).toBe(hashOf(name, payload, json));
+  });
+
+  it.each([
+    ["kv.set", { key: "a", value: 1, ttl: 5 }, { ttl: 5, value: 1, key: "a" }],
+    ["kv.incr", { key: "a" }, { key: "a", amount: 1 }],
+    ["queue.publish", { queue: "a", payload: 1 }, { name: "a", message: 1 }],
+    ["kv.set", { key: "a", value: 1 }, { key: "a", value: 1, client_id: "c", ttl: null }],
+  ])("is of the meaning and not of the spelling: %s %j", (name, payload, same) => {
+    expect(hashOf(name, same)).toBe(hashOf(name, payload));
+  });
+
+  it("stays what it is: what a server has remembered is compared by the next one", () => {
+    expect(hashOf("kv.set", { key: "a", value: { b: 1 }, ttl: 5 })).toBe("0aaddb7b415634522685b3cfa8958fe1");
+  });
+
+  it("tells a batch from a command, and batches by where their commands are", () => {
+    const batch = (...payloads: unknown[]) => {
+      hash.beginBatch();
+      for (const payload of payloads) hash.add("kv.del", argumentsOf(json, "kv.del", payload));
+      return hex(hash.end());
+    };
+    const [a, b] = [{ key: "a" }, { key: "b" }];
+    const all = [batch(), batch(a), batch(b), batch(a, b), batch(b, a), batch(a, a), hashOf("kv.del", a)];
+    expect(new Set(all).size).toBe(all.length);
+  });
+});
