@@ -193,11 +193,11 @@ class MountedDisk implements FileSystem {
     const { names } = this.#disk;
     return this.#names(`open ${path} to ${mode}`, () => {
       if (mode === "create") {
-        if (names.find(path) !== undefined) throw failure("EEXIST", "file already exists", "open");
+        if (names.find(path) !== undefined) throw failure("EEXIST", `file already exists: ${path}`, "open");
         return new OpenFile(this.#disk, this, path, names.create(path));
       }
       const file = names.find(path);
-      if (file === undefined) throw failure("ENOENT", "no such file or directory", "open");
+      if (file === undefined) throw failure("ENOENT", `no such file or directory: ${path}`, "open");
       return new OpenFile(this.#disk, this, path, file);
     });
   }
@@ -205,7 +205,7 @@ class MountedDisk implements FileSystem {
   rename(from: string, to: string): Promise<void> {
     return this.#names(`rename ${from} to ${to}`, () => {
       if (this.#disk.names.find(from) === undefined) {
-        throw failure("ENOENT", "no such file or directory", "rename");
+        throw failure("ENOENT", `no such file or directory: ${from}`, "rename");
       }
       this.#disk.names.rename(from, to);
     });
