@@ -17,8 +17,15 @@ export interface Epoch {
   readonly previousEnd: number;
 }
 
-/** More are forgotten: a node that is so far behind needs a full sync. */
-export const EPOCHS_MAX = 100;
+/** Where a record stands in the log; a mark has a count of 0. */
+export interface RecordPlace {
+  readonly epoch: number;
+  readonly firstOffset: number;
+  readonly count: number;
+}
+
+/** Of those that the log on disk has nothing of, so many stay: a node that is further behind needs a full sync. */
+export const EPOCHS_KEPT = 100;
 
 /** The epochs of one log, oldest first; never empty. */
 export class EpochHistory {
@@ -44,7 +51,17 @@ export class EpochHistory {
   next(previousEnd: number, firstOffset: number, knownEpoch = 0): EpochHistory {
     if (firstOffset <= previousEnd) throw new Error(`an epoch begins at ${firstOffset}, not behind ${previousEnd}`);
     const epoch = Math.max(this.current.epoch, knownEpoch) + 1;
-    return new EpochHistory([...this.epochs.slice(1 - EPOCHS_MAX), { epoch, firstOffset, previousEnd }]);
+    return new EpochHistory([...this.epochs, { epoch, firstOffset, previousEnd }]);
+  }
+
+  /**
+   * The history without its oldest epochs, as far as they end before `offset`, the oldest that the log has, and more than
+   * enough come after them. Those that the log has records of are needed to read it, however many a crash in a loop makes.
+   */
+  forgetBefore(offset: number): EpochHistory {
+    const needed = this.epochs.findLastIndex(({ firstOffset }) => firstOffset <= offset);
+    const from = Math.min(Math.max(0, needed), Math.max(0, this.epochs.length - EPOCHS_KEPT));
+    return from === 0 ? this : new EpochHistory(this.epochs.slice(from));
   }
 
   /** Whether a log that ends at `offset`, written in `epoch`, is a prefix of a log that has this history. */
@@ -91,10 +108,15 @@ export class EpochHistory {
     return behind;
   }
 
-  /** Whether a record of `epoch` at `firstOffset` may follow one that ends before `expectedOffset`. */
-  mayFollow(epoch: number, firstOffset: number, expectedOffset: number): boolean {
-    if (firstOffset === expectedOffset) return true;
+  /**
+   * Whether a record may follow one that ends before `expectedOffset`: right behind it, or as the first of an epoch behind
+   * the gap; and within what there is of its epoch.
+   */
+  mayFollow({ epoch, firstOffset, count }: RecordPlace, expectedOffset: number): boolean {
     const begun = this.epochs.find((each) => each.epoch === epoch);
-    return begun?.firstOffset === firstOffset && this.behindGap(expectedOffset) === firstOffset;
+    if (begun === undefined || firstOffset < begun.firstOffset) return false;
+    if (!this.holds(epoch, firstOffset + count - 1)) return false;
+    if (firstOffset === expectedOffset) return true;
+    return firstOffset === begun.firstOffset && this.behindGap(expectedOffset) === firstOffset;
   }
 }
