@@ -277,8 +277,10 @@ function nextIdentity(
   { oldestOffset, nextOffset }: RecoveredLog,
 ): Identity {
   const mayHaveLost = !found.isClosed && found.mayLoseTail && !isReplica;
+  // Of the last epoch there may be nothing left, and its offsets were given out too.
+  const lostFrom = Math.max(nextOffset, found.history.current.firstOffset);
   const history = mayHaveLost
-    ? found.history.next(nextOffset - 1, Math.max(nextOffset + LOST_OFFSETS_MAX, offsetAt(clock.nowMs())))
+    ? found.history.next(nextOffset - 1, Math.max(lostFrom + LOST_OFFSETS_MAX, offsetAt(clock.nowMs())))
     : found.history;
   const mayLoseTail = fsync !== "always";
   return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail };
