@@ -352,8 +352,13 @@ export class SimulatedNode {
     engine.dispatcher.stopping();
     for (const each of [...this.connections]) each.close(true);
     engine.ticker.stop();
-    await engine.replication.stop();
-    await engine.directory.close();
+    try {
+      await engine.replication.stop();
+      await engine.directory.close();
+    } catch (error) {
+      if (life === this.#life) this.#fail(error);
+      return;
+    }
     if (life !== this.#life) return;
     this.#ended();
     this.parts.disk.killed();
