@@ -8,7 +8,8 @@
  *
  * With `always` a group is durable when it is synced, off this thread. With `interval` and `never` it counts as durable when
  * the system has it, which the end of this process does not take back; it is written at once at the end of the turn, and
- * synced every second, or not at all.
+ * synced every second, or not at all. Nobody waits for the sync of `interval`: groups are written beside it, and off this
+ * thread meanwhile, since there are file systems on which a write to a file waits for its sync.
  *
  * A write or a sync that fails is never tried again: the state may be ahead of the disk by then, and what a failed sync was
  * about can be lost without another error. The process has to end.
@@ -50,6 +51,8 @@ export class LogWriter {
   #segment: SegmentFile | undefined;
   #cursor: BacklogCursor | undefined;
   #running: Promise<void> | undefined;
+  /** The sync of `interval` that is under way. Its file must not be closed meanwhile. */
+  #syncing: Promise<void> | undefined;
   /** Written and not synced. */
   #isDirty = false;
   #syncedAtMs = 0;
@@ -93,15 +96,30 @@ export class LogWriter {
   /** Writes what was appended: now, or when the group under way is durable. Called at the end of a turn. */
   flush(): void {
     if (this.#running !== undefined || this.#hasFailed) return;
-    if (this.#options.fsync !== "always" && this.#writeNow()) return;
+    if (this.#options.fsync !== "always" && this.#syncing === undefined && this.#writeNow()) return;
     this.#run();
   }
 
   /** With `interval`, syncs what is due; called by the ticker. */
   syncWhereDue(): void {
-    if (this.#options.fsync !== "interval" || !this.#isDirty || this.#running !== undefined || this.#hasFailed) return;
+    if (this.#options.fsync !== "interval" || this.#running !== undefined || this.#hasFailed) return;
+    this.#syncBesideWhereDue();
+  }
+
+  #syncBesideWhereDue(): void {
+    if (!this.#isDirty || this.#syncing !== undefined) return;
     if (this.#options.clock.monotonicMs() - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
-    this.#run();
+    this.#syncing = this.#sync().then(
+      () => {
+        this.#syncing = undefined;
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #fail(error: unknown): void {
+    this.#hasFailed = true;
+    this.#options.onFailure(error);
   }
 
   #run(): void {
@@ -109,20 +127,19 @@ export class LogWriter {
       () => {
         this.#running = undefined;
       },
-      (error: unknown) => {
-        this.#hasFailed = true;
-        this.#options.onFailure(error);
-      },
+      (error: unknown) => this.#fail(error),
     );
   }
 
   async #writeGroups(): Promise<void> {
-    const { fsync, clock } = this.#options;
+    const { fsync } = this.#options;
     do {
       const offset = await this.#writeGroup();
       if (fsync === "always") await this.#sync();
+      // A sync beside may have failed meanwhile: then nothing becomes durable any more.
+      if (this.#hasFailed) return;
       if (offset !== undefined) this.#durableTo(offset);
-      if (fsync === "interval" && clock.monotonicMs() - this.#syncedAtMs >= SYNC_INTERVAL_MS) await this.#sync();
+      if (fsync === "interval") this.#syncBesideWhereDue();
     } while (this.unwrittenBytes > 0);
   }
 
@@ -138,8 +155,7 @@ export class LogWriter {
         this.#wrote(segment, range.length);
       }
     } catch (error) {
-      this.#hasFailed = true;
-      this.#options.onFailure(error);
+      this.#fail(error);
       return true;
     }
     this.#durableTo(this.#options.log.nextOffset - 1);
@@ -192,6 +208,7 @@ export class LogWriter {
   /** Goes on in the next segment, which begins with the records in `range`. */
   async #nextSegment(range: Uint8Array): Promise<SegmentFile> {
     const full = this.#openSegment();
+    await this.#syncing;
     // What is behind it must not become durable before it.
     if (this.#options.fsync !== "never") await this.#sync();
     await full.file.close();
@@ -222,6 +239,7 @@ export class LogWriter {
   /** Makes all that was appended durable, whatever the policy. */
   async drain(): Promise<void> {
     await this.#running;
+    await this.#syncing;
     if (this.#hasFailed || this.#segment === undefined) return;
     while (this.unwrittenBytes > 0 || this.#isDirty) {
       const offset = await this.#writeGroup();
@@ -233,6 +251,7 @@ export class LogWriter {
   /** Nothing may be appended any more; what was is to be drained before. */
   async close(): Promise<void> {
     await this.#running;
+    await this.#syncing;
     await this.#segment?.file.close();
     await this.#segments.close();
   }
