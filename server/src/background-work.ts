@@ -4,6 +4,7 @@ import type { Config } from "./config/schema.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Fanout } from "./fanout/fanout.ts";
 import type { DataDirectory } from "./oplog/data-directory.ts";
+import type { Replication } from "./replication/replication.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Ticker } from "./runtime/ticker.ts";
 import type { StateMachine } from "./state/state-machine.ts";
@@ -34,6 +35,8 @@ const WAITS_SLICE = 64;
 const TRANSACTIONS_TICK_MS = 1000;
 const TRANSACTIONS_SLICE = 256;
 const TRANSPORT_TICK_MS = 1000;
+/** How soon a link is opened that is due, and a silent one found. */
+const LINKS_TICK_MS = 20;
 const DIRECTORY_TICK_MS = 100;
 /** How often it is looked what queues, rooms and outboxes leave of the memory limit for keys. */
 const MEASURE_MS = 100;
@@ -51,12 +54,13 @@ export interface WorkParts {
   readonly respTransport: Transport;
   /** Undefined where everything is in memory only. */
   readonly directory: DataDirectory | undefined;
+  readonly replication: Replication;
 }
 
 type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;
 
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
-  const { config, clock, executor, state, fanout, dispatcher, transport, respTransport, directory } = parts;
+  const { config, clock, executor, state, fanout, dispatcher, directory } = parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
   const inSlices: InSlices = (name, idleMs, slice) => {
     ticker.register(name, (budgetMs) => {
@@ -102,11 +106,7 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   });
   registerHousekeeping(inSlices, state);
   if (directory !== undefined) registerDirectory(ticker, directory);
-  ticker.register("connection deadlines", () => {
-    transport.tick();
-    respTransport.tick();
-    return TRANSPORT_TICK_MS;
-  });
+  registerLinks(ticker, parts);
 }
 
 /** Memory: no operations, so it is done on every node, whatever the log says. */
@@ -119,6 +119,18 @@ function registerHousekeeping(inSlices: InSlices, state: StateMachine): void {
   });
   inSlices("reclaim rooms", FREE_IDLE_MS, () => {
     return state.rooms.reclaimableBytes > RECLAIM_BYTES_MIN && state.rooms.evacuate();
+  });
+}
+
+function registerLinks(ticker: Ticker, { transport, respTransport, replication }: WorkParts): void {
+  ticker.register("links to other nodes", () => {
+    replication.tick();
+    return LINKS_TICK_MS;
+  });
+  ticker.register("connection deadlines", () => {
+    transport.tick();
+    respTransport.tick();
+    return TRANSPORT_TICK_MS;
   });
 }
 

@@ -53,7 +53,7 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
       backlogBytesMax: replication.backlogBytes,
       snapshotIntervalMs: persistence.snapshotIntervalSecs * 1000,
       snapshotLogBytes: persistence.snapshotLogBytes,
-      isReplica: false,
+      isReplica: replication.role === "replica",
       lock: (files, path) =>
         DataLock.take({ files, directory: path, self: thisProcess(), isRunning, nowMs: () => clock.nowMs() }),
       newReplicationId,

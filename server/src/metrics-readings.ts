@@ -8,6 +8,7 @@ import type { MetricsSources } from "./metrics/metrics-sources.ts";
 import type { NodeReport } from "./node-report.ts";
 import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
+import { replicationReadings } from "./replication/replication-readings.ts";
 import type { Queue } from "./state/queue.ts";
 import type { StateMachine } from "./state/state-machine.ts";
 import type { Connections } from "./transports/connections.ts";
@@ -44,6 +45,7 @@ export function metricsSources(parts: MeasuredParts): MetricsSources {
       diskFreeBytes: directory?.reserve.freeBytes ?? 0,
     }),
     messaging: () => messaging(parts),
+    replication: () => replicationReadings(node.replication, log),
   };
 }
 

@@ -8,6 +8,8 @@ import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
 import type { Fanout } from "./fanout/fanout.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
+import type { Replication } from "./replication/replication.ts";
+import { replicationReport } from "./replication/replication-report.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { StateMachine } from "./state/state-machine.ts";
 import type { Connections } from "./transports/connections.ts";
@@ -25,6 +27,7 @@ export interface NodeReportParts {
 export class NodeReport implements Node {
   readonly slowLog: SlowLog;
   readonly commands: readonly Command[];
+  #replication: Replication | undefined;
   readonly #parts: NodeReportParts;
   readonly #startedAtMs: number;
 
@@ -33,6 +36,16 @@ export class NodeReport implements Node {
     this.commands = parts.commands;
     this.slowLog = new SlowLog(parts.config.slowlog.thresholdMs, parts.config.slowlog.maxEntries);
     this.#startedAtMs = parts.clock.nowMs();
+  }
+
+  /** Replication has the executor, which has this: so it comes later. */
+  attach(replication: Replication): void {
+    this.#replication = replication;
+  }
+
+  get replication(): Replication {
+    if (this.#replication === undefined) throw new Error("the report of a node is attached to its replication first");
+    return this.#replication;
   }
 
   info(): Record<string, Record<string, unknown>> {
@@ -58,12 +71,7 @@ export class NodeReport implements Node {
         heap_used_bytes: process_.heapUsed,
       },
       persistence: { enabled: false },
-      replication: {
-        role: "master",
-        epoch: log.epoch,
-        offset: state.appliedOffset,
-        backlog_first_offset: log.oldestOffset ?? log.nextOffset,
-      },
+      replication: replicationReport(this.replication, log),
       clients: {
         http: connections.httpActive,
         websocket: connections.websocketActive,

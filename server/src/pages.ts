@@ -12,9 +12,11 @@ export interface PageSources {
   readonly metrics: () => Metrics | undefined;
   /** Why the server should get no requests now; undefined where it may. */
   readonly unready: () => string | undefined;
+  /** This node among others; undefined while the server starts. */
+  readonly replication: () => Record<string, unknown> | undefined;
 }
 
-export function pages(config: Config, { metrics, unready }: PageSources): PageRoute[] {
+export function pages(config: Config, { metrics, unready, replication }: PageSources): PageRoute[] {
   const health = jsonPage({ status: "healthy", service: "synap", version });
   const ready = jsonPage({ status: "ready" });
   let openApi: Page | undefined;
@@ -25,6 +27,13 @@ export function pages(config: Config, { metrics, unready }: PageSources): PageRo
       respond({ isStopping }) {
         const reason = isStopping ? "The server is stopping." : unready();
         return reason === undefined ? ready : unavailable(reason);
+      },
+    },
+    {
+      path: "/health/replication",
+      respond() {
+        const report = replication();
+        return report === undefined ? unavailable("The server is starting.") : jsonPage(report);
       },
     },
     {

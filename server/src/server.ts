@@ -1,7 +1,8 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
-
+import { randomBytes } from "node:crypto";
 import { registerWork } from "./background-work.ts";
 import { attachFanout, buildFanout } from "./build-fanout.ts";
+import { buildReplication } from "./build-replication.ts";
 import { buildResp } from "./build-resp.ts";
 import { openStorage, type Storage } from "./build-storage.ts";
 import type { Codec } from "./codecs/codec.ts";
@@ -24,6 +25,9 @@ import { metricsSources } from "./metrics-readings.ts";
 import { NodeReport } from "./node-report.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
 import { pages } from "./pages.ts";
+import type { Replication } from "./replication/replication.ts";
+import { replicationReport } from "./replication/replication-report.ts";
+import { type RunningServer, type StartedServer, startRestarting } from "./restarting-server.ts";
 import { type Clock, systemClock } from "./runtime/clock.ts";
 import { FatalError } from "./runtime/fatal-error.ts";
 import type { Logger } from "./runtime/logger.ts";
@@ -38,17 +42,18 @@ import { addressOf } from "./transports/listen-failure.ts";
 import { ListenError, type Transport } from "./transports/transport.ts";
 import { UwsTransport } from "./transports/uws/uws-transport.ts";
 
-export interface RunningServer {
-  /** Such as `http://127.0.0.1:15500`, with the port it really got. */
-  readonly url: string;
-  /** Such as `redis://127.0.0.1:6379`; `undefined` where there is no RESP. */
-  readonly respUrl: string | undefined;
-  /** Takes no new work, finishes what is in flight within the grace time, and closes every connection with a reason. */
-  stop(): Promise<void>;
-}
+/** Tells this process from others, on links between nodes. */
+const NODE_ID = randomBytes(8).toString("hex");
+
+export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
-export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
+export function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
+  return startRestarting(config, (present, restart) => startOnce(present, logger, clock, restart), onRestartFailure);
+}
+
+/** @param restart has the server stop and start again, from what is then in its data directory. */
+async function startOnce(config: Config, logger: Logger, clock: Clock, restart: () => void): Promise<StartedServer> {
   const front = buildFront(config, logger, clock);
   const { transport } = front;
   const { port } = await listen(transport);
@@ -56,13 +61,30 @@ export async function startServer(config: Config, logger: Logger, clock: Clock =
   try {
     storage = await recover(front, config, logger, clock);
     const engine = buildEngine(front, storage, config, clock);
-    const { respTransport } = engine;
+    const { respTransport, executor, fanout } = engine;
+    const address = () => `http://${addressOf(config.server.host, port)}`;
+    const { gate, turnEnd } = front;
+    const shared = {
+      config,
+      clock,
+      logger,
+      gate,
+      turnEnd,
+      executor,
+      fanout,
+      address,
+      restart,
+      onFailure,
+      nodeId: NODE_ID,
+    };
+    const replication = await buildReplication({ ...shared, ...storage });
+    engine.node.attach(replication);
     const ticker = new Ticker(clock);
-    registerWork(ticker, { ...engine, ...storage, transport, config, clock });
+    registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
     const respPort = await listenResp(respTransport, config, logger);
-    front.open(engine.dispatcher, engine.metrics);
+    front.open({ ...engine, replication, log: storage.log });
     ticker.start();
-    return running({ front, engine, storage, ticker, config, port, respPort });
+    return running({ front, engine, storage, replication, ticker, config, port, respPort });
   } catch (error) {
     await transport.stop(0);
     await storage?.directory?.close();
@@ -74,15 +96,18 @@ interface RunningParts {
   readonly front: Front;
   readonly engine: ReturnType<typeof buildEngine>;
   readonly storage: Storage;
+  readonly replication: Replication;
   readonly ticker: Ticker;
   readonly config: Config;
   readonly port: number;
   readonly respPort: number | undefined;
 }
 
-function running({ front, engine, storage, ticker, config, port, respPort }: RunningParts): RunningServer {
+function running({ front, engine, storage, replication, ticker, config, port, respPort }: RunningParts): StartedServer {
   const { host, shutdownGraceSecs } = config.server;
   return {
+    port,
+    respPort,
     url: `http://${addressOf(host, port)}`,
     respUrl: respPort === undefined ? undefined : `redis://${addressOf(host, respPort)}`,
     async stop() {
@@ -91,9 +116,18 @@ function running({ front, engine, storage, ticker, config, port, respPort }: Run
       await Promise.all(transports.map((each) => each.stop(shutdownGraceSecs * 1000)));
       ticker.stop();
       engine.metrics.stop();
+      await replication.stop();
       await storage.directory?.close();
     },
   };
+}
+
+/** What the front needs of the rest, once that is there. */
+interface OpenedParts {
+  readonly dispatcher: Dispatcher;
+  readonly metrics: Metrics;
+  readonly replication: Replication;
+  readonly log: OperationLog;
 }
 
 type Front = ReturnType<typeof buildFront>;
@@ -108,18 +142,21 @@ function buildFront(config: Config, logger: Logger, clock: Clock) {
   const gate = new ReleaseGate(released, onLoopBug(reportBug, "what the log released"));
   const wireCodecs = codecs(config);
   const dispatch = new FrontDispatch(wireCodecs);
-  let metrics: Metrics | undefined;
+  let opened: OpenedParts | undefined;
+  let durable = (offset: number): void => gate.advance(offset);
   const transport: Transport = new UwsTransport({
     options: transportOptions(config),
     dispatch,
     pages: pages(config, {
-      metrics: () => metrics,
-      unready: () => (metrics === undefined ? dispatch.refusal : undefined),
+      metrics: () => opened?.metrics,
+      unready: () => (opened === undefined ? dispatch.refusal : opened.replication.unready()),
+      replication: () => opened && replicationReport(opened.replication, opened.log),
     }),
     connections,
     clock,
     turnEnd,
     gate,
+    replicaLinks: () => opened?.replication.links,
     reportBug: (error, where) => reportBug(where, error),
   });
   return {
@@ -133,17 +170,28 @@ function buildFront(config: Config, logger: Logger, clock: Clock) {
     /** Of the memory limit, what the fan-out holds; there is none yet. */
     fanoutBytes: (): number => 0,
     instruments: new StorageInstruments(),
-    open(dispatcher: Dispatcher, page: Metrics): void {
-      dispatch.open(dispatcher);
-      metrics = page;
+    open(parts: OpenedParts): void {
+      opened = parts;
+      durable = (offset) => parts.replication.durable(offset);
+      durable(parts.log.durableOffset);
+      dispatch.open(parts.dispatcher);
     },
+    /** More of the log is durable. */
+    durable: (offset: number): void => durable(offset),
   };
 }
 
 /** State and disk may say different things from here on, so nothing may run any more: the process ends (lifecycle.ts). */
 function onFailure(cause: unknown): void {
-  const failure = new FatalError("the data directory could not be written", { cause });
-  // Not thrown here: whoever has called may have a promise to catch it.
+  end(new FatalError("the data directory could not be written", { cause }));
+}
+
+function onRestartFailure(cause: unknown): void {
+  end(new FatalError("the server could not start again from its master's snapshot", { cause }));
+}
+
+/** Not thrown where it was found: whoever has called may have a promise to catch it. */
+function end(failure: FatalError): void {
   process.nextTick(() => {
     throw failure;
   });
@@ -158,7 +206,7 @@ async function recover(front: Front, config: Config, logger: Logger, clock: Cloc
     clock,
     logger,
     otherBytes: () => connections.unreadBytes + front.fanoutBytes(),
-    onDurable: (offset) => gate.advance(offset),
+    onDurable: (offset) => front.durable(offset),
     onSynced: (durationMs) => front.instruments.synced(durationMs),
     onSnapshot: ({ bytes }, durationMs) => front.instruments.tookSnapshot(bytes, durationMs),
     onFailure,
@@ -213,7 +261,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, clock: Cloc
   const { fsync } = config.persistence;
   const metrics = new Metrics({ instruments, storage: front.instruments, fsync, clock, version, sources });
   const respTransport = buildResp({ config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store });
-  return { executor, fanout, dispatcher, metrics, respTransport };
+  return { executor, fanout, node, dispatcher, metrics, respTransport };
 }
 
 /** The port of RESP. Where nobody asked for one, it is not worth failing the start. */

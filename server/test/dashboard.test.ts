@@ -8,9 +8,7 @@ import { ManualClock } from "../src/runtime/clock.ts";
 import { type PageFamily, readPrometheusPage } from "./prometheus-page.ts";
 
 /** On the page by name, with the labels their series will have. A name leaves this list when it has series. */
-const LATER: Readonly<Record<string, { readonly labels: readonly string[]; readonly reason: string }>> = {
-  synap_replication_lag_ms: { labels: ["replica"], reason: "there are no replicas yet" },
-};
+const LATER: Readonly<Record<string, { readonly labels: readonly string[]; readonly reason: string }>> = {};
 
 interface Target {
   readonly refId: string;
@@ -47,6 +45,7 @@ const nothing = {
   websocketActive: 0,
   sseActive: 0,
   respActive: 0,
+  replicaActive: 0,
   httpRequests: 0,
   websocketMessages: 0,
   heldOutboxes: 0,
@@ -80,6 +79,17 @@ const metrics = new Metrics({
       topicMessagesPublished: 0,
       topicMessagesDelivered: 0,
       roomGaps: 0,
+    }),
+    replication: () => ({
+      isReplica: true,
+      epoch: 81,
+      replicas: [{ address: "http://10.0.0.6:15500", lagMs: 82, lagOperations: 83, isInSync: true }],
+      link: { isUp: true, lagMs: 84, lagOperations: 85 },
+      partialSyncs: 86,
+      fullSyncs: 87,
+      linksRefused: 88,
+      publishedDropped: 89,
+      linkCount: 90,
     }),
   },
   storage: new StorageInstruments(),

@@ -8,9 +8,9 @@ import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "../src/commands/all.ts";
 import type { ArgumentShape, FieldShape } from "../src/commands/argument-shape.ts";
 import type { Limits } from "../src/commands/command.ts";
-import { CommandError } from "../src/commands/errors.ts";
+import { CommandError, fail } from "../src/commands/errors.ts";
 import { Executor } from "../src/commands/execute.ts";
-import type { Node } from "../src/commands/node.ts";
+import type { Node, NodeReplication } from "../src/commands/node.ts";
 import { SlowLog } from "../src/commands/slow-log.ts";
 import { configFromFlags } from "../src/config/load.ts";
 import type { Caller } from "../src/dispatch/caller.ts";
@@ -71,6 +71,14 @@ export interface EngineOptions {
 const DEFAULTS = configFromFlags();
 const CODEC_LIMITS = { batchCommandsMax: 1000, valueBytesMax: 64 * 1024 };
 const CODECS = { json: new JsonCodec(CODEC_LIMITS), msgpack: new MessagePackCodec(CODEC_LIMITS) };
+
+/** A master without replicas. */
+export const NO_REPLICATION: NodeReplication = {
+  role: "master",
+  promote: () => Promise.resolve(fail("INVALID_REQUEST", "this node is the master already")),
+  replicasAt: () => 0,
+  whenReplicated: () => () => {},
+};
 
 /** A string, number, bigint, boolean, null, `Uint8Array`, array or object. */
 export type Plain = unknown;
@@ -137,6 +145,7 @@ export class Engine {
     const { state, store } = this;
     return {
       slowLog: new SlowLog(10, 100),
+      replication: NO_REPLICATION,
       commands: allCommands,
       info: () => ({}),
       configuration: () => ({}),
@@ -217,14 +226,14 @@ function hex({ bytes, start, end }: ByteRange): string {
   return Buffer.from(bytes.subarray(start, end)).toString("hex");
 }
 
-function commandNamed(name: string) {
+export function commandNamed(name: string) {
   const command = allCommands.find((each) => each.name === name);
   if (command === undefined) throw new Error(`no command ${name}`);
   return command;
 }
 
 /** What a codec would have made of this payload. */
-function argumentsFor(shape: ArgumentShape, payload: Readonly<Record<string, Plain>>): Record<string, unknown> {
+export function argumentsFor(shape: ArgumentShape, payload: Readonly<Record<string, Plain>>): Record<string, unknown> {
   const args = shape.create();
   for (const [name, given] of Object.entries(payload)) {
     const field = shape.fields.find((each) => each.name === name);
@@ -256,7 +265,7 @@ export function storedValue(given: Plain): Value {
 }
 
 /** A result with its ranges copied out as plain values, before the next command reuses them. */
-function plain(result: unknown): Plain {
+export function plain(result: unknown): Plain {
   if (result instanceof Value) {
     const { bytes, start, end, tag } = result;
     if (tag === TAG_INTEGER) return readInt64(bytes, start);

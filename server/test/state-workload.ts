@@ -38,6 +38,13 @@ import {
   STATE_READY,
 } from "../src/state/queue-record.ts";
 import { QueueStore } from "../src/state/queue-store.ts";
+import {
+  PAYLOAD_HASH_BYTES,
+  REPLY_JSON,
+  REPLY_MSGPACK,
+  writeForgetReplies,
+  writeRemember,
+} from "../src/state/reply-operation.ts";
 import { ReplyStore } from "../src/state/reply-store.ts";
 import type { Room } from "../src/state/room.ts";
 import { eventRecordBytes } from "../src/state/room-block.ts";
@@ -91,10 +98,11 @@ export function follow(
   }
 }
 
-export function checkState({ keys, queues, rooms }: StateMachine): void {
+export function checkState({ keys, queues, rooms, replies }: StateMachine): void {
   keys.checkInvariants();
   queues.checkInvariants();
   rooms.checkInvariants();
+  replies.checkInvariants();
   const idsOf = (queuesFound: Iterable<Queue>): number[] => Array.from(queuesFound, ({ id }) => id);
   const retrying = queues.queues().filter(({ retryThrough }) => retryThrough !== 0);
   expect(idsOf(queues.retrying).sort()).toEqual(idsOf(retrying).sort());
@@ -109,6 +117,7 @@ export class StateWorkload {
   readonly #random: () => number;
   readonly #flushesPerMille: number;
   #nowMs = 1_700_000_000_000;
+  #valueBytesMax = 300;
 
   constructor(seed: number, options: WorkloadOptions = {}) {
     this.#random = seededRandom(seed);
@@ -130,8 +139,11 @@ export class StateWorkload {
     const draw = this.below(100);
     if (draw < 45) this.#changeKeys();
     else if (draw < 75) this.#changeQueues();
-    else if (draw < 90) this.#changeRooms();
+    else if (draw < 85) this.#changeRooms();
+    else if (draw < 90) this.#forgetReplies();
     else this.#tidyUp();
+    // As a write with a request id does: its reply is the last thing in its record.
+    if (this.#writer.length > 0 && this.below(4) === 0) this.#rememberReply();
     this.#commit();
   }
 
@@ -145,13 +157,34 @@ export class StateWorkload {
   }
 
   #tidyUp(): void {
-    const { keys, queues, rooms } = this.state;
-    const draw = this.below(6);
+    const { keys, queues, rooms, replies } = this.state;
+    const draw = this.below(7);
     if (draw === 0) keys.freeDetached(1);
     else if (draw === 1) queues.freeDetached(1 + this.below(10));
     else if (draw === 2) rooms.freeDetached(1 + this.below(3));
     else if (draw === 3) rooms.evacuate();
-    else queues.evacuate(1 + this.below(3));
+    else if (draw === 4) replies.evacuate();
+    else this.#move();
+  }
+
+  /** Moves what `evacuate` might; so little is in the stores that it would find nothing to gain. */
+  #move(): void {
+    const { queues, rooms } = this.state;
+    const queue = queues.find(rangeOf(`queue ${this.below(5)}`));
+    if (queue !== undefined) {
+      for (let i = 0; i < 4; i++) {
+        const id = this.#message(queue, this.pick([STATE_READY, STATE_DELAYED, STATE_PENDING, STATE_DEAD]));
+        if (id !== 0) queues.messages.move(queues.findMessage(id));
+      }
+      const { duplicates } = queues;
+      for (let i = this.below(4), ref = queue.dedupFirst; ref !== 0; i++) {
+        const next = duplicates.next(ref);
+        if (i % 4 === 0) duplicates.move(ref, queue);
+        ref = next;
+      }
+    }
+    const ring = rooms.find(rangeOf(`room ${this.below(5)}`))?.ring;
+    if (ring !== undefined && ring.blockCount > 0) ring.relocate(ring.blockAt(this.below(ring.blockCount)));
   }
 
   // Keys
@@ -177,7 +210,9 @@ export class StateWorkload {
     const draw = ref === NONE ? 0 : this.below(10);
     const deadlineMs = this.below(3) === 0 ? this.#nowMs + this.below(100_000) : 0;
     if (draw < 5) {
-      const value = this.#value(this.below(30) === 0 ? 50_000 : this.below(300));
+      // Sizes drift, so that little memory is soon in the wrong places and records are moved.
+      if (this.below(100) === 0) this.#valueBytesMax = this.pick([30, 300, 3000, 30_000]);
+      const value = this.#value(this.below(this.#valueBytesMax));
       this.#makeRoom(key, value.length);
       writer.put(key, value.tag, value, deadlineMs);
     } else if (draw === 5) writer.remove(key);
@@ -191,11 +226,12 @@ export class StateWorkload {
   #makeRoom(key: ByteRange, valueBytes: number): void {
     const { keys } = this.state;
     keys.measureMemory();
-    const needed = keys.slotBytesNeeded(key.length, valueBytes, true) + 100;
-    if (keys.usedBytes + needed * 4 <= keys.memoryBytesUsable) return;
+    // This record's others are at most two.
+    const needed = (keys.slotBytesNeeded(key.length, valueBytes, true) + 100) * 3;
+    if (keys.usedBytes + needed <= keys.memoryBytesUsable) return;
     this.#commit();
     const victim = new ByteRange(key.bytes, 0, 0);
-    for (let i = 0; i < 40 && keys.size > 0 && keys.usedBytes + needed * 4 > keys.memoryBytesUsable; i++) {
+    for (let i = 0; i < 100 && keys.size > 0 && keys.usedBytes + needed > keys.memoryBytesUsable; i++) {
       keys.scan(i % 2 === 0 ? key : undefined, undefined, (ref) => {
         keys.readKey(ref, victim);
         this.#writer.evict(victim);
@@ -284,6 +320,30 @@ export class StateWorkload {
     if (draw === 0 && queue.dedupCount > 0) writeForget(this.#writer, queue.id, 1 + this.below(queue.dedupCount));
     else if (draw === 1) writeRetryAll(this.#writer, queue.id);
     else if (queue.retryThrough !== 0) writeRetrySome(this.#writer, queue.id, 1 + this.below(3), this.#nowMs);
+  }
+
+  // Replies
+
+  #rememberReply(): void {
+    const { count } = this.state.replies;
+    const { bytes } = rangeOf(String(this.below(10)).repeat(PAYLOAD_HASH_BYTES));
+    writeRemember(
+      this.#writer,
+      {
+        // Some ids come again while the reply before is still there, as after its time is over.
+        id: rangeOf(`request ${this.below(60)}`),
+        hash: new ByteRange(bytes, 0, PAYLOAD_HASH_BYTES),
+        format: this.pick([REPLY_JSON, REPLY_MSGPACK]),
+        reply: this.#value(this.below(this.below(20) === 0 ? 3000 : 200)),
+        expiresAtMs: this.#nowMs + this.below(1000),
+      },
+      count > 20 ? this.below(4) : 0,
+    );
+  }
+
+  #forgetReplies(): void {
+    const { count } = this.state.replies;
+    if (count > 0) writeForgetReplies(this.#writer, 1 + this.below(Math.min(count, 10)));
   }
 
   // Rooms

@@ -7,6 +7,7 @@
 import { KeyStore } from "../../src/state/key-store.ts";
 import { OperationWriter } from "../../src/state/operation.ts";
 import { QueueStore } from "../../src/state/queue-store.ts";
+import { ReplyStore } from "../../src/state/reply-store.ts";
 import { RoomStore } from "../../src/state/room-store.ts";
 import { StateMachine } from "../../src/state/state-machine.ts";
 import { StateRestorer } from "../../src/state/state-restorer.ts";
@@ -24,7 +25,7 @@ const PUTS = 200_000;
 
 function emptyState(): StateMachine {
   const keys = new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" });
-  return new StateMachine(keys, new QueueStore({ hashSeed: 1 }), new RoomStore());
+  return new StateMachine(keys, new QueueStore({ hashSeed: 1 }), new RoomStore(), new ReplyStore({ hashSeed: 1 }));
 }
 
 class Bench {

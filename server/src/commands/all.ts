@@ -1,5 +1,6 @@
 /** Every command the server has, in the order the docs list them. A new command is added here and nowhere else. */
 import { adminClients, adminCommands, adminConfig, adminConfigSet, adminInfo } from "./admin/node.ts";
+import { adminPromote, adminWait } from "./admin/replication.ts";
 import { adminSlowlogGet, adminSlowlogReset } from "./admin/slow-log.ts";
 import type { Command } from "./command.ts";
 import { keyCopy, keyExists, keyRandomkey, keyRename, keyRenamenx, keyType } from "./key/key.ts";
@@ -124,6 +125,8 @@ export const allCommands: readonly Command[] = [
   adminConfig,
   adminConfigSet,
   adminClients,
+  adminPromote,
+  adminWait,
   adminSlowlogGet,
   adminSlowlogReset,
   adminCommands,

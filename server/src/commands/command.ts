@@ -39,6 +39,8 @@ export interface ReadContext {
   /** The process as an operator sees it: configuration, clients, slow log. */
   readonly node: Node;
   readonly caller: Caller;
+  /** The offset of the last operation applied. */
+  readonly appliedOffset: number;
   readonly nowMs: number;
   /** Draws from [0, 1). */
   readonly random: () => number;
@@ -95,7 +97,12 @@ export interface WriteDeclaration<Name extends string, Arguments, Reply> extends
 
 export interface NodeDeclaration<Name extends string, Arguments, Reply> extends Declaration<Name, Arguments, Reply> {
   readonly access: Access;
-  readonly act: (args: Arguments, context: ReadContext) => Reply | CommandError;
+  /** Answers with a `Wait` only where `isBlocking` says that it may. */
+  readonly act: (args: Arguments, context: ReadContext) => Reply | CommandError | Wait;
+  /** As of a write. */
+  readonly isBlocking?: (args: Arguments) => boolean;
+  /** A replica refuses it as it refuses writes. Default false. */
+  readonly needsMaster?: boolean;
   /** Of the state; default anything. */
   readonly shows?: Exclude<Shown, "keys">;
   /** May be queued in a transaction, as every write may. Default false. */
@@ -120,6 +127,8 @@ export interface Command {
   readonly plan: ((args: Record<string, unknown>, planner: Planner, context: WriteContext) => unknown) | undefined;
   readonly act: ((args: Record<string, unknown>, context: ReadContext) => unknown) | undefined;
   readonly isBlocking: ((args: Record<string, unknown>) => boolean) | undefined;
+  /** Whether a replica refuses it, though it is no write. */
+  readonly needsMaster: boolean;
   /** Whether a transaction queues it; what it does not queue runs at once. */
   readonly isQueueable: boolean;
   /** What a read or a node command shows of the state. */
@@ -148,11 +157,13 @@ export function nodeCommand<const Name extends string, Arguments, Reply>(
 ): Command {
   // As above.
   const act = declaration.act as Command["act"];
-  return erase({ ...declaration, atomic: false }, { act }, declaration.queueable);
+  const isBlocking = declaration.isBlocking as Command["isBlocking"];
+  return erase({ ...declaration, atomic: false }, { act, isBlocking }, declaration.queueable);
 }
 
 function erase(
-  declaration: Declaration<string, unknown, unknown> & { readonly access: Access; readonly shows?: Shown },
+  declaration: Declaration<string, unknown, unknown> &
+    Pick<NodeDeclaration<string, unknown, unknown>, "access" | "needsMaster"> & { readonly shows?: Shown },
   functions: Partial<Pick<Command, "read" | "plan" | "act" | "isBlocking">>,
   isQueueable = functions.plan !== undefined && declaration.access === "write",
 ): Command {
@@ -173,6 +184,7 @@ function erase(
     plan: functions.plan,
     act: functions.act,
     isBlocking: functions.isBlocking,
+    needsMaster: declaration.needsMaster ?? false,
     isQueueable,
     shows: declaration.shows ?? "state",
     hasKey: shape.fields.some((field) => field.name === "key" && field.kind === "key"),

@@ -5,6 +5,8 @@
 import type { Caller } from "../dispatch/caller.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import type { Origin } from "../fanout/keyspace-events.ts";
+import type { EpochHistory } from "../oplog/epochs.ts";
+import type { LogRecord } from "../oplog/log-record.ts";
 import type { OperationLog } from "../oplog/operation-log.ts";
 import { NONE } from "../state/key-store.ts";
 import type { KeyView } from "../state/key-view.ts";
@@ -54,6 +56,10 @@ export class Executor {
    * begins anew. 0 for nothing of the state.
    */
   releaseOffset = 0;
+  /** Why writes are refused here, whatever they are; undefined where they are not. Owned by replication. */
+  writeRefusal: CommandError | undefined;
+  /** This node copies the log of a master: nothing is planned here. Owned by replication. */
+  isReplica = false;
   readonly planner: Planner;
   /** For writes that are to run once; what it stages comes last in a record. */
   readonly replies: ReplyPlanner;
@@ -98,6 +104,7 @@ export class Executor {
       scanCursors: new ScanCursors(options.random),
       node: options.node,
       caller: NOBODY,
+      appliedOffset: 0,
       nowMs: 0,
       random: options.random,
     };
@@ -113,9 +120,9 @@ export class Executor {
     return this.#state.appliedOffset;
   }
 
-  /** Whether what is due by the clock may be planned now: not while the log takes nothing. */
+  /** Whether what is due by the clock may be planned now: not while the log takes nothing, and not on a replica. */
   get mayPlan(): boolean {
-    return this.#log.refusal === undefined;
+    return !this.isReplica && this.#log.refusal === undefined;
   }
 
   /**
@@ -147,7 +154,9 @@ export class Executor {
   attempt(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
     if (command.read !== undefined) return this.#read(command, command.read, args, caller);
     if (command.act !== undefined) {
+      if (command.needsMaster && this.isReplica) return this.writeRefusal;
       this.#readContext.caller = caller;
+      this.#readContext.appliedOffset = this.#state.appliedOffset;
       const result = command.act(args, this.#readContext);
       if (command.shows === "state") this.showsState();
       return result;
@@ -201,9 +210,10 @@ export class Executor {
       this.planner.showStaged();
       return this.#read(command, command.read, args, caller);
     }
+    const { planner, writeRefusal } = this;
+    if (writeRefusal !== undefined) return writeRefusal;
     const { refusal } = this.#log;
     if (refusal !== undefined) return fail("SERVICE_UNAVAILABLE", refusal);
-    const { planner } = this;
     // Also where it stages nothing: what it found is the state. Its own offset counts once it is committed.
     this.showsState();
     const result = command.plan(args, planner, this.#writeContext);
@@ -319,6 +329,27 @@ export class Executor {
       this.commit();
     }
     return limit;
+  }
+
+  /** Appends and applies a record of the master's log, which follows this one's: what it says was planned there. */
+  applyCopied(record: LogRecord): void {
+    const { operations, firstOffset } = record;
+    try {
+      this.#log.appendCopy(record);
+      this.#state.apply(operations, operations.length, firstOffset);
+    } catch (cause) {
+      this.#isBroken = true;
+      throw new ApplyFailure(`the master's record at offset ${firstOffset} could not be applied`, { cause });
+    }
+    if (this.#state.hasMessagingChanges || this.fanout.hasKeyReaders) {
+      this.#tellFanout(operations, operations.length, firstOffset);
+    }
+  }
+
+  /** Log and state go on in a new epoch, whose history is on disk. */
+  beginEpoch(history: EpochHistory): void {
+    this.#log.beginEpoch(history);
+    this.#state.skipTo(this.#log.nextOffset - 1);
   }
 
   /** Drops the staged record: nothing has happened. */

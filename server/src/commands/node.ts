@@ -1,9 +1,11 @@
 /** The process behind the commands, as the admin commands show it. The composition root implements it. */
 import type { Command } from "./command.ts";
+import type { CommandError } from "./errors.ts";
 import type { SlowLog } from "./slow-log.ts";
 
 export interface Node {
   readonly slowLog: SlowLog;
+  readonly replication: NodeReplication;
   /** Every command, in the order of the registry. */
   readonly commands: readonly Command[];
   /** One object per section of `admin.info`. */
@@ -15,6 +17,26 @@ export interface Node {
   memory(): MemoryUse;
   /** Keys removed by their deadline and by the memory limit, on this node. */
   removals(): { readonly expired: number; readonly evicted: number };
+}
+
+/** This node among its replicas, or beside its master. */
+export interface NodeReplication {
+  readonly role: "master" | "replica";
+  /** Makes a replica a master, in an epoch that is on disk. Errors: INVALID_REQUEST on a master. */
+  promote(): Promise<Promoted | CommandError>;
+  /** How many replicas have made everything up to `offset` durable. */
+  replicasAt(offset: number): number;
+  /**
+   * Calls `answer` once when so many have, which is not so yet.
+   * @returns ends the wait.
+   */
+  whenReplicated(offset: number, replicas: number, answer: () => void): () => void;
+}
+
+export interface Promoted {
+  readonly epoch: number;
+  /** The last one that was copied: everything up to it is here. */
+  readonly offset: number;
 }
 
 export interface MemoryUse {

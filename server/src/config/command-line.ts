@@ -19,6 +19,8 @@ interface Flag {
   readonly path?: string;
   /** What a switch sets it to; true if it does not say. */
   readonly sets?: boolean;
+  /** Another key, and what it is set to then. */
+  readonly also?: readonly [path: string, value: string];
   readonly summary: string;
 }
 
@@ -37,6 +39,14 @@ const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
     "data-dir": { value: "DIR", path: "persistence.directory", summary: "directory of the log and the snapshots" },
     fsync: { value: "WHEN", path: "persistence.fsync", summary: "always, interval or never" },
     "no-persistence": { path: "persistence.enabled", sets: false, summary: "keep everything in memory only" },
+  },
+  "Other nodes": {
+    "replica-of": {
+      value: "URL",
+      path: "replication.master_url",
+      also: ["replication.role", "replica"],
+      summary: "copy the log of the master there, serve reads and refuse writes",
+    },
   },
   Limits: {
     "max-memory": { value: "SIZE", path: "kv_store.max_memory_bytes", summary: "such as 512mb or 2gb; 0 for no limit" },
@@ -61,11 +71,6 @@ const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
 
 const FLAGS: Readonly<Record<string, Flag>> = Object.assign({}, ...Object.values(FLAG_GROUPS));
 
-/** Flags that the server is to have, and that are known from its specification. */
-const LATER_FLAGS: Readonly<Record<string, string>> = {
-  "replica-of": "it has no replicas",
-};
-
 const FLAG_HELP = "synap-server --help shows all flags, and --set KEY=VALUE sets any key";
 
 /**
@@ -82,13 +87,20 @@ export function readCommandLine(args: readonly string[], environment: Environmen
 
   for (const { name, value } of flagsOf(args, forNpm)) {
     const path = FLAGS[name].path;
-    if (path !== undefined) assignments.push(assignment(path, value ?? FLAGS[name].sets ?? true, `--${name}`));
+    if (path !== undefined) assignments.push(...assignmentsOf(name, path, value));
     else if (name === "config") configFile = value;
     else if (name === "set") addSet(value ?? "", assignments, warnings);
     else asked.add(name);
   }
   const action = (["help", "version", "print-config"] as const).find((name) => asked.has(name)) ?? "serve";
   return { action, configFile, assignments, warnings };
+}
+
+function assignmentsOf(name: string, path: string, value: string | undefined): Assignment[] {
+  const { sets, also } = FLAGS[name];
+  const origin = `--${name}`;
+  const first = assignment(path, value ?? sets ?? true, origin);
+  return also === undefined ? [first] : [first, assignment(...also, origin)];
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -128,8 +140,7 @@ function flagsOf(args: readonly string[], forNpm: readonly GivenFlag[]): GivenFl
   return flags;
 }
 
-function aboutUnknownFlag({ name, rawName }: { name: string; rawName: string }): string {
-  if (Object.hasOwn(LATER_FLAGS, name)) return ` in this version: ${LATER_FLAGS[name]}`;
+function aboutUnknownFlag({ rawName }: { rawName: string }): string {
   return `; ${suggestion(
     rawName,
     Object.keys(FLAGS).map((known) => `--${known}`),

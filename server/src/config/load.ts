@@ -93,7 +93,9 @@ export function resolveConfig(assignments: readonly Assignment[]): Config {
 }
 
 /** The rules that join two keys. */
-function checkTogether({ server, protocol, kvStore, access }: Config): void {
+function checkTogether(config: Config): void {
+  const { server, protocol, kvStore, access } = config;
+  checkReplication(config);
   if (!access.insecure && !isLoopback(server.host)) {
     throw new StartError(
       `server.host ${server.host} can be reached from other machines and nobody has to log in: ` +
@@ -111,6 +113,24 @@ function checkTogether({ server, protocol, kvStore, access }: Config): void {
       `protocol.max_reply_bytes ${protocol.maxReplyBytes} must not be over protocol.outbox_bytes_max ` +
         `${protocol.outboxBytesMax}, or a single reply could cut its client off.`,
     );
+  }
+}
+
+/** Whoever has replicas, or is one, has a data directory. */
+function checkReplication({ replication, persistence }: Config): void {
+  const { role, masterUrl, minReplicasForWrite } = replication;
+  if (role === "replica" && masterUrl === "") {
+    throw new StartError(
+      "replication.role is replica, and replication.master_url does not say of whom: add --replica-of URL.",
+    );
+  }
+  if (role === "replica" && !persistence.enabled) {
+    throw new StartError(
+      "A replica keeps its master's log on disk: --replica-of and --no-persistence exclude each other.",
+    );
+  }
+  if (minReplicasForWrite > 0 && !persistence.enabled) {
+    throw new StartError("replication.min_replicas_for_write needs replicas, and those need persistence.enabled.");
   }
 }
 

@@ -6,6 +6,7 @@
  * file, `SYNAP_KV_STORE_MAX_MEMORY_BYTES` in the environment, `config.kvStore.maxMemoryBytes` in the code.
  */
 import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
+import { REPLICATION_SETTINGS } from "./replication-settings.ts";
 import { bytes, choice, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
@@ -194,14 +195,7 @@ export const SETTINGS = {
         "With less room on the disk than this, writes are refused with SERVICE_UNAVAILABLE until there is more; reads go on.",
     }),
   },
-  replication: {
-    backlog_bytes: bytes({
-      default: 32 * MB,
-      min: 64 * KB,
-      max: GB,
-      description: "The last operations kept in memory for those who read the log.",
-    }),
-  },
+  ...REPLICATION_SETTINGS,
   access: {
     allowed_origins: list(ORIGIN, {
       default: [],

@@ -106,7 +106,9 @@ export class CommandRunner {
     } catch (error) {
       return this.encode(encoder, requestId, this.bug(command, error));
     }
-    if (command.plan === undefined) return this.encode(encoder, requestId, result);
+    if (command.plan === undefined) {
+      return result instanceof Wait ? result : this.encode(encoder, requestId, result);
+    }
     if (!(result instanceof Wait)) return this.#conclude(command, result, encoder, requestId, once);
     this.executor.discard();
     return result;

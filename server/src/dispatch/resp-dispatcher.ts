@@ -260,8 +260,18 @@ export class RespDispatcher {
     }
     client.lastEntry = entry;
     client.lastCommandAtMs = this.runner.executor.nowMs;
-    if (client.gate !== undefined && !client.gate.admits(entry, request, this.writer)) return;
+    if (client.gate !== undefined && !this.#admits(client.gate, entry, request)) return;
     this.execute(client, entry, request);
+  }
+
+  #admits(gate: NonNullable<RespClient["gate"]>, entry: RespEntry, request: RespRequest): boolean {
+    const { writeRefusal } = this.runner.executor;
+    if (writeRefusal === undefined || entry.command?.plan === undefined)
+      return gate.admits(entry, request, this.writer);
+    // As Redis does it: a transaction that cannot run is not gathered.
+    this.writer.error(errorText(writeRefusal, entry.errors));
+    gate.refused();
+    return false;
   }
 
   /** The entry that is to run, a subcommand's for a container; or the error. */
@@ -334,7 +344,7 @@ export class RespDispatcher {
       result = runner.bug(command, error);
     }
     if (result instanceof Wait) {
-      runner.executor.discard();
+      if (command.plan !== undefined) runner.executor.discard();
       result = client.isExecuting ? result.otherwise : this.#park(client, entry, args, result);
       if (result === undefined) return;
     }

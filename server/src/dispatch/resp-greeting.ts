@@ -87,7 +87,7 @@ function hello(call: RespCall): void {
   sink.text("mode");
   sink.text("standalone");
   sink.text("role");
-  sink.text("master");
+  sink.text(dispatcher.runner.executor.isReplica ? "replica" : "master");
   sink.text("modules");
   sink.array(1);
   sink.map(2);

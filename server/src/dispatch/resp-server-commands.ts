@@ -1,6 +1,4 @@
-/** INFO, ROLE, WAIT, MONITOR: questions about the server, answered from `admin.info` and what this dispatcher knows. */
-import { parseDecimal } from "../commands/kv/integer.ts";
-import { NOT_AN_INTEGER } from "../commands/resp/error-texts.ts";
+/** INFO, ROLE, MONITOR: questions about the server, answered from `admin.info` and what this dispatcher knows. */
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import { version } from "../config/version.ts";
 import { POLICIES } from "./resp-config.ts";
@@ -15,26 +13,10 @@ const MONITOR_REFUSED =
 
 export const serverCommands: readonly ConnectionCommand[] = [
   server("info", -1, FLAGS, "Get information and statistics about the server", "1.0.0", info),
-  server(
-    "role",
-    1,
-    ["noscript", "fast", ...FLAGS],
-    "Return the role of the instance",
-    "2.8.12",
-    ({ sink, dispatcher }) => {
-      sink.array(3);
-      sink.text("master");
-      sink.integer(dispatcher.runner.executor.appliedOffset);
-      sink.array(0);
-    },
-  ),
+  server("role", 1, ["noscript", "fast", ...FLAGS], "Return the role of the instance", "2.8.12", role),
   server("monitor", 1, ADMIN, "Listen for all requests received by the server in real time", "1.0.0", ({ sink }) =>
     sink.error(MONITOR_REFUSED),
   ),
-  {
-    ...server("wait", 3, ["noscript"], "Wait for the replication of all the write commands sent", "3.0.0", wait),
-    group: "generic",
-  },
 ];
 
 function server(
@@ -48,14 +30,62 @@ function server(
   return { name, arity, flags, keys: NO_KEYS, group: "server", summary, since, run };
 }
 
-/** There is no replica that could have it. */
-function wait({ request, sink }: RespCall): void {
-  const timeoutMs = parseDecimal(request.range(2));
-  if (parseDecimal(request.range(1)) === undefined) sink.error(NOT_AN_INTEGER);
-  else if (timeoutMs === undefined) sink.error("ERR timeout is not an integer or out of range");
-  else if (timeoutMs < 0) sink.error("ERR timeout is negative");
-  else sink.integer(0);
+interface ReplicationSection {
+  readonly role: string;
+  readonly offset: number;
+  readonly master?: string;
+  readonly link?: string;
+  readonly lag_ms?: number | null;
+  readonly replicas: readonly { readonly address: string; readonly state: string; readonly offset: number }[];
 }
+
+function replicationSection(call: RespCall): ReplicationSection {
+  // What admin.info declares to answer.
+  const info = call.dispatcher.runRegistry("admin.info", {}, call.client) as { replication: ReplicationSection };
+  return info.replication;
+}
+
+/** `http://10.0.0.5:15500` in two. */
+function hostAndPort(address: string): { readonly host: string; readonly port: string } {
+  const [, host, port] = /^\w+:\/\/(.+?)(?::(\d+))?$/.exec(address) ?? [];
+  return { host: host ?? address, port: port ?? "0" };
+}
+
+/** Ports are those of HTTP: a node's port of RESP is its own business. */
+function role(call: RespCall): void {
+  const { sink } = call;
+  const { role: name, offset, replicas, master = "", link = "" } = replicationSection(call);
+  if (name === "replica") {
+    const { host, port } = hostAndPort(master);
+    sink.array(5);
+    sink.text("slave");
+    sink.text(host);
+    sink.integer(Number(port));
+    sink.text(LINK_STATES[link] ?? "connect");
+    sink.integer(offset);
+    return;
+  }
+  sink.array(3);
+  sink.text("master");
+  sink.integer(offset);
+  sink.array(replicas.length);
+  for (const replica of replicas) {
+    const { host, port } = hostAndPort(replica.address);
+    sink.array(3);
+    sink.text(host);
+    sink.text(port);
+    sink.text(String(replica.offset));
+  }
+}
+
+/** In Redis' words. */
+const LINK_STATES: Readonly<Record<string, string>> = {
+  waiting: "connect",
+  opening: "connecting",
+  greeting: "handshake",
+  snapshot: "sync",
+  log: "connected",
+};
 
 type Fields = Readonly<Record<string, string | number>>;
 /** What admin.info answers: sections of names and values. */
@@ -100,14 +130,40 @@ const SECTIONS: Readonly<Record<string, (sections: Sections, call: RespCall) => 
       pubsub_patterns: fanout.channels.globCount,
     };
   },
-  replication: ({ replication }) => ({
-    role: replication.role,
-    connected_slaves: 0,
-    master_repl_offset: replication.offset,
-  }),
+  replication: (_sections, call) => replicationFields(replicationSection(call)),
   keyspace: ({ keyspace }): Fields =>
     keyspace.keys === 0 ? {} : { db0: `keys=${keyspace.keys},expires=${keyspace.expiring},avg_ttl=0` },
 };
+
+function replicationFields({
+  role: name,
+  offset,
+  master = "",
+  link,
+  lag_ms: lagMs,
+  replicas,
+}: ReplicationSection): Fields {
+  const { host, port } = hostAndPort(master);
+  const ofReplica: Fields =
+    name === "master"
+      ? { role: "master" }
+      : {
+          role: "slave",
+          master_host: host,
+          master_port: port,
+          master_link_status: link === "log" ? "up" : "down",
+          master_sync_in_progress: link === "snapshot" ? 1 : 0,
+          slave_repl_offset: offset,
+          slave_lag_ms: lagMs ?? -1,
+        };
+  const linked: Record<string, string> = {};
+  for (const [i, replica] of replicas.entries()) {
+    const at = hostAndPort(replica.address);
+    const state = replica.state === "log" ? "online" : "wait_bgsave";
+    linked[`slave${i}`] = `ip=${at.host},port=${at.port},state=${state},offset=${replica.offset}`;
+  }
+  return { ...ofReplica, connected_slaves: replicas.length, ...linked, master_repl_offset: offset };
+}
 
 /** `INFO [section ...]` */
 function info(call: RespCall): void {

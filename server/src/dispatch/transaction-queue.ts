@@ -17,6 +17,8 @@ const shapes = new WeakMap<Command, ArgumentShape>();
 
 export interface QueueContext {
   readonly transactions: Transactions;
+  /** Why no write may run, and so none is queued. */
+  readonly writeRefusal: CommandError | undefined;
   readonly nowMs: number;
 }
 
@@ -26,7 +28,7 @@ export interface QueueContext {
  * @returns what to answer with; `undefined` where the command is to run.
  */
 export function queueInTransaction(
-  { transactions, nowMs }: QueueContext,
+  { transactions, nowMs, writeRefusal }: QueueContext,
   command: Command,
   { payload, clientId }: Pick<Envelope, "payload" | "clientId">,
   decoder: Codec,
@@ -46,6 +48,10 @@ export function queueInTransaction(
     transactions.spoil(client);
     const what = isIdempotent ? "be idempotent" : "wait";
     return fail("INVALID_REQUEST", `a command of a transaction cannot ${what}`);
+  }
+  if (writeRefusal !== undefined && command.plan !== undefined) {
+    transactions.spoil(client);
+    return writeRefusal;
   }
   return transactions.queue(client, command, rest, nowMs) ?? QUEUED;
 }

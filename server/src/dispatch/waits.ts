@@ -1,14 +1,16 @@
 /**
- * Commands whose reply comes late: a `queue.consume` that waits for a message. Each stands in the line of its queue
- * (fanout/queue-consumers.ts), which has it try again when there is something, and in the heap of deadlines here.
+ * Commands whose reply comes late: a `queue.consume` that waits for a message, an `admin.wait` for replicas. The one stands in
+ * the line of its queue (fanout/queue-consumers.ts), which has it try again when there is something; the other is told its
+ * answer. Each has a place in the heap of deadlines here.
  *
  *     park --> line --attempt--> answered     a message came
+ *          --> begin --answer--> answered     it is known now
  *          --> heap --runDue---> answered     nothing came: with what the command said for that case
  *                                forgotten    the connection closed
  */
 import type { Command } from "../commands/command.ts";
 import { CommandError, fail } from "../commands/errors.ts";
-import { Wait } from "../commands/wait.ts";
+import { AnswerWait, QueueWait, Wait } from "../commands/wait.ts";
 import { ClientSession, type SessionPart } from "../fanout/client-session.ts";
 import type { QueueConsumers, QueueWaiter } from "../fanout/queue-consumers.ts";
 import { ByteRange, copyRange } from "../structures/byte-range.ts";
@@ -65,7 +67,7 @@ export class Waits {
   park(wait: Wait, request: Request): { readonly answer: unknown } | undefined {
     const session = ClientSession.of(request.caller);
     if (this.#isEnding || session.isClosed) return { answer: wait.otherwise };
-    const refusal = this.#consumers.refusal();
+    const refusal = wait instanceof QueueWait ? this.#consumers.refusal() : undefined;
     if (refusal !== undefined) return { answer: refusal };
     if (this.#countOf(session) >= WAITS_PER_SESSION_MAX) {
       const message = "too many commands of this connection wait already";
@@ -78,7 +80,8 @@ export class Waits {
     this.#waiting.set(number, parked);
     this.#counts.set(session, this.#countOf(session) + 1);
     session.add(parked);
-    this.#consumers.wait(parked);
+    if (wait instanceof QueueWait) this.#consumers.wait(parked);
+    else if (wait instanceof AnswerWait) parked.end = wait.begin((result) => this.#answer(parked, result));
     return undefined;
   }
 
@@ -102,17 +105,26 @@ export class Waits {
   #expire(number: number): void {
     const parked = this.#waiting.get(number);
     if (parked === undefined) throw new Error(`wait ${number} has a deadline and no command`);
-    this.#consumers.forget(parked);
-    this.#leave(parked);
+    this.#settle(parked, parked.wait.otherwise);
+  }
+
+  /** What it waited for is known. It may have been over by then. */
+  #answer(parked: ParkedCommand, result: unknown): void {
+    if (this.#waiting.get(parked.number) === parked) this.#settle(parked, result);
+  }
+
+  /** Answers it without planning it again. */
+  #settle(parked: ParkedCommand, result: unknown): void {
+    this.#forget(parked);
     parked.session.remove(parked);
     const { runner, request, encoder } = this.#reply(parked);
+    const command = runner.registry.commands[request.index];
     // That there was nothing until now is the state of now.
-    runner.executor.showsState();
-    const { otherwise } = parked.wait;
+    if (command.shows === "state") runner.executor.showsState();
     const error =
       request.once === undefined
-        ? runner.encode(encoder, request.requestId, otherwise)
-        : request.once.settle(runner, runner.registry.commands[request.index], otherwise, request.requestId);
+        ? runner.encode(encoder, request.requestId, result)
+        : request.once.settle(runner, command, result, request.requestId);
     runner.observe(request.index, runner.clock.monotonicMs(), error === undefined, request.caller);
     request.caller.answerLate(
       runner.finish(encoder, error === undefined ? 200 : error.httpStatus),
@@ -141,7 +153,12 @@ export class Waits {
 
   /** The connection of a waiting command is gone. */
   abandon(parked: ParkedCommand): void {
+    this.#forget(parked);
+  }
+
+  #forget(parked: ParkedCommand): void {
     this.#consumers.forget(parked);
+    parked.end?.();
     this.#leave(parked);
   }
 
@@ -166,7 +183,10 @@ export class Waits {
 }
 
 class ParkedCommand implements QueueWaiter, SessionPart {
+  /** 0 where it waits for something else. */
   readonly queueId: number;
+  /** Ends what its command has begun. */
+  end: (() => void) | undefined;
   readonly number: number;
   readonly handle: number;
   readonly wait: Wait;
@@ -179,7 +199,7 @@ class ParkedCommand implements QueueWaiter, SessionPart {
     this.number = number;
     this.handle = handle;
     this.wait = wait;
-    this.queueId = wait.queueId;
+    this.queueId = wait instanceof QueueWait ? wait.queueId : 0;
     this.request = request;
     this.session = session;
   }

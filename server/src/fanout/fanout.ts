@@ -21,6 +21,16 @@ import type { QueueConsumers } from "./queue-consumers.ts";
 import type { RoomFeeds } from "./room-feeds.ts";
 import type { Published, Topics } from "./topics.ts";
 
+/** A message as it was published on its node. */
+export interface PublishedMessage {
+  readonly messageId: string;
+  /** A topic, or a channel of any bytes. */
+  readonly name: ByteRange;
+  readonly data: Value;
+  readonly headers: Value | undefined;
+  readonly timestampMs: number;
+}
+
 export class Fanout {
   readonly consumers: QueueConsumers;
   readonly rooms: RoomFeeds;
@@ -28,6 +38,9 @@ export class Fanout {
   readonly channels: Channels;
   readonly watches: KeyWatches;
   readonly keyspace: KeyspaceEvents;
+
+  /** Is told what was published here, for subscribers on other nodes; the message is gone when it returns. */
+  onPublished: ((message: PublishedMessage) => void) | undefined;
 
   constructor(parts: Pick<Fanout, "consumers" | "rooms" | "topics" | "channels" | "watches" | "keyspace">) {
     this.consumers = parts.consumers;
@@ -57,10 +70,28 @@ export class Fanout {
     nowMs: number,
     couldBeTopic = isTopic(name),
   ): Published | CommandError {
-    const published = this.topics.publish(name, data, headers, nowMs, couldBeTopic);
+    const published = this.#publish(name, data, headers, nowMs, couldBeTopic, this.topics.nextMessageId());
+    if (published instanceof CommandError) return published;
+    this.onPublished?.({ messageId: published.messageId, name, data, headers, timestampMs: nowMs });
+    return published;
+  }
+
+  /** The same, for a message that was published on the master of this node. */
+  publishCopied({ messageId, name, data, headers, timestampMs }: PublishedMessage): Published | CommandError {
+    return this.#publish(name, data, headers, timestampMs, isTopic(name), messageId);
+  }
+
+  #publish(
+    name: ByteRange,
+    data: Value,
+    headers: Value | undefined,
+    nowMs: number,
+    couldBeTopic: boolean,
+    messageId: string,
+  ): Published | CommandError {
+    const published = this.topics.publish(name, data, headers, nowMs, couldBeTopic, messageId);
     if (published instanceof CommandError || !this.channels.hasSubscribers) return published;
-    const { messageId, matchedCount } = published;
-    return { messageId, matchedCount: matchedCount + this.channels.publish(name, data, 0) };
+    return { messageId, matchedCount: published.matchedCount + this.channels.publish(name, data, 0) };
   }
 
   /** About what subscriptions take in memory, of all kinds, and what waits for subscribers of topics and keys. */

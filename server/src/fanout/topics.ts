@@ -82,6 +82,7 @@ export class Topics {
   readonly #ids: SubscriptionIds;
   readonly #limits: TopicLimits;
   readonly #messageIdStart: string;
+  #idCount = 0;
   readonly #subscriptions: TopicSubscriptions;
   readonly #subscribers: Subscribers;
   readonly #allSubscriptions: SubscriptionCount;
@@ -134,6 +135,7 @@ export class Topics {
   /**
    * Pushes a message to all who match. What it holds is encoded before this returns. Errors: PAYLOAD_TOO_LARGE.
    * @param headers a JSON object.
+   * @param messageId that of a message that was published on another node.
    * @param isTopic whether `topicProblem` finds nothing in `topic`: else no pattern matches it.
    */
   publish(
@@ -142,6 +144,7 @@ export class Topics {
     headers: Value | undefined,
     nowMs: number,
     isTopic = true,
+    messageId = this.nextMessageId(),
   ): Published | CommandError {
     const bytes = data.length + (headers?.length ?? 0);
     if (bytes > this.#limits.messageBytesMax) {
@@ -150,7 +153,6 @@ export class Topics {
       });
     }
     this.publishedCount++;
-    const messageId = this.#messageIdStart + this.publishedCount.toString(36);
     const targetCount = isTopic ? this.#subscriptions.match(topic) : 0;
     if (targetCount === 0) return { messageId, matchedCount: 0 };
     const push: MessagePush = {
@@ -164,6 +166,11 @@ export class Topics {
       timestamp: nowMs,
     };
     return { messageId, matchedCount: this.#pushTo(targetCount, push) };
+  }
+
+  nextMessageId(): string {
+    this.#idCount++;
+    return this.#messageIdStart + this.#idCount.toString(36);
   }
 
   /** A push may end connections and with them subscriptions, so a target is looked at only while it has subscribers. */

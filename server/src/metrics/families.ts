@@ -20,8 +20,3 @@ export function labelled(
 ): Metric {
   return { name, get: () => ({ name, help, type, values: read() }) };
 }
-
-/** A metric whose feature has no series yet: the page says that the name exists, and claims no value. */
-export function withoutSeries(type: "gauge", name: string, help: string): Metric {
-  return { name, get: () => ({ name, help, type, values: [] }) };
-}

@@ -1,5 +1,6 @@
 /** What the metrics page reads from the rest of the server. Plain functions that answer at once. */
 import type { MessagingReadings } from "./messaging-metrics.ts";
+import type { ReplicationReadings } from "./replication-metrics.ts";
 
 export interface MetricsSources {
   /** Bytes part by part as the server accounts for them (`Node.memory` fits); `total` is the sum of the others. */
@@ -14,6 +15,7 @@ export interface MetricsSources {
   readonly log: () => LogReadings;
   readonly replies: () => ReplyReadings;
   readonly messaging: () => MessagingReadings;
+  readonly replication: () => ReplicationReadings;
 }
 
 /** `...Active` and `held...` are as of now, the rest count since the start. */
@@ -21,6 +23,7 @@ export interface ConnectionReadings {
   readonly httpActive: number;
   readonly websocketActive: number;
   readonly respActive: number;
+  readonly replicaActive: number;
   /** Event streams, counted in `httpActive` too. */
   readonly sseActive: number;
   readonly httpRequests: number;

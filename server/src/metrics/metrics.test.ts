@@ -19,6 +19,7 @@ const sources: MetricsSources = {
     websocketActive: 4,
     sseActive: 2,
     respActive: 5,
+    replicaActive: 1,
     httpRequests: 50,
     websocketMessages: 60,
     heldOutboxes: 9,
@@ -48,6 +49,17 @@ const sources: MetricsSources = {
     topicMessagesPublished: 74,
     topicMessagesDelivered: 75,
     roomGaps: 76,
+  }),
+  replication: () => ({
+    isReplica: true,
+    epoch: 81,
+    replicas: [{ address: "http://10.0.0.6:15500", lagMs: 82, lagOperations: 83, isInSync: true }],
+    link: { isUp: true, lagMs: 84, lagOperations: 85 },
+    partialSyncs: 86,
+    fullSyncs: 87,
+    linksRefused: 88,
+    publishedDropped: 89,
+    linkCount: 90,
   }),
 };
 
@@ -105,9 +117,17 @@ describe("the metrics page", () => {
     );
   });
 
-  it("claims no value for what the server does not have yet", async () => {
+  it("shows each replica, and this node beside its master", async () => {
     const page = await start().read();
-    expect(page.get("synap_replication_lag_ms")?.samples).toEqual([]);
+    const of = (name: string) => valuesOf(page.get(`synap_${name}`));
+    expect(of("replication_lag_ms")).toEqual({ "http://10.0.0.6:15500": 82 });
+    expect(of("replication_lag_operations")).toEqual({ "http://10.0.0.6:15500": 83 });
+    expect(of("replica_in_sync")).toEqual({ "http://10.0.0.6:15500": 1 });
+    expect(of("replication_syncs_total")).toEqual({ partial: 86, full: 87 });
+    const single = ["is_replica", "replication_epoch", "replica_link_up", "replica_lag_ms", "replica_lag_operations"];
+    expect(single.map((name) => Object.values(of(name)))).toEqual([[1], [81], [1], [84], [85]]);
+    const counters = ["replication_links_refused_total", "replication_published_dropped_total", "replica_links_total"];
+    expect(counters.map((name) => Object.values(of(name)))).toEqual([[88], [89], [90]]);
   });
 
   it("follows the naming rules of Prometheus", async () => {

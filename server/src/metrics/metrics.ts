@@ -2,10 +2,11 @@
 import Registry from "prom-client/lib/registry.js";
 import { processStartedAtMs } from "../runtime/clock.ts";
 import type { CommandInstruments } from "./command-instruments.ts";
-import { labelled, type Metric, single, withoutSeries } from "./families.ts";
+import { labelled, type Metric, single } from "./families.ts";
 import { HistogramText } from "./histogram-text.ts";
 import { type MessagingReadings, messagingMetrics } from "./messaging-metrics.ts";
 import type { MetricsSources } from "./metrics-sources.ts";
+import { replicationMetrics } from "./replication-metrics.ts";
 import { GC_KINDS, RuntimeInstruments } from "./runtime-instruments.ts";
 import type { StorageInstruments } from "./storage-instruments.ts";
 
@@ -51,7 +52,7 @@ export class Metrics {
       ...snapshotMetrics(storage),
       ...replyMetrics(sources),
       ...messagingMetrics(() => this.#messaging),
-      ...laterMetrics(),
+      ...replicationMetrics(sources.replication),
       ...runtimeMetrics(this.#runtime),
       ...processMetrics(startedAtSeconds, version),
     ]) {
@@ -118,18 +119,20 @@ function connectionMetrics({ connections }: MetricsSources): Metric[] {
   const websocket = { protocol: "websocket" };
   const sse = { protocol: "sse" };
   const resp = { protocol: "resp" };
+  const replication = { protocol: "replication" };
   return [
     labelled(
       "gauge",
       "synap_connections_active",
-      "Open connections; event streams are `sse`, other HTTP ones `http`.",
+      "Open connections; event streams are `sse`, other HTTP ones `http`, links of replicas `replication`.",
       () => {
-        const { httpActive, websocketActive, sseActive, respActive } = connections();
+        const { httpActive, websocketActive, sseActive, respActive, replicaActive } = connections();
         return [
           { sharedLabels: http, value: httpActive - sseActive },
           { sharedLabels: websocket, value: websocketActive },
           { sharedLabels: sse, value: sseActive },
           { sharedLabels: resp, value: respActive },
+          { sharedLabels: replication, value: replicaActive },
         ];
       },
     ),
@@ -264,11 +267,6 @@ function replyMetrics({ replies }: MetricsSources): Metric[] {
       () => replies().replays,
     ),
   ];
-}
-
-/** The specification's names whose features are not here yet. */
-function laterMetrics(): Metric[] {
-  return [withoutSeries("gauge", "synap_replication_lag_ms", "How far a replica is behind, in milliseconds.")];
 }
 
 function runtimeMetrics(runtime: RuntimeInstruments): Metric[] {

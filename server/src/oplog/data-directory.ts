@@ -18,11 +18,11 @@ import { EpochHistory } from "./epochs.ts";
 import type { FileHandle, FileSystem } from "./file-system.ts";
 import { IDENTITY_NAME, type Identity, loadIdentity, saveIdentity } from "./identity.ts";
 import { LogFileReader, listSegments } from "./log-file-reader.ts";
-import { LogDamage, type RecoveredLog, recoverLog } from "./log-recovery.ts";
+import { LogDamage, type RecoveredLog } from "./log-recovery.ts";
 import { type FsyncPolicy, LogWriter } from "./log-writer.ts";
 import { OperationLog, offsetAt } from "./operation-log.ts";
-import { readSnapshot } from "./snapshot-file.ts";
 import { type ImageSource, listSnapshots, type Pin, type SnapshotFile, Snapshots } from "./snapshots.ts";
+import { type Opened, type Recovered, recoverState } from "./state-recovery.ts";
 
 export interface DataDirectoryOptions {
   readonly files: FileSystem;
@@ -62,15 +62,11 @@ export interface DirectoryLogger {
 /** The directory cannot be used. `message` is for the person who started the server. */
 export class DataDirectoryError extends Error {}
 
-/** What was found in a directory when it was opened. */
-export interface Recovered {
-  /** Of the snapshot; undefined where there was none. */
-  readonly snapshotOffset: number | undefined;
-  readonly records: number;
-  readonly durationMs: number;
-}
-
-const PROGRESS_MS = 2000;
+/**
+ * After a start that may have lost the end of the log, so many offsets are left out at least: more than could be written in
+ * the half minute after which a system writes what it has, in case the clock does not lead behind them.
+ */
+const LOST_OFFSETS_MAX = 2 ** 24;
 /** The log is quiet when nothing was appended for so long. */
 const MARK_MS = 100;
 
@@ -157,10 +153,12 @@ export class DataDirectory {
     const lock = await options.lock(files, path);
     if (typeof lock === "string") throw new DataDirectoryError(lock);
     try {
+      // A process that was killed may have renamed what it had no time to make durable; from here on it is relied on.
+      await files.syncDirectory(path);
       await finishAdoption(files, path);
       const found = await openIdentity(options);
-      const opened = await recover(options, found);
-      const identity = nextIdentity(options, found, opened.log.nextOffset);
+      const opened = await recoverState(options, found);
+      const identity = nextIdentity(options, found, opened.log);
       await saveIdentity(files, path, identity);
       const directory = new DataDirectory(options, lock, identity, opened);
       await directory.writer.start(opened.log.tail);
@@ -244,24 +242,10 @@ export class DataDirectory {
   /** Makes all of the log durable and gives the directory back. Nothing may be appended any more. */
   async close(): Promise<void> {
     await this.snapshots.close();
-    await this.writer.drain();
-    // Behind the last record too stands what says that it was on disk.
-    this.log.appendMark();
-    await this.writer.drain();
     await this.writer.close();
     await saveIdentity(this.#options.files, this.path, { ...this.#identity, isClosed: true });
     await this.#lock.release();
   }
-}
-
-interface Opened {
-  readonly state: StateMachine;
-  readonly log: RecoveredLog;
-  /** Those that are whole, newest first; the others are left where they are. */
-  readonly snapshots: readonly SnapshotFile[];
-  /** Of the log behind the snapshot, about. */
-  readonly logBytes: number;
-  readonly recovered: Recovered;
 }
 
 async function openIdentity({ files, path, clock, newReplicationId }: DataDirectoryOptions): Promise<Identity> {
@@ -290,89 +274,12 @@ async function openIdentity({ files, path, clock, newReplicationId }: DataDirect
 function nextIdentity(
   { fsync, isReplica, clock }: DataDirectoryOptions,
   found: Identity,
-  nextOffset: number,
+  { oldestOffset, nextOffset }: RecoveredLog,
 ): Identity {
   const mayHaveLost = !found.isClosed && found.mayLoseTail && !isReplica;
   const history = mayHaveLost
-    ? found.history.next(nextOffset - 1, Math.max(nextOffset, offsetAt(clock.nowMs())))
+    ? found.history.next(nextOffset - 1, Math.max(nextOffset + LOST_OFFSETS_MAX, offsetAt(clock.nowMs())))
     : found.history;
-  return { ...found, history, isClosed: false, mayLoseTail: fsync !== "always" };
-}
-
-async function recover(options: DataDirectoryOptions, identity: Identity): Promise<Opened> {
-  const { files, path, clock, logger } = options;
-  const startedMs = clock.monotonicMs();
-  const { state, snapshots, fromOffset } = await loadSnapshot(options, identity);
-  let saidAtMs = startedMs;
-  let logBytes = 0;
-  const log = await recoverLog({
-    files,
-    directory: path,
-    history: identity.history,
-    replicationId: identity.replicationId,
-    fromOffset,
-    apply({ operations, firstOffset }) {
-      state.skipTo(firstOffset - 1);
-      state.apply(operations, operations.length, firstOffset);
-      logBytes += operations.length;
-    },
-    onProgress(doneBytes, allBytes) {
-      if (clock.monotonicMs() - saidAtMs < PROGRESS_MS) return;
-      saidAtMs = clock.monotonicMs();
-      logger.info(`reading the log: ${percent(doneBytes, allBytes)}, at offset ${state.appliedOffset}`);
-    },
-  });
-  if (log.cut !== undefined) {
-    const { name, at, problem, keptIn, bytes } = log.cut;
-    logger.warn(
-      `the log was torn: ${bytes} bytes at byte ${at} of ${name} were cut off and kept in ${keptIn} (${problem}); ` +
-        "no write in them was acknowledged as durable",
-    );
-  }
-  const snapshotOffset = snapshots.at(0)?.offset;
-  const durationMs = clock.monotonicMs() - startedMs;
-  return { state, log, snapshots, logBytes, recovered: { snapshotOffset, records: log.records, durationMs } };
-}
-
-/** The state of the newest snapshot that is whole, or an empty one at the beginning of the log. */
-async function loadSnapshot(options: DataDirectoryOptions, identity: Identity) {
-  const { files, path, makeState, logger, clock } = options;
-  const snapshots = await listSnapshots(files, path);
-  for (const [i, snapshot] of snapshots.entries()) {
-    const state = makeState(0);
-    const restorer = options.restore(state);
-    let saidAtMs = clock.monotonicMs();
-    const header = await readSnapshot(files, `${path}/${snapshot.name}`, (images, { doneBytes, allBytes }) => {
-      restorer.apply(images, images.length);
-      if (clock.monotonicMs() - saidAtMs < PROGRESS_MS) return;
-      saidAtMs = clock.monotonicMs();
-      logger.info(`reading ${snapshot.name}: ${percent(doneBytes, allBytes)}`);
-    });
-    const problem =
-      typeof header === "string"
-        ? header
-        : header.replicationId !== identity.replicationId || header.offset !== snapshot.offset
-          ? "it belongs to another log"
-          : undefined;
-    if (problem === undefined) {
-      restorer.finish(snapshot.offset);
-      return { state, snapshots: snapshots.slice(i), fromOffset: snapshot.offset };
-    }
-    await files.rename(`${path}/${snapshot.name}`, `${path}/${snapshot.name}.damaged`);
-    logger.warn(`${path}/${snapshot.name} is damaged and is not used, its name ends in .damaged now: ${problem}`);
-  }
-  const [first] = identity.history.epochs;
-  const segments = await listSegments(files, path);
-  const isWhole = first.epoch === 1 && (segments.length === 0 || segments[0].firstOffset === first.firstOffset);
-  if (!isWhole) {
-    throw new LogDamage(
-      `no snapshot in ${path} can be read, and the log does not reach back to its beginning: start from a copy of the ` +
-        "data directory, or as a replica of a node that is well",
-    );
-  }
-  return { state: makeState(first.firstOffset - 1), snapshots: [], fromOffset: first.firstOffset - 1 };
-}
-
-function percent(done: number, all: number): string {
-  return `${Math.min(100, Math.floor((100 * done) / Math.max(1, all)))} %`;
+  const mayLoseTail = fsync !== "always";
+  return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail };
 }

@@ -2,6 +2,12 @@
  * Watches the room on the disk. What the log has accepted has to find room, or the process would have to end: so new writes
  * are refused while there is still room for all that is in flight, and taken again when there is more. Snapshots, which need
  * most room and can be taken later, give way first.
+ *
+ *     free   |======== reserve ========|= next segment =|- - - - - - - -      the next segment counts while it is not made
+ *                                                        ^ writes are refused below this
+ *
+ * The segment that is written to and the next one take what is in flight; the reserve is for records that need more, and for
+ * the small files beside the log.
  */
 import type { FileSystem } from "./file-system.ts";
 import type { LogWriter } from "./log-writer.ts";
@@ -36,24 +42,26 @@ export class DiskReserve {
   async measure(): Promise<void> {
     if (this.#isMeasuring) return;
     this.#isMeasuring = true;
-    const { files, directory, reserveBytes, snapshots, writer } = this.#options;
+    const { files, directory, reserveBytes, log, snapshots, writer } = this.#options;
     try {
       this.#freeBytes = await files.freeBytes(directory);
     } finally {
       this.#isMeasuring = false;
     }
-    if (this.#freeBytes < reserveBytes && snapshots.isUnderWay) snapshots.abandon("the disk is nearly full");
-    writer.prepare();
-    this.#judge();
+    const isNearlyFull = this.#freeBytes - writer.unpreparedBytes < reserveBytes;
+    if (isNearlyFull && snapshots.isUnderWay) snapshots.abandon("the disk is nearly full");
+    writer.keepSpare(!isNearlyFull);
+    // However much is written before the next look, the reserve is not touched.
+    log.appendedBytesMax = log.writtenBytes + writer.roomFor(this.#freeBytes - reserveBytes);
+    this.#judge(isNearlyFull);
   }
 
-  #judge(): void {
-    const { log, writer, reserveBytes, directory, logger } = this.#options;
-    const roomBytes = this.#freeBytes + writer.preparedBytes - writer.unwrittenBytes;
-    if (roomBytes < reserveBytes) {
+  #judge(isNearlyFull: boolean): void {
+    const { log, reserveBytes, directory, logger } = this.#options;
+    if (isNearlyFull) {
       if (log.diskRefusal === undefined) logger.warn(`the disk of ${directory} is nearly full: writes are refused`);
       log.diskRefusal =
-        `the disk is nearly full (${megabytes(roomBytes)} MB left, ${megabytes(reserveBytes)} MB are kept in reserve): ` +
+        `the disk is nearly full (${megabytes(this.#freeBytes)} MB left, ${megabytes(reserveBytes)} MB are kept in reserve): ` +
         "make room, and writes are taken again";
     } else if (log.diskRefusal !== undefined) {
       logger.info(`the disk of ${directory} has room again: writes are taken`);

@@ -17,8 +17,15 @@ export interface Epoch {
   readonly previousEnd: number;
 }
 
-/** More are forgotten: a node that is so far behind needs a full sync. */
-export const EPOCHS_MAX = 100;
+/** Where a record stands in the log; a mark has a count of 0. */
+export interface RecordPlace {
+  readonly epoch: number;
+  readonly firstOffset: number;
+  readonly count: number;
+}
+
+/** Of those that the log on disk has nothing of, so many stay: a node that is further behind needs a full sync. */
+export const EPOCHS_KEPT = 100;
 
 /** The epochs of one log, oldest first; never empty. */
 export class EpochHistory {
@@ -37,11 +44,24 @@ export class EpochHistory {
     return this.epochs[this.epochs.length - 1];
   }
 
-  /** The history with another epoch, which begins behind `previousEnd`. */
-  next(previousEnd: number, firstOffset: number): EpochHistory {
+  /**
+   * The history with another epoch, which begins behind `previousEnd`.
+   * @param knownEpoch the latest that is known of, where another node may have come further than this history.
+   */
+  next(previousEnd: number, firstOffset: number, knownEpoch = 0): EpochHistory {
     if (firstOffset <= previousEnd) throw new Error(`an epoch begins at ${firstOffset}, not behind ${previousEnd}`);
-    const epoch = this.current.epoch + 1;
-    return new EpochHistory([...this.epochs.slice(1 - EPOCHS_MAX), { epoch, firstOffset, previousEnd }]);
+    const epoch = Math.max(this.current.epoch, knownEpoch) + 1;
+    return new EpochHistory([...this.epochs, { epoch, firstOffset, previousEnd }]);
+  }
+
+  /**
+   * The history without its oldest epochs, as far as they end before `offset`, the oldest that the log has, and more than
+   * enough come after them. Those that the log has records of are needed to read it, however many a crash in a loop makes.
+   */
+  forgetBefore(offset: number): EpochHistory {
+    const needed = this.epochs.findLastIndex(({ firstOffset }) => firstOffset <= offset);
+    const from = Math.min(Math.max(0, needed), Math.max(0, this.epochs.length - EPOCHS_KEPT));
+    return from === 0 ? this : new EpochHistory(this.epochs.slice(from));
   }
 
   /** Whether a log that ends at `offset`, written in `epoch`, is a prefix of a log that has this history. */
@@ -52,10 +72,51 @@ export class EpochHistory {
     return next === undefined || offset <= next.previousEnd;
   }
 
-  /** Whether a record of `epoch` at `firstOffset` may follow one that ends before `expectedOffset`. */
-  mayFollow(epoch: number, firstOffset: number, expectedOffset: number): boolean {
-    if (firstOffset === expectedOffset) return true;
+  /**
+   * Whether a log that has the history `other` and ends at `offset` is a prefix of a log that has this one. The epoch it
+   * ends in has to be the same one and not only of the same number: two nodes may have been promoted apart.
+   */
+  isContinued(other: EpochHistory, offset: number): boolean {
+    const { epoch, firstOffset, previousEnd } = other.current;
+    const own = this.epochs.find((each) => each.epoch === epoch);
+    if (own?.firstOffset !== firstOffset || own.previousEnd !== previousEnd) return false;
+    return this.holds(epoch, offset);
+  }
+
+  /** The epoch behind `epoch`; undefined where that is the current one, or is forgotten. */
+  after(epoch: number): Epoch | undefined {
+    const index = this.epochs.findIndex((each) => each.epoch === epoch);
+    return index < 0 ? undefined : this.epochs.at(index + 1);
+  }
+
+  /** The epoch in which a log that ends at `offset` goes on; the oldest that is known where it ended before. */
+  at(offset: number): Epoch {
+    return this.epochs.findLast(({ firstOffset }) => firstOffset <= offset + 1) ?? this.epochs[0];
+  }
+
+  /** This history as it was when `epoch`, which is in it, was the current one. */
+  upTo(epoch: number): EpochHistory {
+    return new EpochHistory(this.epochs.filter((each) => each.epoch <= epoch));
+  }
+
+  /** The first offset, from `offset` on, that is not in a gap between two epochs. Of an epoch without operations there is only gap. */
+  behindGap(offset: number): number {
+    let behind = offset;
+    for (const { firstOffset, previousEnd } of this.epochs) {
+      if (behind > previousEnd && behind < firstOffset) behind = firstOffset;
+    }
+    return behind;
+  }
+
+  /**
+   * Whether a record may follow one that ends before `expectedOffset`: right behind it, or as the first of an epoch behind
+   * the gap; and within what there is of its epoch.
+   */
+  mayFollow({ epoch, firstOffset, count }: RecordPlace, expectedOffset: number): boolean {
     const begun = this.epochs.find((each) => each.epoch === epoch);
-    return begun !== undefined && begun.firstOffset === firstOffset && begun.previousEnd === expectedOffset - 1;
+    if (begun === undefined || firstOffset < begun.firstOffset) return false;
+    if (!this.holds(epoch, firstOffset + count - 1)) return false;
+    if (firstOffset === expectedOffset) return true;
+    return firstOffset === begun.firstOffset && this.behindGap(expectedOffset) === firstOffset;
   }
 }

@@ -10,6 +10,7 @@ import type { FileHandle, FileSystem } from "./file-system.ts";
 import {
   countAt,
   firstOffsetAt,
+  isOtherVersion,
   RECORD_BYTES_MAX,
   RECORD_HEADER_BYTES,
   recordBytesAt,
@@ -25,6 +26,8 @@ export interface Damage {
   /** Of the byte in the file. */
   readonly at: number;
   readonly problem: string;
+  /** It is whole, and in a format that this server does not know. */
+  readonly isOtherVersion?: boolean;
 }
 
 export interface SegmentInfo {
@@ -92,7 +95,14 @@ export class SegmentReader {
         end += recordBytes;
       }
       if (end > 0) return this.#handOn(end, available);
-      if (problem !== undefined) return { name: this.name, at: this.position, problem };
+      if (problem !== undefined) {
+        return {
+          name: this.name,
+          at: this.position,
+          problem,
+          isOtherVersion: isOtherVersion(this.#buffer, 0, available),
+        };
+      }
       const recordBytes = available < 4 ? 0 : recordBytesAt(this.#buffer, 0);
       if (recordBytes === 0) {
         // There may be something else the next time.
@@ -185,6 +195,8 @@ export class LogFileReader {
   async next(): Promise<Uint8Array | undefined> {
     while (this.#nextOffset <= this.#durableOffset()) {
       const durableOffset = this.#durableOffset();
+      // What was read ahead the last time may have been written since.
+      this.#reader.seek(this.#reader.position);
       const records = await this.#reader.next();
       if (records === undefined) {
         if (!(await this.#toNextSegment())) return undefined;

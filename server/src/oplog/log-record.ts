@@ -6,7 +6,7 @@
  *      8  u8   version of the format
  *      9  u8   kind: operations, or a mark
  *     10  u48  offset of its first operation; of a mark, the one that comes next
- *     16  u48  what was durable when the record was appended
+ *     16  u48  the last offset that was on disk when the record was appended
  *     22  u32  epoch
  *     26  u32  operations; 0 in a mark
  *     30       the operations
@@ -33,7 +33,7 @@ export interface LogRecord {
   readonly firstOffset: number;
   readonly count: number;
   readonly epoch: number;
-  /** What was durable when it was appended. */
+  /** What was on disk, synced, when it was appended. */
   readonly durableOffset: number;
   readonly operations: Uint8Array;
 }
@@ -75,14 +75,25 @@ export function recordBytesAt(bytes: Uint8Array, at: number): number {
 
 /** Why the bytes at `at` are no record that lies within `end`; undefined where they are one, to be trusted. */
 export function recordProblem(bytes: Uint8Array, at: number, end: number): string | undefined {
+  const damage = damageOf(bytes, at, end);
+  if (damage !== undefined) return damage;
+  const version = bytes[at + 8];
+  if (version !== RECORD_VERSION) return `its format has version ${version}, and this server knows ${RECORD_VERSION}`;
+  return undefined;
+}
+
+function damageOf(bytes: Uint8Array, at: number, end: number): string | undefined {
   if (end - at < RECORD_HEADER_BYTES) return "it is cut off in its header";
   const recordBytes = recordBytesAt(bytes, at);
   if (recordBytes < RECORD_HEADER_BYTES || recordBytes > RECORD_BYTES_MAX) return "its length is impossible";
   if (at + recordBytes > end) return "it is cut off";
   if (crc32(bytes, at + CHECKED_FROM, at + recordBytes) !== readUint32(bytes, at + 4)) return "its checksum is wrong";
-  const version = bytes[at + 8];
-  if (version !== RECORD_VERSION) return `its format has version ${version}, and this server knows ${RECORD_VERSION}`;
   return undefined;
+}
+
+/** Whether the bytes at `at` are a whole record, whose problem is that this code does not know its format. */
+export function isOtherVersion(bytes: Uint8Array, at: number, end: number): boolean {
+  return damageOf(bytes, at, end) === undefined && bytes[at + 8] !== RECORD_VERSION;
 }
 
 /** Reads the record at `at`, which has no problem. */
@@ -99,6 +110,11 @@ export function readRecord(bytes: Uint8Array, at: number): LogRecord {
 
 export function firstOffsetAt(bytes: Uint8Array, at: number): number {
   return readUint48(bytes, at + 10);
+}
+
+/** The epoch of the record at `at`. */
+export function epochAt(bytes: Uint8Array, at: number): number {
+  return readUint32(bytes, at + 22);
 }
 
 export function countAt(bytes: Uint8Array, at: number): number {

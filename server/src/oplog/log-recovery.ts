@@ -50,6 +50,8 @@ export interface LogRecoveryOptions {
 }
 
 export interface RecoveredLog {
+  /** The oldest offset that a segment may have. */
+  readonly oldestOffset: number;
   /** The offset that comes next. */
   readonly nextOffset: number;
   /** Where the log goes on; undefined where there is no segment to go on in. */
@@ -104,7 +106,7 @@ class LogRecovery {
       logEnd = end.logEnd;
       tail = end.tail;
     }
-    if (this.#namedOffset >= logEnd && this.#namedOffset > fromOffset) {
+    if (this.#isMissing(this.#namedOffset, logEnd) && this.#namedOffset > fromOffset) {
       throw new LogDamage(
         `the log in ${directory} ends at offset ${logEnd - 1}, though ${this.#namedOffset} was on disk: ${WAY_OUT}`,
       );
@@ -114,7 +116,18 @@ class LogRecovery {
       await tail?.file.close();
       tail = undefined;
     }
-    return { nextOffset: this.#nextOffset, tail, records: this.#records, cut: this.#cut };
+    return {
+      oldestOffset: all[0]?.firstOffset ?? fromOffset + 1,
+      nextOffset: this.#nextOffset,
+      tail,
+      records: this.#records,
+      cut: this.#cut,
+    };
+  }
+
+  /** Whether an operation up to `offset`, which was on disk, is not in a log that ends before `endOffset`: in a gap there is none. */
+  #isMissing(offset: number, endOffset: number): boolean {
+    return offset >= this.#options.history.behindGap(endOffset);
   }
 
   #checkBeginning({ name, firstOffset }: SegmentInfo): void {
@@ -129,13 +142,7 @@ class LogRecovery {
   async #readSegment(segment: SegmentInfo, expected: number, isLast: boolean, count: number) {
     const { files, directory } = this.#options;
     const reader = await SegmentReader.open(files, directory, segment.name);
-    if (!(reader instanceof SegmentReader)) {
-      if (isLast && count > 1 && (await this.#isEmpty(segment.name))) {
-        await files.remove(`${directory}/${segment.name}`);
-        return { logEnd: expected, tail: undefined };
-      }
-      throw this.#refusal(reader);
-    }
+    if (!(reader instanceof SegmentReader)) throw this.#refusal(reader);
     try {
       if (reader.header.replicationId !== this.#options.replicationId) {
         throw this.#refusal({ name: segment.name, at: 28, problem: "it belongs to another log" });
@@ -161,22 +168,10 @@ class LogRecovery {
     }
   }
 
-  /** A segment got its name before its content was there: the process ended in between. */
-  async #isEmpty(name: string): Promise<boolean> {
-    const file = await this.#options.files.open(`${this.#options.directory}/${name}`, "read");
-    try {
-      const bytes = new Uint8Array(Math.min(await file.size(), 2 ** 20));
-      await file.read(bytes, 0);
-      return bytes.every((byte) => byte === 0);
-    } finally {
-      await file.close();
-    }
-  }
-
   /** Returns the offset that the segment begins with; it has to be the one that comes next. */
   #checkFollows(segment: SegmentInfo, reader: SegmentReader, expected: number): number {
     const { firstOffset, epoch } = reader.header;
-    if (this.#options.history.mayFollow(epoch, firstOffset, expected)) return firstOffset;
+    if (this.#options.history.mayFollow({ epoch, firstOffset, count: 0 }, expected)) return firstOffset;
     throw this.#refusal({
       name: segment.name,
       at: 0,
@@ -186,26 +181,47 @@ class LogRecovery {
 
   /** @returns the offset that comes next in the log. */
   #applyAll(records: Uint8Array, expected: number, name: string, fileAt: number): number {
-    const { history, fromOffset, apply } = this.#options;
+    const { fromOffset } = this.#options;
     let next = expected;
     for (let at = 0; at < records.length; at += recordBytesAt(records, at)) {
       const record = readRecord(records, at);
       this.#namedOffset = Math.max(this.#namedOffset, record.durableOffset);
-      if (record.kind === KIND_MARK) continue;
-      const problem =
-        record.kind !== KIND_OPERATIONS
-          ? `it has a record of the unknown kind ${record.kind}`
-          : history.mayFollow(record.epoch, record.firstOffset, next)
-            ? undefined
-            : `the record at offset ${record.firstOffset} of epoch ${record.epoch} does not follow ${next - 1}`;
+      const problem = this.#problemOf(record, next);
       if (problem !== undefined) throw this.#refusal({ name, at: fileAt + at, problem });
       next = record.firstOffset + record.count;
       if (record.firstOffset <= fromOffset) continue;
-      apply(record);
-      this.#records += 1;
+      if (record.kind === KIND_OPERATIONS) this.#apply(record, name, fileAt + at);
       this.#nextOffset = next;
     }
     return next;
+  }
+
+  /** Why the log cannot go on with this record; undefined where it can. */
+  #problemOf(record: LogRecord, expected: number): string | undefined {
+    const { history, fromOffset } = this.#options;
+    const { kind, firstOffset, epoch, count } = record;
+    if (kind !== KIND_OPERATIONS && kind !== KIND_MARK) return `it has a record of the unknown kind ${kind}`;
+    if (!history.mayFollow(record, expected))
+      return `the record at offset ${firstOffset} of epoch ${epoch} does not follow ${expected - 1}`;
+    if (firstOffset <= fromOffset && firstOffset + count - 1 > fromOffset)
+      return `the snapshot ends at offset ${fromOffset}, inside the record at ${firstOffset}`;
+    return undefined;
+  }
+
+  /** What cannot be applied was not written by this code, or this code has a bug: nobody can mend that here. */
+  #apply(record: LogRecord, name: string, at: number): void {
+    try {
+      this.#options.apply(record);
+    } catch (error) {
+      const { directory } = this.#options;
+      throw new Error(
+        `${directory}/${name}: the record at byte ${at}, offset ${record.firstOffset}, cannot be applied`,
+        {
+          cause: error,
+        },
+      );
+    }
+    this.#records += 1;
   }
 
   /** What stands behind the last good record of the log. */
@@ -215,9 +231,9 @@ class LogRecovery {
     if (length === 0) return;
     const torn = await reader.bytesFrom(at, length);
     const problem = damage?.problem ?? "zeros stand before other bytes";
-    if (damage !== undefined && /has version/.test(problem)) throw this.#refusal(damage);
+    if (damage?.isOtherVersion === true) throw this.#refusal(damage);
     const namedOffset = Math.max(this.#namedOffset, greatestNamed(torn, nextOffset));
-    if (namedOffset >= nextOffset) {
+    if (this.#isMissing(namedOffset, nextOffset)) {
       throw this.#refusal({
         name: reader.name,
         at,
@@ -248,6 +264,9 @@ class LogRecovery {
   async #openTail(reader: SegmentReader): Promise<SegmentFile> {
     const { files, directory } = this.#options;
     const file = await files.open(`${directory}/${reader.name}`, "write");
+    // What was read may only be in the system's cache, written by a process that was killed before its sync. From here on
+    // readers are shown it.
+    await file.sync();
     return new SegmentFile(reader.name, file, reader.bytes, reader.position);
   }
 

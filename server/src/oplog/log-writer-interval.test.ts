@@ -97,6 +97,16 @@ async function openWriter() {
   };
 }
 
+/** The offset that the record at this one names as synced. */
+function namedBy(log: OperationLog, offset: number): number | undefined {
+  let named: number | undefined;
+  log.read(offset, ({ durableOffset }) => {
+    named = durableOffset;
+    return false;
+  });
+  return named;
+}
+
 /** What waits for promises alone is done. */
 async function turns(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve));
@@ -120,6 +130,8 @@ describe("the sync of `interval`", () => {
     await turns();
     put();
     expect(disk.calls.at(-1)).toBe("write now");
+    // What was written beside the sync is not on disk by it.
+    expect(namedBy(log, 4)).toBe(1);
     tick();
     expect([disk.calls.at(-1), writer.syncs]).toEqual(["sync", 1]);
   });

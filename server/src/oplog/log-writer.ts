@@ -9,14 +9,15 @@
  * With `always` a group is durable when it is synced, off this thread. With `interval` and `never` it counts as durable when
  * the system has it, which the end of this process does not take back; it is written at once at the end of the turn, and
  * synced every second, or not at all. Nobody waits for the sync of `interval`: groups are written beside it, and off this
- * thread meanwhile, since there are file systems on which a write to a file waits for its sync.
+ * thread meanwhile, since there are file systems on which a write to a file waits for its sync. Whatever the policy, a
+ * segment is synced before the next one begins, so that a crash of the machine can only tear the last.
  *
  * A write or a sync that fails is never tried again: the state may be ahead of the disk by then, and what a failed sync was
  * about can be lost without another error. The process has to end.
  */
 import type { BacklogCursor } from "./backlog.ts";
 import type { FileSystem } from "./file-system.ts";
-import { firstOffsetAt } from "./log-record.ts";
+import { epochAt, firstOffsetAt } from "./log-record.ts";
 import type { OperationLog } from "./operation-log.ts";
 import { type SegmentFile, Segments } from "./segment-file.ts";
 
@@ -57,6 +58,7 @@ export class LogWriter {
   #isDirty = false;
   #syncedAtMs = 0;
   #hasFailed = false;
+  #isClosing = false;
   groups = 0;
   syncs = 0;
 
@@ -68,7 +70,7 @@ export class LogWriter {
 
   /** @param tail the last segment and the end of its last record; undefined where the log begins. */
   async start(tail: SegmentFile | undefined): Promise<void> {
-    this.#segment = tail ?? (await this.#segments.next(this.#headerOfNext(this.#options.log.nextOffset), 0));
+    this.#segment = tail ?? (await this.#segments.next(this.#beginning(), 0));
     this.#segments.prepare();
   }
 
@@ -83,33 +85,45 @@ export class LogWriter {
     return log.appendedBytes - log.writtenBytes;
   }
 
-  /** Bytes that can be written without asking the file system for room. */
-  get preparedBytes(): number {
-    return (this.#segment?.bytesLeft ?? 0) + this.#segments.spareBytes;
+  /** Bytes that the next segment is still going to take from the disk. */
+  get unpreparedBytes(): number {
+    return Math.max(0, this.#options.segmentBytes - this.#segments.spareBytes);
   }
 
-  /** Tries again to get a spare segment, where the disk was full. */
-  prepare(): void {
-    if (!this.#hasFailed) this.#segments.prepare();
+  /** Bytes that can be written, where the disk has so many left for further segments. */
+  roomFor(freeBytes: number): number {
+    const { segmentBytes } = this.#options;
+    const segments = Math.floor((freeBytes + this.#segments.spareBytes) / segmentBytes);
+    return (this.#segment?.bytesLeft ?? 0) + Math.max(0, segments * segmentBytes);
+  }
+
+  /** Whether the next segment is got ready ahead: not while it would take the disk's last room. */
+  keepSpare(isWanted: boolean): void {
+    this.#segments.keepsSpare = isWanted;
+    if (isWanted && !this.#isOver) this.#segments.prepare();
+  }
+
+  get #isOver(): boolean {
+    return this.#hasFailed || this.#isClosing;
   }
 
   /** Writes what was appended: now, or when the group under way is durable. Called at the end of a turn. */
   flush(): void {
-    if (this.#running !== undefined || this.#hasFailed) return;
+    if (this.#running !== undefined || this.#isOver) return;
     if (this.#options.fsync !== "always" && this.#syncing === undefined && this.#writeNow()) return;
     this.#run();
   }
 
   /** With `interval`, syncs what is due; called by the ticker. */
   syncWhereDue(): void {
-    if (this.#options.fsync !== "interval" || this.#running !== undefined || this.#hasFailed) return;
-    this.#syncBesideWhereDue();
+    if (this.#options.fsync === "interval" && this.#running === undefined) this.#syncBesideWhereDue();
   }
 
+  /** All that was taken from the log is written now. */
   #syncBesideWhereDue(): void {
-    if (!this.#isDirty || this.#syncing !== undefined) return;
+    if (!this.#isDirty || this.#syncing !== undefined || this.#isOver) return;
     if (this.#options.clock.monotonicMs() - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
-    this.#syncing = this.#sync().then(
+    this.#syncing = this.#sync(this.#nextOffset() - 1).then(
       () => {
         this.#syncing = undefined;
       },
@@ -135,10 +149,10 @@ export class LogWriter {
     const { fsync } = this.#options;
     do {
       const offset = await this.#writeGroup();
-      if (fsync === "always") await this.#sync();
+      if (fsync === "always") await this.#sync(offset);
       // A sync beside may have failed meanwhile: then nothing becomes durable any more.
       if (this.#hasFailed) return;
-      if (offset !== undefined) this.#durableTo(offset);
+      this.#durableTo(offset);
       if (fsync === "interval") this.#syncBesideWhereDue();
     } while (this.unwrittenBytes > 0);
   }
@@ -162,8 +176,8 @@ export class LogWriter {
     return true;
   }
 
-  /** Writes up to `GROUP_BYTES_MAX`; returns the last offset that is written then. */
-  async #writeGroup(): Promise<number | undefined> {
+  /** Writes up to `GROUP_BYTES_MAX`, or nothing where nothing is left; returns the last offset that is written then. */
+  async #writeGroup(): Promise<number> {
     let groupBytes = 0;
     while (groupBytes < GROUP_BYTES_MAX) {
       const segment = this.#openSegment();
@@ -174,8 +188,7 @@ export class LogWriter {
       this.#wrote(into, range.length);
       groupBytes += range.length;
     }
-    if (groupBytes === 0) return undefined;
-    this.groups += 1;
+    if (groupBytes > 0) this.groups += 1;
     return this.#nextOffset() - 1;
   }
 
@@ -210,24 +223,28 @@ export class LogWriter {
     const full = this.#openSegment();
     await this.#syncing;
     // What is behind it must not become durable before it.
-    if (this.#options.fsync !== "never") await this.#sync();
+    await this.#sync(firstOffsetAt(range, 0) - 1);
     await full.file.close();
-    this.#segment = await this.#segments.next(this.#headerOfNext(firstOffsetAt(range, 0)), range.length);
+    const { replicationId } = this.#options;
+    const header = { firstOffset: firstOffsetAt(range, 0), epoch: epochAt(range, 0), replicationId };
+    this.#segment = await this.#segments.next(header, range.length);
     return this.#segment;
   }
 
-  #headerOfNext(firstOffset: number) {
+  #beginning() {
     const { log, replicationId } = this.#options;
-    return { firstOffset, epoch: log.epoch, replicationId };
+    return { firstOffset: log.nextOffset, epoch: log.epoch, replicationId };
   }
 
-  async #sync(): Promise<void> {
-    const { clock, onSynced } = this.#options;
+  /** @param writtenOffset the last offset that is written. */
+  async #sync(writtenOffset: number): Promise<void> {
+    const { clock, log, onSynced } = this.#options;
     const startedMs = clock.monotonicMs();
     this.#isDirty = false;
     await this.#openSegment().file.sync();
     this.#syncedAtMs = clock.monotonicMs();
     this.syncs += 1;
+    log.syncedTo(writtenOffset);
     onSynced?.(this.#syncedAtMs - startedMs);
   }
 
@@ -236,23 +253,35 @@ export class LogWriter {
     this.#options.onDurable(offset);
   }
 
-  /** Makes all that was appended durable, whatever the policy. */
-  async drain(): Promise<void> {
+  /** Writes and syncs what is left and the mark that says so, whatever the policy, and closes. Nothing may be appended any more. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
     await this.#running;
     await this.#syncing;
-    if (this.#hasFailed || this.#segment === undefined) return;
-    while (this.unwrittenBytes > 0 || this.#isDirty) {
-      const offset = await this.#writeGroup();
-      await this.#sync();
-      if (offset !== undefined) this.#durableTo(offset);
+    try {
+      if (!this.#hasFailed && this.#segment !== undefined) {
+        await this.#finish();
+        // Names the last offset, so that damage to it is seen.
+        if (this.#options.log.appendMark()) await this.#finish();
+      }
+    } finally {
+      await this.closeFiles();
     }
   }
 
-  /** Nothing may be appended any more; what was is to be drained before. */
-  async close(): Promise<void> {
-    await this.#running;
+  /** Leaves everything as it is: also where the disk has failed. */
+  async closeFiles(): Promise<void> {
+    this.#isClosing = true;
     await this.#syncing;
     await this.#segment?.file.close();
     await this.#segments.close();
+  }
+
+  async #finish(): Promise<void> {
+    do {
+      const offset = await this.#writeGroup();
+      await this.#sync(offset);
+      this.#durableTo(offset);
+    } while (this.unwrittenBytes > 0);
   }
 }

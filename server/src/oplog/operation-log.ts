@@ -48,7 +48,9 @@ export class OperationLog {
   #history: EpochHistory;
   #nextOffset: number;
   #durableOffset: number;
-  /** The durable offset that a record names last. */
+  /** The last offset that is synced: what records may name, whatever `fsync` lets count as durable. */
+  #syncedOffset: number;
+  /** The synced offset that a record names last. */
   #namedOffset = 0;
   /** Bytes of records appended, over the life of the process. */
   appendedBytes = 0;
@@ -59,6 +61,8 @@ export class OperationLog {
   writtenBytes = 0;
   /** Why the disk takes no more, a sentence for the client. */
   diskRefusal: string | undefined;
+  /** So many bytes may have been appended, until it was looked again what room the disk has. */
+  appendedBytesMax = Number.POSITIVE_INFINITY;
   /** Called after each append: the writer asks for the end of the turn. */
   onAppended: (() => void) | undefined;
 
@@ -67,6 +71,7 @@ export class OperationLog {
     this.#history = position.history;
     this.#nextOffset = Math.max(position.nextOffset, position.history.current.firstOffset);
     this.#durableOffset = isDurable ? this.#nextOffset - 1 : Number.POSITIVE_INFINITY;
+    this.#syncedOffset = this.#durableOffset;
     if (isDurable) this.backlog.keepFrom = this.#nextOffset;
   }
 
@@ -101,9 +106,9 @@ export class OperationLog {
   /** Why no write may be planned now; undefined where it may. */
   get refusal(): string | undefined {
     if (this.diskRefusal !== undefined) return this.diskRefusal;
-    const { durableOffset, appendedBytes, writtenBytes } = this;
-    if (durableOffset === Number.POSITIVE_INFINITY || appendedBytes - writtenBytes <= UNWRITTEN_BYTES_MAX)
-      return undefined;
+    const { durableOffset, appendedBytes, writtenBytes, appendedBytesMax } = this;
+    if (durableOffset === Number.POSITIVE_INFINITY) return undefined;
+    if (appendedBytes - writtenBytes <= UNWRITTEN_BYTES_MAX && appendedBytes <= appendedBytesMax) return undefined;
     return "the disk does not keep up with the writes: try again, or send fewer at once";
   }
 
@@ -123,17 +128,19 @@ export class OperationLog {
   }
 
   /** Appends a record of the master's log, at the same offsets and in its epoch. */
-  appendCopy({ firstOffset, epoch, count, operations }: LogRecord): void {
-    if (!this.#history.mayFollow(epoch, firstOffset, this.#nextOffset)) {
+  appendCopy(record: LogRecord): void {
+    const { firstOffset, epoch, count, operations } = record;
+    if (record.kind !== KIND_OPERATIONS) throw new Error(`a record of kind ${record.kind} is no copy to keep`);
+    if (!this.#history.mayFollow(record, this.#nextOffset)) {
       throw new Error(`record at offset ${firstOffset} of epoch ${epoch} does not follow ${this.#nextOffset - 1}`);
     }
     this.#nextOffset = firstOffset;
     this.#append(KIND_OPERATIONS, firstOffset, epoch, count, operations, operations.length);
   }
 
-  /** Appends a mark where the durable offset is named by no record yet; returns whether it did. */
+  /** Appends a mark where the synced offset is named by no record yet; returns whether it did. */
   appendMark(): boolean {
-    if (this.#durableOffset === Number.POSITIVE_INFINITY || this.#namedOffset >= this.#durableOffset) return false;
+    if (this.#syncedOffset === Number.POSITIVE_INFINITY || this.#namedOffset >= this.#syncedOffset) return false;
     this.#append(KIND_MARK, this.#nextOffset, this.epoch, 0, NOTHING, 0);
     return true;
   }
@@ -146,7 +153,7 @@ export class OperationLog {
     operations: Uint8Array,
     length: number,
   ): void {
-    const durableOffset = Math.min(this.#durableOffset, firstOffset - 1);
+    const durableOffset = Math.min(this.#syncedOffset, firstOffset - 1);
     this.backlog.append({ kind, firstOffset, durableOffset, epoch, count }, operations, length);
     this.#namedOffset = durableOffset;
     this.#nextOffset = firstOffset + count;
@@ -156,7 +163,12 @@ export class OperationLog {
     this.onAppended?.();
   }
 
-  /** The writer has made everything up to this offset durable. */
+  /** The disk has everything up to this offset. */
+  syncedTo(offset: number): void {
+    this.#syncedOffset = offset;
+  }
+
+  /** The writer has made everything up to this offset durable, as `persistence.fsync` has it. */
   durableTo(offset: number): void {
     this.#durableOffset = offset;
     this.backlog.keepFrom = offset + 1;
@@ -167,9 +179,12 @@ export class OperationLog {
    * @param history this log's, with one epoch more.
    */
   beginEpoch(history: EpochHistory): void {
-    const { isAllDurable } = this;
+    const lastOffset = this.#nextOffset - 1;
+    const isAllDurable = this.#durableOffset === lastOffset;
     this.#history = history;
     this.#nextOffset = Math.max(this.#nextOffset, history.current.firstOffset);
+    // Nothing is in the gap, so nothing of it is missing.
+    if (this.#syncedOffset === lastOffset) this.syncedTo(this.#nextOffset - 1);
     if (isAllDurable) this.durableTo(this.#nextOffset - 1);
   }
 

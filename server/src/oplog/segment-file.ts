@@ -44,8 +44,10 @@ export class Segments {
   readonly #directory: string;
   readonly #segmentBytes: number;
   #spare: Promise<Spare | NoSpare> | undefined;
-  /** Bytes of the spare segment that is ready. */
+  /** Of the spare segment, so many bytes are on the disk already. */
   spareBytes = 0;
+  /** Whether there is to be a spare. */
+  keepsSpare = true;
 
   constructor(files: FileSystem, directory: string, segmentBytes: number) {
     this.#files = files;
@@ -53,16 +55,15 @@ export class Segments {
     this.#segmentBytes = segmentBytes;
   }
 
-  /** Begins to get the next segment ready, if none is. Where that fails, `next` tries again, and fails for good. */
+  /** Begins to get the next segment ready, if none is and one is wanted. Where that fails, `next` tries again, and fails for good. */
   prepare(): void {
+    if (!this.keepsSpare) return;
     this.#spare ??= this.#make(this.#segmentBytes).then(
-      (spare) => {
-        this.spareBytes = spare.bytes;
-        return spare;
-      },
+      (spare) => spare,
       (error: unknown) => {
         // A full disk may have room again the next time.
         this.#spare = undefined;
+        this.spareBytes = 0;
         return { error };
       },
     );
@@ -75,6 +76,7 @@ export class Segments {
     try {
       for (let at = 0; at < bytes; at += ZEROS.length) {
         await file.write(bytes - at < ZEROS.length ? ZEROS.subarray(0, bytes - at) : ZEROS, at);
+        this.spareBytes = Math.min(bytes, at + ZEROS.length);
       }
       await file.sync();
     } catch (error) {
@@ -91,8 +93,8 @@ export class Segments {
    */
   async next(header: SegmentHeader, recordBytes: number): Promise<SegmentFile> {
     const neededBytes = SEGMENT_HEADER_BYTES + recordBytes;
-    const spare = await this.#take(neededBytes);
-    const { file, bytes } = spare;
+    const { file, bytes } = await this.#take(neededBytes);
+    this.spareBytes = 0;
     await file.write(encodeSegmentHeader(header), 0);
     await file.sync();
     const name = segmentName(header.firstOffset);
@@ -105,7 +107,6 @@ export class Segments {
   async #take(neededBytes: number): Promise<Spare> {
     const ready = await this.#spare;
     this.#spare = undefined;
-    this.spareBytes = 0;
     if (ready === undefined || "error" in ready) return this.#make(Math.max(neededBytes, this.#segmentBytes));
     if (ready.bytes >= neededBytes) return ready;
     await ready.file.close();

@@ -21,6 +21,9 @@ import type { FileHandle, FileSystem } from "./file-system.ts";
 export const SNAPSHOT_VERSION = 1;
 export const SNAPSHOT_HEADER_BYTES = 64;
 
+/** How the problem of a snapshot begins that is whole, and was written by another version of the server. */
+export const OTHER_VERSION = "its format has version";
+
 const MAGIC = new TextEncoder().encode("SYNAPSNP");
 const CHECKSUM_AT = 60;
 const CHUNK_HEADER_BYTES = 8;
@@ -63,8 +66,7 @@ export function encodeSnapshotHeader(header: SnapshotHeader): Uint8Array {
 export function decodeSnapshotHeader(bytes: Uint8Array): SnapshotHeader | string {
   if (bytes.length < SNAPSHOT_HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return "it is not a snapshot";
   if (crc32(bytes, 0, CHECKSUM_AT) !== readUint32(bytes, CHECKSUM_AT)) return "its header's checksum is wrong";
-  if (bytes[8] !== SNAPSHOT_VERSION)
-    return `its format has version ${bytes[8]}, and this server knows ${SNAPSHOT_VERSION}`;
+  if (bytes[8] !== SNAPSHOT_VERSION) return `${OTHER_VERSION} ${bytes[8]}, and this server knows ${SNAPSHOT_VERSION}`;
   return {
     offset: readUint48(bytes, 16),
     epoch: readUint32(bytes, 24),

@@ -145,7 +145,11 @@ export class Snapshots {
 
   async #finished(snapshot: SnapshotFile | undefined): Promise<void> {
     this.#run = undefined;
-    if (snapshot === undefined) return;
+    if (snapshot === undefined) {
+      // Nothing needs to be written for the next one to be due.
+      this.#lastOffset = this.#taken[0]?.offset ?? -1;
+      return;
+    }
     this.#taken.unshift(snapshot);
     await this.prune();
   }

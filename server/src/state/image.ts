@@ -1,7 +1,7 @@
 /**
  * Images: what a snapshot is made of, as bytes. An image is one object of the state (a key, a queue, an event) as it was at
  * the snapshot's offset, and says nothing of any other time. Each store writes and reads its own: key-images.ts,
- * queue-images.ts, room-images.ts. Kinds begin where those of operations end, sixteen to a store, so that a reader that is
+ * queue-images.ts, room-images.ts, reply-images.ts. Kinds begin where those of operations end, sixteen to a store, so that a reader that is
  * given the wrong bytes sees it at the first of them.
  *
  * Images refer to others by id (a message to its queue) and come after these; beyond that they come in any order.
@@ -15,8 +15,9 @@ export const DEDUP_ID_IMAGE = 145;
 export const MESSAGE_IMAGE = 146;
 export const ROOM_IMAGE = 160;
 export const EVENT_IMAGE = 161;
+export const REPLY_IMAGE = 176;
 /** The first kind that is no store's yet. */
-export const FREE_IMAGE_MIN = 176;
+export const FREE_IMAGE_MIN = 192;
 
 /** What passing an object by counts for, so that a step that finds little to write is bounded too. */
 const SKIP_BYTES = 64;

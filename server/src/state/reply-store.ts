@@ -23,6 +23,7 @@ import { readUint16, readUint32, readUint48 } from "./operation.ts";
 import { copyWords } from "./queue-duplicates.ts";
 import { readLong, writeLong } from "./queue-record.ts";
 import { RememberedReply, type ReplyCursor } from "./remembered-reply.ts";
+import type { ReplyObserver } from "./reply-images.ts";
 import {
   OP_REMEMBER,
   PAYLOAD_HASH_BYTES,
@@ -59,6 +60,7 @@ export class ReplyStore {
   readonly #seed: number;
   #oldest = 0;
   #newest = 0;
+  #observer: ReplyObserver | undefined = undefined;
   readonly #applied = new RememberedReply();
   readonly #move = (ref: number): void => this.#moveTo(ref);
 
@@ -229,12 +231,18 @@ export class ReplyStore {
   }
 
   #removeOldest(): void {
+    this.#observer?.beforeForget(this.#positionOf(this.#oldest));
     const ref = this.#oldest;
     this.#oldest = this.#get(ref, NEXT);
     if (this.#oldest === 0) this.#newest = 0;
     else this.#set(this.#oldest, BEFORE, 0);
     this.#table.remove(ref);
     this.#slab.free(ref);
+  }
+
+  /** From now on this is shown each reply before it goes; one at a time. */
+  observe(observer: ReplyObserver | undefined): void {
+    this.#observer = observer;
   }
 
   /** Bytes that `evacuate` can give back, where replies of other sizes have left pages sparse. */

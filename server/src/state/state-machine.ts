@@ -103,7 +103,9 @@ export class StateMachine {
 
   /** All of the state as text, the same for the same operations, however they were cut into records. For tests. */
   dump(): string {
-    return [`offset ${this.#appliedOffset}`, dumpKeys(this.keys), this.queues.dump(), this.rooms.dump()].join("\n");
+    const { keys, queues, rooms, replies } = this;
+    const offset = `offset ${this.#appliedOffset}`;
+    return [offset, dumpKeys(keys), queues.dump(), rooms.dump(), ...replies.dump()].join("\n");
   }
 
   #applyToKeys(operation: Operation, offset: number): void {

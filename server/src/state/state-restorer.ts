@@ -10,6 +10,7 @@
 import type { StoreRestorer } from "./image.ts";
 import { KeyRestorer } from "./key-images.ts";
 import { QueueRestorer } from "./queue-restorer.ts";
+import { ReplyRestorer } from "./reply-images.ts";
 import { RoomRestorer } from "./room-images.ts";
 import type { StateMachine } from "./state-machine.ts";
 
@@ -21,11 +22,16 @@ export class StateRestorer {
 
   /** @param state empty, at offset 0. */
   constructor(state: StateMachine) {
-    const { keys, queues, rooms } = state;
-    if (state.appliedOffset !== 0 || keys.size + queues.queues().length + rooms.count > 0)
+    const { keys, queues, rooms, replies } = state;
+    if (state.appliedOffset !== 0 || keys.size + queues.queues().length + rooms.count + replies.count > 0)
       throw new Error(`a snapshot is restored into a state that is at offset ${state.appliedOffset}, or not empty`);
     this.#state = state;
-    this.#parts = [new KeyRestorer(keys), new QueueRestorer(queues), new RoomRestorer(rooms)];
+    this.#parts = [
+      new KeyRestorer(keys),
+      new QueueRestorer(queues),
+      new RoomRestorer(rooms),
+      new ReplyRestorer(replies),
+    ];
     for (const part of this.#parts) for (const kind of part.kinds) this.#byKind[kind] = part;
   }
 

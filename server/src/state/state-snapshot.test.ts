@@ -3,10 +3,12 @@ import { PLAIN } from "../../test/queue-fixture.ts";
 import { quietCopy, SnapshotCopy } from "../../test/snapshot-copy.ts";
 import { checkState, smallState } from "../../test/state-workload.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
-import { KEY_IMAGE, MESSAGE_IMAGE } from "./image.ts";
+import { ImageWriter, KEY_IMAGE, MESSAGE_IMAGE, REPLY_IMAGE } from "./image.ts";
 import { OperationWriter } from "./operation.ts";
+import { QueueImages } from "./queue-images.ts";
 import {
   writeBury,
+  writeForget,
   writePublish,
   writeQueueCreate,
   writeQueueDelete,
@@ -14,6 +16,7 @@ import {
   writeRetryAll,
 } from "./queue-operation.ts";
 import { DEATH_NACKED, ENDED_NONE } from "./queue-record.ts";
+import { REPLY_JSON, writeForgetReplies, writeRemember } from "./reply-operation.ts";
 import { writeRoomCreate, writeRoomDelete, writeRoomPublish } from "./room-operation.ts";
 import type { StateMachine } from "./state-machine.ts";
 import { StateRestorer } from "./state-restorer.ts";
@@ -73,6 +76,13 @@ function publishEvent(state: StateMachine, roomId: number, data: string, atMs = 
   apply(state, (writer) => writeRoomPublish(writer, roomId, event, offset, atMs));
 }
 
+function remember(state: StateMachine, id: string, dropCount = 0): void {
+  const reply = { id: rangeOf(id), hash: rangeOf("0123456789abcdef"), reply: rangeOf(`of ${id}`) };
+  apply(state, (writer) =>
+    writeRemember(writer, { ...reply, format: REPLY_JSON, expiresAtMs: NOW_MS + 1000 }, dropCount),
+  );
+}
+
 /** A state with some of everything. */
 function filledState(): StateMachine {
   const state = smallState();
@@ -83,6 +93,7 @@ function filledState(): StateMachine {
     const roomId = createRoom(state, name);
     for (let i = 0; i < 20; i++) publishEvent(state, roomId, `data ${i}`);
   }
+  for (let i = 0; i < 20; i++) remember(state, `request ${i % 15}`);
   return state;
 }
 
@@ -200,6 +211,26 @@ describe("keys of a snapshot", () => {
     expect(keys.memoryBytesUsable).toBeGreaterThan(limit - 500_000);
   });
 
+  it("are found wherever their records were moved between two steps", () => {
+    const state = smallState({ memoryBytesMax: 2_000_000 });
+    const { keys } = state;
+    for (let i = 0; i < 8000; i++) put(state, `key ${i}`, 100);
+    const refOf = (i: number): number => keys.find(rangeOf(`key ${i}`));
+    const before = Array.from({ length: 8000 }, (_, i) => refOf(i));
+    const dump = state.dump();
+    const copy = new SnapshotCopy(state);
+    copy.step(100_000);
+    // Sparse spans are left, and emptied for values of another size, which overwrite what the walk was at.
+    for (let i = 0; i < 8000; i++) {
+      if (i % 5 !== 0) apply(state, (writer) => writer.remove(rangeOf(`key ${i}`)));
+    }
+    for (let i = 0; i < 1700; i++) put(state, `large ${i}`, 900);
+    const movedCount = before.filter((ref, i) => i % 5 === 0 && refOf(i) !== ref).length;
+    expect(movedCount).toBeGreaterThan(1000);
+    expectRestores(copy, dump);
+    checkState(state);
+  });
+
   it("are let go by a snapshot that ends early", () => {
     const state = filledState();
     const snapshot = new StateSnapshot(state);
@@ -242,6 +273,32 @@ describe("queues of a snapshot", () => {
     }
   });
 
+  it("have each dedup id once, wherever the walk was when the oldest were forgotten", () => {
+    for (let forgotten = 1; forgotten <= 20; forgotten++) {
+      const state = smallState();
+      const queueId = createQueue(state, "q");
+      for (let i = 0; i < 20; i++) publish(state, queueId, `id ${i}`);
+      const dump = state.dump();
+      const copy = new SnapshotCopy(state);
+      // The queue's image, and ten or so ids.
+      for (let i = 0; i < 10; i++) copy.step(i === 0 ? 200 : 20);
+      apply(state, (writer) => writeForget(writer, queueId, forgotten));
+      expectRestores(copy, dump);
+    }
+  });
+
+  it("are walked up to what is newer, and no further", () => {
+    const state = filledState();
+    const snapshot = new StateSnapshot(state);
+    const queue = state.queues.queues()[0];
+    for (let i = 0; i < 5000; i++) publish(state, queue.id);
+    // Passing the newer messages by would use up a step of its own for each.
+    let steps = 1;
+    while (!snapshot.step(64)) steps++;
+    expect(steps).toBeLessThan(1000);
+    snapshot.end();
+  });
+
   it("come back with a retry of all under way", () => {
     const state = smallState();
     const queueId = createQueue(state, "q");
@@ -270,11 +327,14 @@ describe("queues of a snapshot", () => {
     const state = smallState();
     const queueId = createQueue(state, "q");
     for (let i = 0; i < 3; i++) publish(state, queueId);
-    for (let i = 0; i < 66_000; i++) {
-      const snapshot = new StateSnapshot(state);
-      // The image of the queue, and one message most of the time: the others keep older marks.
-      snapshot.step(250 + (i % 100 === 0 ? 100 : 0));
-      snapshot.end();
+    const images = new ImageWriter();
+    for (let i = 0; i < 65_535; i++) {
+      const part = new QueueImages(state.queues, state.appliedOffset, images);
+      // The first marks all messages; those after it come no further than the queue. Then its number is used again.
+      images.budgetBytes = i === 0 ? 300 : 1;
+      part.step();
+      part.end();
+      images.reset();
     }
     expect(restored(quietCopy(state)).dump()).toBe(state.dump());
   });
@@ -283,6 +343,11 @@ describe("queues of a snapshot", () => {
 describe("rooms of a snapshot", () => {
   it("have the events of a room that was removed, which are kept until they are written", () => {
     const state = filledState();
+    // Sparse spans, which could be emptied.
+    const others = Array.from({ length: 1000 }, (_, i) => createRoom(state, `other ${i}`));
+    for (const id of others) publishEvent(state, id, "x".repeat(150));
+    for (const [i, id] of others.entries()) if (i % 10 !== 0) apply(state, (writer) => writeRoomDelete(writer, id));
+    while (state.rooms.freeDetached(100));
     const dump = state.dump();
     const copy = new SnapshotCopy(state);
     const room = state.rooms.find(rangeOf("b"));
@@ -297,6 +362,7 @@ describe("rooms of a snapshot", () => {
     expectRestores(copy, dump);
     while (state.rooms.freeDetached(1));
     expect(state.rooms.detachedBytes).toBe(0);
+    expect(state.rooms.evacuate()).toBe(true);
     checkState(state);
   });
 
@@ -317,6 +383,36 @@ describe("rooms of a snapshot", () => {
     const { rooms } = restored(quietCopy(state));
     expect(rooms.idleRoom(NOW_MS + 1000, 10)?.name).toBe("second");
     expect(rooms.roomOf(first)?.usedAtMs).toBe(NOW_MS + 100);
+  });
+});
+
+describe("remembered replies of a snapshot", () => {
+  it("have those that were forgotten after it began, wherever the walk was, and none that came later", () => {
+    for (let budget = 1; budget < 20_000; budget += 900) {
+      const state = filledState();
+      const dump = state.dump();
+      const copy = new SnapshotCopy(state);
+      copy.step(budget);
+      remember(state, "later", 7);
+      apply(state, (writer) => writeForgetReplies(writer, 14));
+      expect(state.replies.count).toBe(0);
+      remember(state, "request 3");
+      expectRestores(copy, dump);
+      checkState(state);
+    }
+  });
+
+  it("come in the order in which they were remembered, also where some were forgotten meanwhile", () => {
+    const state = smallState();
+    for (let i = 0; i < 20; i++) remember(state, `request ${i}`);
+    const quiet = quietCopy(state).bytes;
+    const copy = new SnapshotCopy(state);
+    copy.step(200);
+    apply(state, (writer) => writeForgetReplies(writer, 12));
+    copy.take();
+    while (!copy.step(100));
+    copy.snapshot.end();
+    expect(copy.bytes.equals(quiet)).toBe(true);
   });
 });
 
@@ -344,7 +440,7 @@ describe("restoring", () => {
       while (!accepts(restorer, bytes.subarray(at, at + length))) length++;
       at += length;
     }
-    expect(count).toBe(50 + 3 * (1 + 10 + 20) + 3 * (1 + 20));
+    expect(count).toBe(50 + 3 * (1 + 10 + 20) + 3 * (1 + 20) + 20);
   });
 
   function accepts(restorer: StateRestorer, image: Uint8Array): boolean {
@@ -367,13 +463,13 @@ describe("restoring", () => {
   it("refuses what is there twice, and what belongs to nothing", () => {
     const { bytes } = quietCopy(filledState());
     const kinds = imagesByKind(bytes);
-    expect([...kinds.keys()]).toEqual([KEY_IMAGE, 144, 145, MESSAGE_IMAGE, 160, 161]);
+    expect([...kinds.keys()]).toEqual([KEY_IMAGE, 144, 145, MESSAGE_IMAGE, 160, 161, REPLY_IMAGE]);
     for (const [kind, image] of kinds) {
       const twice = new StateRestorer(smallState());
       twice.apply(bytes, bytes.length);
       expect(() => twice.apply(image, image.length), `kind ${kind}`).toThrow(/twice|comes after/);
       const alone = new StateRestorer(smallState());
-      if ([KEY_IMAGE, 144, 160].includes(kind)) alone.apply(image, image.length);
+      if ([KEY_IMAGE, 144, 160, REPLY_IMAGE].includes(kind)) alone.apply(image, image.length);
       else expect(() => alone.apply(image, image.length), `kind ${kind}`).toThrow(/there is no (queue|room)/);
     }
   });
@@ -408,6 +504,7 @@ describe("restoring", () => {
       [withQueue(broken(MESSAGE_IMAGE, 16, 4)), "which none can be"],
       [Buffer.concat([images.get(160) ?? NOTHING.bytes, broken(161, 1, 4)]), "cannot be in it"],
       [Buffer.concat([images.get(160) ?? NOTHING.bytes, broken(161, 20, 1)]), "comes after"],
+      [broken(REPLY_IMAGE, 1, 2), "no reply has format 2"],
     ] as const) {
       const restorer = new StateRestorer(smallState());
       expect(() => restorer.apply(image, image.length)).toThrow(problem);
@@ -416,7 +513,7 @@ describe("restoring", () => {
 
   it("refuses to finish where something is newer than the snapshot, or events are missing", () => {
     const { bytes, snapshot } = quietCopy(filledState());
-    for (const kind of [KEY_IMAGE, 144, 160]) {
+    for (const kind of [KEY_IMAGE, 144, 160, REPLY_IMAGE]) {
       const image = imagesByKind(bytes).get(kind) ?? new Uint8Array(0);
       const restorer = new StateRestorer(smallState());
       restorer.apply(image, image.length);

@@ -8,7 +8,7 @@
  * Each object that was there at S is written once, as it was at S: by the walk, or right before it changes or goes. Objects
  * newer than S are passed by. So the images are those of S whatever is applied meanwhile, though in another order; without
  * changes they come in a canonical order, and equal states give equal bytes. How each store knows what is written already is
- * in its own file (key-images.ts, queue-images.ts, room-images.ts); another store adds its part to the list below and to the
+ * in its own file (key-images.ts, queue-images.ts, room-images.ts, reply-images.ts); another store adds its part to the list below and to the
  * one of state-restorer.ts.
  *
  * Beginning costs O(1), whatever the state holds. A step writes about as many bytes as it is given, and passing an object by
@@ -18,6 +18,7 @@
 import { ImageWriter, type StoreImages } from "./image.ts";
 import { KeyImages } from "./key-images.ts";
 import { QueueImages } from "./queue-images.ts";
+import { ReplyImages } from "./reply-images.ts";
 import { RoomImages } from "./room-images.ts";
 import type { StateMachine } from "./state-machine.ts";
 
@@ -41,6 +42,7 @@ export class StateSnapshot {
       new KeyImages(state.keys, this.offset, this.images),
       new QueueImages(state.queues, this.offset, this.images),
       new RoomImages(state.rooms, this.offset, this.images),
+      new ReplyImages(state.replies, this.offset, this.images),
     ];
   }
 

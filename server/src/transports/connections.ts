@@ -14,6 +14,8 @@ export class Connections {
   sseActive = 0;
   websocketActive = 0;
   respActive = 0;
+  /** Links of replicas. */
+  replicaActive = 0;
   httpRequests = 0;
   websocketMessages = 0;
   /** Replies and pushes that wait in memory until their peers read: part of what the server holds. */
@@ -61,6 +63,6 @@ export class Connections {
   }
 
   get active(): number {
-    return this.httpActive + this.websocketActive + this.respActive;
+    return this.httpActive + this.websocketActive + this.respActive + this.replicaActive;
   }
 }

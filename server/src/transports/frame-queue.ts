@@ -16,7 +16,7 @@ export const BINARY = 1;
 export const REPLY = 2;
 
 interface Mark {
-  /** Of the first frame that waits, counted from the first there ever was. */
+  /** Of the first frame that waits, as `#taken` counts. */
   readonly position: number;
   readonly releaseOffset: number;
 }
@@ -29,9 +29,11 @@ export class FrameQueue {
   readonly #frames = new Fifo<Uint8Array>();
   readonly #kinds = new Fifo<number>();
   readonly #marks = new Fifo<Mark>();
-  /** Frames taken so far, since it was last empty. */
+  /** Whether there are marks: while there are none, nothing of them is looked at. */
+  #isMarked = false;
+  /** Frames taken while there were marks. */
   #taken = 0;
-  /** That of the last mark, while there is one. */
+  /** That of the last mark. */
   #lastOffset = 0;
 
   get size(): number {
@@ -40,40 +42,45 @@ export class FrameQueue {
 
   /** @param releaseOffset 0 where it is released already. */
   add(frame: Uint8Array, kind: number, releaseOffset: number): void {
-    if (releaseOffset > this.#lastOffset) {
-      this.#lastOffset = releaseOffset;
-      this.#marks.push({ position: this.#taken + this.#frames.size, releaseOffset });
-    }
+    if (releaseOffset > 0) this.#mark(releaseOffset);
     this.#frames.push(frame);
     this.#kinds.push(kind);
     this.bytes += frame.length;
     if (kind >= REPLY) this.replyBytes += frame.length;
   }
 
+  #mark(releaseOffset: number): void {
+    if (!this.#isMarked) this.#taken = 0;
+    else if (releaseOffset <= this.#lastOffset) return;
+    this.#isMarked = true;
+    this.#lastOffset = releaseOffset;
+    this.#marks.push({ position: this.#taken + this.#frames.size, releaseOffset });
+  }
+
   /** Whether some frame waits for an offset later than this one. */
   holdsBeyond(releasedOffset: number): boolean {
-    return this.#dropReleased(releasedOffset) !== undefined;
+    return this.#isMarked && this.#firstMark(releasedOffset) !== undefined;
   }
 
   /** Whether there is a first frame, and it waits for an offset later than this one. */
   isFirstHeld(releasedOffset: number): boolean {
-    return this.#dropReleased(releasedOffset)?.position === this.#taken;
+    return this.#isMarked && this.#firstMark(releasedOffset)?.position === this.#taken;
   }
 
-  /** The first mark that still holds. */
-  #dropReleased(releasedOffset: number): Mark | undefined {
+  /** The first mark that still holds; those before it are dropped. */
+  #firstMark(releasedOffset: number): Mark | undefined {
     let mark = this.#marks.peek();
     while (mark !== undefined && mark.releaseOffset <= releasedOffset) {
       this.#marks.shift();
       mark = this.#marks.peek();
     }
-    if (mark === undefined) this.#lastOffset = 0;
+    this.#isMarked = mark !== undefined;
     return mark;
   }
 
-  /** The kind of the first frame; undefined when there is none. */
-  get nextKind(): number | undefined {
-    return this.#kinds.peek();
+  /** The kind of the first frame; that of a text when there is none. */
+  get nextKind(): number {
+    return this.#kinds.peek() ?? TEXT;
   }
 
   /** Length of the first frame in bytes; 0 when there is none. */
@@ -85,11 +92,10 @@ export class FrameQueue {
   shift(): Uint8Array | undefined {
     const frame = this.#frames.shift();
     if (frame === undefined) return undefined;
-    const kind = this.#kinds.shift();
+    const kind = this.#kinds.shift() ?? TEXT;
     this.bytes -= frame.length;
-    if (kind !== undefined && kind >= REPLY) this.replyBytes -= frame.length;
-    if (this.#frames.size > 0) this.#taken += 1;
-    else this.#forgetMarks();
+    if (kind >= REPLY) this.replyBytes -= frame.length;
+    if (this.#isMarked) this.#taken += 1;
     return frame;
   }
 
@@ -97,12 +103,12 @@ export class FrameQueue {
   addAll(other: FrameQueue): void {
     const marks = other.#marks;
     for (let position = other.#taken; other.#frames.size > 0; position++) {
-      let releaseOffset = 0;
-      if (marks.peek()?.position === position) releaseOffset = marks.shift()?.releaseOffset ?? 0;
+      const isMarked = marks.peek()?.position === position;
+      const releaseOffset = isMarked ? (marks.shift()?.releaseOffset ?? 0) : 0;
       const kind = other.nextKind;
       const frame = other.#frames.shift();
       other.#kinds.shift();
-      if (frame !== undefined && kind !== undefined) this.add(frame, kind, releaseOffset);
+      if (frame !== undefined) this.add(frame, kind, releaseOffset);
     }
     other.clear();
   }
@@ -110,14 +116,9 @@ export class FrameQueue {
   clear(): void {
     this.#frames.clear();
     this.#kinds.clear();
-    this.#forgetMarks();
+    this.#marks.clear();
+    this.#isMarked = false;
     this.bytes = 0;
     this.replyBytes = 0;
-  }
-
-  #forgetMarks(): void {
-    this.#marks.clear();
-    this.#taken = 0;
-    this.#lastOffset = 0;
   }
 }

@@ -17,7 +17,7 @@
  * connection that has left too much unread is only marked, and cut off at the end of the turn.
  */
 import type { Outbox, Session } from "../dispatch/caller.ts";
-import type { ReleaseWaiter } from "../runtime/release-gate.ts";
+import type { ReleaseGate, ReleaseWaiter } from "../runtime/release-gate.ts";
 import { copyBytes } from "../structures/byte-range.ts";
 import { BINARY, FrameQueue, REPLY, TEXT } from "./frame-queue.ts";
 import type { PushWriter, Visited } from "./push-writer.ts";
@@ -44,6 +44,7 @@ export interface PushSocket {
 export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
   readonly #socket: PushSocket;
   readonly #writer: PushWriter;
+  readonly #gate: ReleaseGate;
   readonly #bytesMax: number;
   /** Pushes that no visit has come to, or for which the socket had no room. */
   #fresh = new FrameQueue();
@@ -51,6 +52,8 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
   #held: FrameQueue | undefined;
   /** Bytes of all frames that wait here. */
   waitingBytes = 0;
+  /** Of the visit under way: the one of the two whose frames it writes. */
+  #source = this.#fresh;
   /** What of `#held` is counted for the metrics. */
   #countedBytes = 0;
   /** The most that was unread since the session was last told that there is less. */
@@ -67,6 +70,7 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
   constructor(socket: PushSocket, writer: PushWriter, bytesMax: number) {
     this.#socket = socket;
     this.#writer = writer;
+    this.#gate = writer.gate;
     this.#bytesMax = bytesMax;
   }
 
@@ -79,7 +83,7 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
         return false;
       }
     }
-    const isReleased = releaseOffset <= this.#writer.gate.releasedOffset;
+    const isReleased = releaseOffset <= this.#gate.releasedOffset;
     this.#fresh.add(frame, isBinary ? BINARY : TEXT, isReleased ? 0 : releaseOffset);
     this.waitingBytes += frame.length;
     if (socket.isBlocked) this.#wait();
@@ -89,7 +93,7 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
 
   /** Whether a reply must be given to `hold`, and not to the socket. */
   mustHold(releaseOffset: number): boolean {
-    return releaseOffset > this.#writer.gate.releasedOffset || this.isHolding;
+    return releaseOffset > this.#gate.releasedOffset || this.isHolding;
   }
 
   /** Something waits for the log to be released, or behind what did: nothing may overtake it. */
@@ -112,7 +116,7 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
     copyBytes(bytes, 0, length, copy, 0);
     this.#held ??= new FrameQueue();
     const held = this.#held;
-    if (held.size === 0) this.#writer.gate.wait(this);
+    if (held.size === 0) this.#gate.wait(this);
     held.add(copy, REPLY + (isBinary ? BINARY : TEXT), releaseOffset);
     this.waitingBytes += length;
     this.#countHeld();
@@ -121,7 +125,7 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
   /** The log was released further. */
   released(): void {
     if (!this.isHolding) return;
-    if (!this.mayTake) this.#writer.gate.wait(this);
+    if (!this.mayTake) this.#gate.wait(this);
     // Else it is visited once the socket has drained.
     else if (!this.#socket.isBlocked) this.schedule();
   }
@@ -155,7 +159,7 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
     this.waitingBytes = 0;
     if (!this.isHolding) return;
     this.#held?.clear();
-    this.#writer.gate.forget(this);
+    this.#gate.forget(this);
     this.#countHeld();
   }
 
@@ -182,7 +186,7 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
     this.#tellSession();
     if (this.waitingBytes === 0 || socket.isBlocked || this.#isScheduled) return false;
     if (!this.mayTake) {
-      this.#writer.gate.wait(this);
+      this.#gate.wait(this);
       return false;
     }
     this.#isScheduled = true;
@@ -195,12 +199,12 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
    */
   #settle(): void {
     const fresh = this.#fresh;
-    if (fresh.size === 0) return;
     if (this.#held !== undefined && this.#held.size > 0) this.#held.addAll(fresh);
-    else if (fresh.holdsBeyond(this.#writer.gate.releasedOffset)) {
+    else if (fresh.holdsBeyond(this.#gate.releasedOffset)) {
       this.#fresh = this.#held ?? new FrameQueue();
       this.#held = fresh;
     }
+    this.#source = this.#next;
   }
 
   /** The queue whose first frame leaves next. */
@@ -212,15 +216,15 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
   /** Whether there is a frame that may leave. */
   get mayTake(): boolean {
     const next = this.#next;
-    return next.size > 0 && !next.isFirstHeld(this.#writer.gate.releasedOffset);
+    return next.size > 0 && !next.isFirstHeld(this.#gate.releasedOffset);
   }
 
   /** The next frame to write in this visit; undefined when it is over. Its kind is `isNextBinary` before the call. */
   take(): Uint8Array | undefined {
     if (this.#visitFrames >= VISIT_FRAMES_MAX || this.#visitBytes >= VISIT_BYTES_MAX) return undefined;
-    const next = this.#next;
-    if (next.isFirstHeld(this.#writer.gate.releasedOffset)) return undefined;
-    const frame = next.shift();
+    const source = this.#source;
+    if (source.isFirstHeld(this.#gate.releasedOffset)) return undefined;
+    const frame = source.shift();
     if (frame === undefined) return undefined;
     this.#visitFrames += 1;
     this.#visitBytes += frame.length;
@@ -236,18 +240,17 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
   }
 
   get isNextBinary(): boolean {
-    const kind = this.#next.nextKind;
-    return kind !== undefined && (kind & BINARY) !== 0;
+    return (this.#source.nextKind & BINARY) !== 0;
   }
 
   /** Else it is a push. */
   get isNextReply(): boolean {
-    return (this.#next.nextKind ?? 0) >= REPLY;
+    return this.#source.nextKind >= REPLY;
   }
 
   /** Length of the next frame in bytes; 0 when there is none. */
   get nextBytes(): number {
-    return this.#next.nextBytes;
+    return this.#source.nextBytes;
   }
 
   get waitingFrames(): number {

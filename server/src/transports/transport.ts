@@ -8,6 +8,7 @@
  * One transport serves HTTP and WebSocket on one port, because that is what clients see.
  */
 import type { Caller } from "../dispatch/caller.ts";
+import type { ReplicaLinks } from "../replication/link-socket.ts";
 import type { ReleaseGate } from "../runtime/release-gate.ts";
 import type { TurnEnd } from "../runtime/turn-end.ts";
 import type { Connections } from "./connections.ts";
@@ -127,6 +128,8 @@ export interface TransportParts {
   readonly turnEnd: TurnEnd;
   /** Holds replies and pushes back until what they show is durable. */
   readonly gate: ReleaseGate;
+  /** Where replicas link; undefined while the server starts. */
+  readonly replicaLinks: () => ReplicaLinks | undefined;
   /** Logs a bug found by the transport, such as a page that threw, and returns the id that goes into `details.id`. */
   reportBug(error: unknown, where: string): string;
 }

@@ -8,6 +8,7 @@
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Caller, Session } from "../../src/dispatch/caller.ts";
+import type { ReplicaLinks } from "../../src/replication/link-socket.ts";
 import { ManualClock } from "../../src/runtime/clock.ts";
 import { ReleaseGate } from "../../src/runtime/release-gate.ts";
 import { TurnEnd } from "../../src/runtime/turn-end.ts";
@@ -176,9 +177,13 @@ export class TransportUnderTest {
       clock: this.clock,
       turnEnd: this.turnEnd,
       gate: this.gate,
+      replicaLinks: () => this.replicaLinks,
       reportBug: (error) => `bug-${this.bugs.push(error)}`,
     });
   }
+
+  /** Where replicas link; a test gives its own. */
+  replicaLinks: ReplicaLinks | undefined;
 
   async listen(): Promise<this> {
     this.port = (await this.transport.listen()).port;

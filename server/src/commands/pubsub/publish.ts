@@ -15,6 +15,7 @@ export const pubsubPublish = nodeCommand({
   shows: "nothing",
   summary: "Pushes a message to every subscription that matches its topic, at most once, to those connected now.",
   queueable: true,
+  needsMaster: true,
   arguments: Struct(
     {
       topic: Optional(Name({ description: "Levels joined by '.', without wildcards." })),

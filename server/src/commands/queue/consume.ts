@@ -5,7 +5,7 @@ import { readCommand, writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import type { Planner } from "../planner.ts";
 import { Integer, Items, Name, Nullable, OneOf, Optional, Struct } from "../schema.ts";
-import { Wait } from "../wait.ts";
+import { QueueWait } from "../wait.ts";
 import {
   type DeliveredMessage,
   deliveredSchema,
@@ -74,7 +74,7 @@ export const queueConsume = writeCommand({
     const waitMs = waitMsOf(args);
     // Where it has given up, burying what it met goes on with the next command, which may find what is behind.
     if (messages.length > 0 || waitMs === 0 || planner.queues.hasGivenUp) return reply;
-    return new Wait(queue.id, waitMs, reply);
+    return new QueueWait(queue.id, waitMs, reply);
   },
 });
 

@@ -12,6 +12,7 @@ export const queueSubscribe = nodeCommand({
   name: "queue.subscribe",
   access: "write",
   summary: "Has the messages of a queue pushed to this WebSocket, a second time with another prefetch or ack_deadline.",
+  needsMaster: true,
   arguments: Struct(
     {
       queue: Name({ aliases: ["name"] }),

@@ -2,6 +2,7 @@
 import { keyCommands } from "./keys.ts";
 import { pubsubCommands } from "./pubsub.ts";
 import { queueCommands } from "./queues.ts";
+import { replicationCommands } from "./replication.ts";
 import type { RespCommand } from "./resp-command.ts";
 import { roomCommands } from "./rooms.ts";
 import { slowLogCommands } from "./slow-log.ts";
@@ -14,4 +15,5 @@ export const allRespCommands: readonly RespCommand[] = [
   ...queueCommands,
   ...roomCommands,
   ...slowLogCommands,
+  ...replicationCommands,
 ];

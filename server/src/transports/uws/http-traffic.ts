@@ -30,6 +30,7 @@ export class HttpTraffic {
   readonly outboxes: OutboxBudget;
   readonly pushWriter: PushWriter;
   readonly gate: ReleaseGate;
+  readonly replicaLinks: TransportParts["replicaLinks"];
   readonly gzipQueue: GzipQueue;
   /** Requests whose body did not come whole in one piece. */
   readonly slowBodies: Overdue<Waiting>;
@@ -50,6 +51,7 @@ export class HttpTraffic {
     this.outboxes = outboxes;
     this.pushWriter = pushWriter;
     this.gate = parts.gate;
+    this.replicaLinks = parts.replicaLinks;
     this.gzipQueue = new GzipQueue(options.requestBytesMax);
     this.slowBodies = new Overdue(options.connectionTimeoutMs);
   }

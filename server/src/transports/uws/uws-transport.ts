@@ -11,6 +11,7 @@ import { handleEvents } from "./event-stream-endpoint.ts";
 import { EventStreams } from "./event-streams.ts";
 import { HttpTraffic } from "./http-traffic.ts";
 import { handlePage, handlePreflight, refuseMethod, refusePath, refuseUpgrade } from "./page-endpoint.ts";
+import { serveReplicas } from "./replication-endpoint.ts";
 import {
   createApp,
   type HttpResponse,
@@ -26,8 +27,11 @@ import { WebSocketTraffic } from "./websocket-traffic.ts";
 const COMMAND_PATH = "/api/v1/command";
 const EVENTS_PATH = "/api/v1/events";
 const WEBSOCKET_PATH = "/api/v1/ws";
+const REPLICATION_PATH = "/api/v1/replication";
 /** Peers need a moment to answer a close frame before their socket goes; uWS does not tell when they have. */
 const CLOSE_FRAME_MS = 250;
+/** Replicas that are in sync need a moment for the last writes. */
+const REPLICAS_MS_MAX = 2000;
 
 export class UwsTransport implements Transport {
   readonly #parts: TransportParts;
@@ -73,6 +77,8 @@ export class UwsTransport implements Transport {
     const allGone = Promise.all([this.#http.whenIdle(), this.#websockets.shutDown()]);
     await settledWithin(allGone, graceMs);
     if (hadWebSockets) await delay(Math.min(graceMs, CLOSE_FRAME_MS));
+    // Nothing is written any more: whoever takes over from this node should have all of it.
+    await settledWithin(this.#parts.replicaLinks()?.stop() ?? Promise.resolve(), Math.min(graceMs, REPLICAS_MS_MAX));
     // What is left is idle, or its time is over.
     this.#app.close();
   }
@@ -103,6 +109,9 @@ export class UwsTransport implements Transport {
     serveWebSockets(app, WEBSOCKET_PATH, http, this.#websockets);
     app.get(WEBSOCKET_PATH, (response, request) => refuseUpgrade(http, response, request));
     this.#restrict(WEBSOCKET_PATH, "GET");
+    serveReplicas(app, REPLICATION_PATH, http);
+    app.get(REPLICATION_PATH, (response, request) => refuseUpgrade(http, response, request));
+    this.#restrict(REPLICATION_PATH, "GET");
     app.any("/*", (response, request) => refusePath(http, response, request));
   }
 

@@ -1,7 +1,7 @@
 /** The admin commands, and kv.stats. */
 import { expect } from "vitest";
 import { allCommands } from "../../../src/commands/all.ts";
-import { type Case, failure, run, someInteger } from "../case.ts";
+import { batch, type Case, failure, run, someInteger } from "../case.ts";
 
 const someObject = expect.any(Object) as object;
 /** A matcher stands for what it matches. */
@@ -121,6 +121,32 @@ export const admin: readonly Case[] = [
       ),
       run("admin.slowlog.get", {}, having({ length: 4 })),
       run("admin.slowlog.get", { limit: 0 }, failure("INVALID_PAYLOAD", { path: "limit" })),
+    ],
+  },
+  {
+    name: "admin.promote is for replicas",
+    steps: [
+      {
+        command: "admin.promote",
+        payload: {},
+        envelope: { request_id: 1 },
+        expected: failure("INVALID_REQUEST"),
+      },
+    ],
+  },
+  {
+    name: "admin.wait answers at once with none where none is asked for, and late with none where there are no replicas",
+    steps: [
+      run("admin.wait", { replicas: 0 }, { replicas: 0 }),
+      {
+        command: "admin.wait",
+        payload: { replicas: 1, timeout_ms: 1 },
+        envelope: { request_id: 7 },
+        expected: { success: true, request_id: 7, payload: { replicas: 0 } },
+      },
+      run("admin.wait", { replicas: 101 }, failure("INVALID_PAYLOAD", { path: "replicas" })),
+      run("admin.wait", { replicas: 1, timeout_ms: -1 }, failure("INVALID_PAYLOAD", { path: "timeout_ms" })),
+      batch([["admin.wait", { replicas: 1 }]], [failure("INVALID_REQUEST")]),
     ],
   },
   {
