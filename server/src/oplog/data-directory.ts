@@ -248,7 +248,13 @@ export class DataDirectory {
   }
 }
 
-async function openIdentity({ files, path, clock, newReplicationId }: DataDirectoryOptions): Promise<Identity> {
+async function openIdentity({
+  files,
+  path,
+  clock,
+  newReplicationId,
+  isReplica,
+}: DataDirectoryOptions): Promise<Identity> {
   const identity = await loadIdentity(files, path);
   if (typeof identity === "string") {
     throw new LogDamage(
@@ -267,6 +273,7 @@ async function openIdentity({ files, path, clock, newReplicationId }: DataDirect
     history: EpochHistory.beginning(offsetAt(clock.nowMs())),
     isClosed: true,
     mayLoseTail: false,
+    isReplica,
   };
 }
 
@@ -281,7 +288,7 @@ function nextIdentity(
 ): Identity {
   const mayHaveLost = !found.isClosed && found.mayLoseTail;
   // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
-  const isOver = !isReplica && (mayHaveLost || found.isReplica === true);
+  const isOver = !isReplica && (mayHaveLost || found.isReplica);
   // An epoch in which nothing was written ends before its first offset.
   const next = Math.max(nextOffset, found.history.current.firstOffset);
   const history = isOver
