@@ -116,6 +116,7 @@ export class DataDirectory {
         files,
         directory,
         log: this.log,
+        syncLog: () => this.writer.syncSoon(),
         replicationId: identity.replicationId,
         clock,
         begin: () => options.beginSnapshot(this.state),

@@ -54,6 +54,8 @@ export class LogWriter {
   /** Written and not synced. */
   #isDirty = false;
   #syncedAtMs = 0;
+  /** Somebody needs what is written to be on disk, whatever the policy. */
+  #isSyncWanted = false;
   #hasFailed = false;
   #isClosing = false;
   groups = 0;
@@ -118,6 +120,12 @@ export class LogWriter {
     this.#run();
   }
 
+  /** Whatever the policy, brings what was appended to the disk, soon: a snapshot must not be ahead of the log there. */
+  syncSoon(): void {
+    this.#isSyncWanted = true;
+    if (this.#running === undefined && !this.#isOver) this.#run();
+  }
+
   #run(): void {
     this.#running = this.#writeGroups().then(
       () => {
@@ -131,13 +139,18 @@ export class LogWriter {
   }
 
   async #writeGroups(): Promise<void> {
-    const { fsync, clock } = this.#options;
+    const { fsync } = this.#options;
     do {
       const offset = await this.#writeGroup();
       if (fsync === "always") await this.#sync(offset);
       this.#durableTo(offset);
-      if (fsync === "interval" && clock.monotonicMs() - this.#syncedAtMs >= SYNC_INTERVAL_MS) await this.#sync(offset);
+      if (this.#isSyncDue) await this.#sync(offset);
     } while (this.unwrittenBytes > 0);
+  }
+
+  get #isSyncDue(): boolean {
+    const { fsync, clock } = this.#options;
+    return this.#isSyncWanted || (fsync === "interval" && clock.monotonicMs() - this.#syncedAtMs >= SYNC_INTERVAL_MS);
   }
 
   /** Small groups, where nobody waits for a sync. Answers with false where the other way must be taken. */
@@ -224,6 +237,7 @@ export class LogWriter {
     const { clock, log, onSynced } = this.#options;
     const startedMs = clock.monotonicMs();
     this.#isDirty = false;
+    this.#isSyncWanted = false;
     await this.#openSegment().file.sync();
     this.#syncedAtMs = clock.monotonicMs();
     this.syncs += 1;

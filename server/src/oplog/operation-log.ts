@@ -103,6 +103,11 @@ export class OperationLog {
     return this.#durableOffset >= this.#nextOffset - 1;
   }
 
+  /** The last offset that is on disk, synced, whatever `fsync` lets count as durable. */
+  get syncedOffset(): number {
+    return this.#syncedOffset;
+  }
+
   /** Why no write may be planned now; undefined where it may. */
   get refusal(): string | undefined {
     if (this.diskRefusal !== undefined) return this.diskRefusal;
