@@ -88,6 +88,24 @@ describe("a replica", () => {
     expect(replica.isRunning).toBe(false);
   });
 
+  it("passes over epochs of its master in which nothing was written", async () => {
+    const set = replicationSet();
+    const flags = ["--fsync", "never"];
+    const { master, replica } = await pair(set, { master: flags });
+    const end = replica.executor.appliedOffset;
+    set.network.blocked.add("replica");
+    master.crash();
+    (await set.start("master", { flags })).crash();
+    const again = await set.start("master", { flags });
+    expect(again.directory.log.epoch).toBe(3);
+    set.network.blocked.delete("replica");
+    await set.until(() => isCurrent(replica, again));
+    write(again, 3, "later");
+    await set.until(() => isCurrent(replica, again));
+    expect(replica.executor.appliedOffset).toBeGreaterThan(end);
+    expect(replica.adoptions).toBe(1);
+  });
+
   it("reads the files where the backlog does not reach back so far", async () => {
     const set = replicationSet();
     const { master, replica } = await pair(set, { backlogBytes: 64 * 1024 });
