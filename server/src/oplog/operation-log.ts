@@ -26,6 +26,19 @@ export function offsetAt(nowMs: number): number {
   return nowMs * OFFSETS_PER_MS;
 }
 
+/**
+ * So many offsets an epoch leaves out at least, in case the clock does not lead behind those that were given out and are not
+ * known here. A start after which the end of the log may be missing: more than could be written in the half minute after
+ * which a system writes what it has. A promotion: as many starts of the old master, of which this node has not heard.
+ */
+export const LOST_OFFSETS_MAX = 2 ** 24;
+export const UNHEARD_OFFSETS_MAX = 2 ** 28;
+
+/** Where an epoch begins, at this instant, behind the last offset that is known to be given out. */
+export function epochOffset(lastOffset: number, leftOut: number, nowMs: number): number {
+  return Math.max(lastOffset + 1 + leftOut, offsetAt(nowMs));
+}
+
 /** What may be appended and not written before new writes are refused: it is memory. */
 const UNWRITTEN_BYTES_MAX = 64 * 2 ** 20;
 
