@@ -1,18 +1,19 @@
 /**
- * Publish, consume and acknowledge on one queue, against beanstalkd doing put, reserve and delete with a log that it
- * fsyncs once a second. The same client process drives both, with as many connections and as many requests in flight.
+ * Publish, consume and acknowledge on one queue, against beanstalkd doing put, reserve and delete. The same client process
+ * drives both, with as many connections and as many requests in flight. Twice: each with a log that it syncs once a second
+ * (`fsync: interval`, `-f 1000`), and each with every write on disk before its reply (`always`, `-f 0`).
  *
  *     npx tsx benchmark-cli/src/compare-beanstalkd.ts [--connections 10] [--in-flight 16] [--rounds 5] [--seconds 2] [--help]
  */
-import type { ChildProcess } from "node:child_process";
 import { benchmarkOptions } from "./benchmark-options.ts";
 import { ClientProcess, CpuWatch } from "./client-process.ts";
 import { startBeanstalkd } from "./peer-processes.ts";
-import { requirePrograms } from "./processes.ts";
+import { requirePrograms, stop } from "./processes.ts";
 import type { QueueCycles, QueueCyclesConfig } from "./queue-cycles.ts";
 import type { QueueProtocol } from "./queue-dialects.ts";
+import type { Peer } from "./redis-process.ts";
 import { median, Report } from "./report.ts";
-import { startSynap } from "./synap-process.ts";
+import { NO_SNAPSHOTS, startSynap } from "./synap-process.ts";
 
 const options = benchmarkOptions("One queue against beanstalkd: publish + consume + acknowledge.", {
   connections: { default: 10, about: "connections of the client" },
@@ -29,54 +30,73 @@ interface Run {
   readonly cpu: string;
 }
 
+/** How often the logs of both are synced, in the words of each; `bounds` are those of targets.md, where it has any. */
+const POLICIES = [
+  { fsync: "interval", fsyncMs: 1_000, bounds: { better: "more", least: 1, goal: 2 } },
+  { fsync: "always", fsyncMs: 0, bounds: {} },
+] as const;
+
+interface Case {
+  readonly protocol: QueueProtocol;
+  readonly inFlight: number;
+  readonly runs: Run[];
+}
+
 requirePrograms(["beanstalkd"]);
-const report = new Report("One queue against beanstalkd (our log in memory, beanstalkd's fsynced once a second)");
-const beanstalkd = await startBeanstalkd();
-const synap = await startSynap(options.server);
-
-const cases: { protocol: QueueProtocol; inFlight: number; runs: Run[] }[] = [
-  { protocol: "beanstalkd", inFlight: options["in-flight"], runs: [] },
-  { protocol: "websocket", inFlight: options["in-flight"], runs: [] },
-  { protocol: "beanstalkd", inFlight: 1, runs: [] },
-  { protocol: "websocket", inFlight: 1, runs: [] },
-  { protocol: "http", inFlight: 1, runs: [] },
-];
-for (let round = 0; round < options.rounds; round++) {
-  for (const { protocol, inFlight, runs } of cases) {
-    const run = await runOnce(protocol, inFlight);
-    runs.push(run);
-    report.progress(
-      `round ${round + 1}, ${nameOf(protocol, inFlight)}: ${Math.round(run.messagesPerSec)}/s, ${run.cpu}`,
-    );
-  }
-}
-const { depth, pending } = await synap.command("queue.stats", { queue: "benchmark" });
-if (depth !== 0 || pending !== 0) throw new Error(`messages are left: ${depth} ready, ${pending} pending`);
-
-for (const { protocol, inFlight, runs } of cases) {
-  const values = runs.map(({ messagesPerSec }) => messagesPerSec);
-  const note = runs[runs.length - 1].cpu;
-  report.add({ what: nameOf(protocol, inFlight), value: median(values), unit: "messages/s", runs: values, note });
-}
-for (const { protocol, inFlight, runs } of cases) {
-  if (protocol === "beanstalkd") continue;
-  const peer = cases.find((other) => other.protocol === "beanstalkd" && other.inFlight === inFlight)?.runs ?? [];
-  const ratios = runs.map((run, i) => run.messagesPerSec / peer[i].messagesPerSec);
-  const cpu = median(runs.map((run, i) => run.perCpuSec / peer[i].perCpuSec));
-  report.add({
-    what: `${nameOf(protocol, inFlight)} against beanstalkd`,
-    value: median(ratios),
-    unit: "x",
-    runs: ratios,
-    note: `${cpu.toFixed(2)} x per CPU second of the server`,
-    ...(protocol === "websocket" ? ({ better: "more", least: 1, goal: 2 } as const) : {}),
-  });
-}
+const report = new Report("One queue against beanstalkd");
+for (const policy of POLICIES) await compare(policy);
 report.finish(options.json);
 process.exit();
 
-async function runOnce(protocol: QueueProtocol, inFlight: number): Promise<Run> {
-  const { child, port }: { child: ChildProcess; port: number } = protocol === "beanstalkd" ? beanstalkd : synap;
+async function compare({ fsync, fsyncMs, bounds }: (typeof POLICIES)[number]): Promise<void> {
+  const beanstalkd = await startBeanstalkd(fsyncMs);
+  const synap = await startSynap(options.server, { durability: fsync, args: NO_SNAPSHOTS });
+  const cases: Case[] = [
+    { protocol: "beanstalkd", inFlight: options["in-flight"], runs: [] },
+    { protocol: "websocket", inFlight: options["in-flight"], runs: [] },
+    { protocol: "beanstalkd", inFlight: 1, runs: [] },
+    { protocol: "websocket", inFlight: 1, runs: [] },
+    { protocol: "http", inFlight: 1, runs: [] },
+  ];
+  const nameOf = ({ protocol, inFlight }: Case) => {
+    const server = protocol === "beanstalkd" ? `beanstalkd -f ${fsyncMs}` : `Synap, fsync ${fsync}, ${protocol}`;
+    return `${server}, ${options.connections} connections, ${inFlight} in flight`;
+  };
+  for (let round = 0; round < options.rounds; round++) {
+    for (const each of cases) {
+      const run = await runOnce(each.protocol === "beanstalkd" ? beanstalkd : synap, each);
+      each.runs.push(run);
+      report.progress(`round ${round + 1}, ${nameOf(each)}: ${Math.round(run.messagesPerSec)}/s, ${run.cpu}`);
+    }
+  }
+  const { depth, pending } = await synap.command("queue.stats", { queue: "benchmark" });
+  if (depth !== 0 || pending !== 0) throw new Error(`messages are left: ${depth} ready, ${pending} pending`);
+  await synap.stop();
+  await stop(beanstalkd.child);
+
+  for (const each of cases) {
+    const values = each.runs.map(({ messagesPerSec }) => messagesPerSec);
+    const note = each.runs[each.runs.length - 1].cpu;
+    report.add({ what: nameOf(each), value: median(values), unit: "messages/s", runs: values, note });
+  }
+  for (const each of cases) {
+    const { protocol, inFlight, runs } = each;
+    if (protocol === "beanstalkd") continue;
+    const peer = cases.find((other) => other.protocol === "beanstalkd" && other.inFlight === inFlight)?.runs ?? [];
+    const ratios = runs.map((run, i) => run.messagesPerSec / peer[i].messagesPerSec);
+    const cpu = median(runs.map((run, i) => run.perCpuSec / peer[i].perCpuSec));
+    report.add({
+      what: `${nameOf(each)} against beanstalkd -f ${fsyncMs}`,
+      value: median(ratios),
+      unit: "x",
+      runs: ratios,
+      note: `${cpu.toFixed(2)} x per CPU second of the server`,
+      ...(protocol === "websocket" ? bounds : {}),
+    });
+  }
+}
+
+async function runOnce({ child, port }: Peer, { protocol, inFlight }: Case): Promise<Run> {
   const client = new ClientProcess("queue-cycles.ts", {
     protocol,
     port,
@@ -93,9 +113,4 @@ async function runOnce(protocol: QueueProtocol, inFlight: number): Promise<Run> 
   await client.until("done");
   await client.stop();
   return run;
-}
-
-function nameOf(protocol: QueueProtocol, inFlight: number): string {
-  const server = protocol === "beanstalkd" ? "beanstalkd" : `Synap, ${protocol}`;
-  return `${server}, ${options.connections} connections, ${inFlight} in flight`;
 }

@@ -30,7 +30,7 @@ interface Run {
 requirePrograms(["nats-server"]);
 const report = new Report("Publish/subscribe against nats-server");
 const nats = await startNats();
-const synap = await startSynap(options.server);
+const synap = await startSynap(options.server, { durability: "memory" });
 
 const cases: { name: string; server: TopicServer; batch: number; runs: Run[] }[] = [
   { name: "nats-server", server: "nats", batch: 1, runs: [] },

@@ -8,10 +8,10 @@
  * On a machine of two cores the client has one and the server the other, so the faster server is held back by the client
  * first: the ratio of the CPU seconds that a request costs the servers is printed beside that of the requests per second.
  */
-import { type ChildProcess, execFile } from "node:child_process";
-import { promisify } from "node:util";
+import type { ChildProcess } from "node:child_process";
 import { benchmarkOptions } from "./benchmark-options.ts";
-import { cpuSeconds, requirePrograms, rssBytes, stop } from "./processes.ts";
+import { requirePrograms, rssBytes, stop } from "./processes.ts";
+import { type RedisRun, type RedisTest, runRedisBenchmark } from "./redis-benchmark.ts";
 import { fillRedis, redisUsedMemory, startRedis } from "./redis-process.ts";
 import { median, Report } from "./report.ts";
 import { startSynap } from "./synap-process.ts";
@@ -23,12 +23,15 @@ const options = benchmarkOptions("RESP against Redis 7 without persistence.", {
   "value-bytes": { default: 100, about: "bytes of a value" },
 });
 
-const TESTS = ["SET", "GET", "INCR"] as const;
-type Test = (typeof TESTS)[number];
+const TESTS: readonly RedisTest[] = ["SET", "GET", "INCR"];
 type Bounds = readonly [least: number, goal: number];
 
 /** By how many requests are under way per connection: targets.md, table B. */
-const DEPTHS: readonly { readonly depth: number; readonly perSec: number; readonly bounds: Record<Test, Bounds> }[] = [
+const DEPTHS: readonly {
+  readonly depth: number;
+  readonly perSec: number;
+  readonly bounds: Record<RedisTest, Bounds>;
+}[] = [
   { depth: 1, perSec: 80_000, bounds: { GET: [0.95, 1], SET: [0.95, 1], INCR: [0.95, 1] } },
   { depth: 16, perSec: 400_000, bounds: { GET: [1.2, 1.5], SET: [1.1, 1.3], INCR: [1, 1.15] } },
   { depth: 64, perSec: 600_000, bounds: { GET: [1.4, 1.8], SET: [1.3, 1.5], INCR: [1.1, 1.25] } },
@@ -42,18 +45,11 @@ interface Server {
   readonly port: number;
 }
 
-interface Run {
-  readonly perSec: number;
-  readonly p99Ms: number;
-  /** Microseconds of the server's CPU for one request. */
-  readonly cpuUs: number;
-}
-
 requirePrograms(["redis-server", "redis-benchmark"]);
 const report = new Report("RESP against Redis 7 without persistence");
 await compareMemory();
 const redis: Server = { name: "Redis", ...(await startRedis()) };
-const synapProcess = await startSynap(options.server);
+const synapProcess = await startSynap(options.server, { durability: "memory" });
 const synap: Server = { name: "Synap", child: synapProcess.child, port: synapProcess.respPort };
 
 for (const { depth, perSec, bounds } of DEPTHS) {
@@ -87,13 +83,18 @@ for (const test of TESTS) {
 report.finish(options.json);
 process.exit();
 
-function perSecOf(runs: readonly (readonly [Run, Run])[], side: 0 | 1): string {
+function perSecOf(runs: readonly (readonly [RedisRun, RedisRun])[], side: 0 | 1): string {
   return Math.round(median(runs.map((pair) => pair[side].perSec))).toLocaleString("en-US");
 }
 
 /** Runs of Redis and of Synap in turns. */
-async function alternate(test: Test, depth: number, connections: number, requests: number): Promise<[Run, Run][]> {
-  const runs: [Run, Run][] = [];
+async function alternate(
+  test: RedisTest,
+  depth: number,
+  connections: number,
+  requests: number,
+): Promise<[RedisRun, RedisRun][]> {
+  const runs: [RedisRun, RedisRun][] = [];
   for (let round = 1; round <= options.rounds; round++) {
     const peer = await runOnce(redis, test, depth, connections, requests);
     const own = await runOnce(synap, test, depth, connections, requests);
@@ -104,19 +105,15 @@ async function alternate(test: Test, depth: number, connections: number, request
   return runs;
 }
 
-async function runOnce(server: Server, test: Test, depth: number, connections: number, requests: number): Promise<Run> {
-  const before = cpuSeconds(server.child);
-  const { stdout } = await promisify(execFile)("redis-benchmark", [
-    ...["-h", "127.0.0.1", "-p", `${server.port}`, "-t", test.toLowerCase(), "--csv"],
-    ...["-c", `${connections}`, "-P", `${depth}`, "-n", `${requests}`],
-    ...["-r", `${options.keys}`, "-d", `${options["value-bytes"]}`],
-  ]);
-  const cpuUs = ((cpuSeconds(server.child) - before) / requests) * 1e6;
-  // "test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"
-  const line = stdout.split("\n").find((each) => each.startsWith(`"${test}"`));
-  if (line === undefined) throw new Error(`redis-benchmark said nothing of ${test}: ${stdout}`);
-  const cells = line.split(",").map((cell) => Number(cell.replaceAll('"', "")));
-  return { perSec: cells[1], p99Ms: cells[6], cpuUs };
+function runOnce(
+  server: Server,
+  test: RedisTest,
+  depth: number,
+  connections: number,
+  requests: number,
+): Promise<RedisRun> {
+  const { keys, "value-bytes": valueBytes } = options;
+  return runRedisBenchmark(server, { test, depth, connections, requests, keys, valueBytes });
 }
 
 /** Both servers fresh, with the same keys from the same client. */
@@ -124,7 +121,7 @@ async function compareMemory(): Promise<void> {
   const { keys } = options;
   const valueBytes = options["value-bytes"];
   const peer = await startRedis();
-  const own = await startSynap(options.server);
+  const own = await startSynap(options.server, { durability: "memory" });
   const empty = [rssBytes(peer.child), rssBytes(own.child)];
   const usedEmpty = await redisUsedMemory(peer.port);
   await fillRedis(peer.port, keys, valueBytes);

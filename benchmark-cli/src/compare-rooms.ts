@@ -1,6 +1,7 @@
 /**
  * Deliveries per second to 100 rooms of 50 subscribers as a closed loop, against a bare uWebSockets.js server that
- * publishes what it gets. The same client processes, rooms, subscribers and events under way on both; the two alternate.
+ * publishes what it gets and keeps nothing, so that our log is not on disk here either. The same client processes, rooms,
+ * subscribers and events under way on both; the two alternate.
  *
  *     npx tsx benchmark-cli/src/compare-rooms.ts [--rooms 100] [--subscribers-per-room 50] [--events-per-room 100] [--help]
  */
@@ -26,8 +27,10 @@ const options = benchmarkOptions("Rooms against bare uWebSockets.js publish, clo
 const { rooms, "subscribers-per-room": subscribersPerRoom, "events-per-room": events } = options;
 const topology = { rooms, subscribersPerRoom, dataBytes: options["data-bytes"], clients: options.clients };
 
-const report = new Report(`${rooms} rooms of ${subscribersPerRoom} subscribers against bare uWebSockets.js`);
-const synap = await startSynap(options.server);
+const report = new Report(
+  `${rooms} rooms of ${subscribersPerRoom} subscribers against bare uWebSockets.js, without persistence`,
+);
+const synap = await startSynap(options.server, { durability: "memory" });
 await createRooms(synap, rooms, 1_000);
 const barePort = await freePort();
 const bareChild = start(process.execPath, [...process.execArgv, BARE_SERVER, `${barePort}`]);

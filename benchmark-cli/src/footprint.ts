@@ -28,7 +28,7 @@ const starts = { synap: [] as number[], bare: [] as number[] };
 const memory = { synap: [] as number[], bare: [] as number[] };
 for (let round = 0; round < options.rounds; round++) {
   const bare = await startBare();
-  const synap = await startSynap(options.server);
+  const synap = await startSynap(options.server, { durability: "always" });
   await sleep(SETTLE_MS);
   starts.bare.push(bare.readyMs);
   starts.synap.push(synap.readyMs);
@@ -48,7 +48,7 @@ report.add({ what: "idle RSS, bare Node", value: median(memory.bare) / MB, unit:
 report.add({ what: "idle RSS, Synap", value: median(memory.synap) / MB, unit: "MB" });
 report.add({ what: "idle RSS beyond bare Node", value: beyond(memory) / MB, unit: "MB", better: "less", goal: 45 });
 
-const synap = await startSynap(options.server);
+const synap = await startSynap(options.server, { durability: "always" });
 const connections: Connection[] = [];
 // The first few hundred warm the paths up, and their memory is not the connections'.
 await connect(500);

@@ -19,9 +19,9 @@ const BARE_SERVER = fileURLToPath(new URL("bare-http-server.ts", import.meta.url
 
 const options = readOptions({ rounds: 5, seconds: 2, keys: 100_000 });
 requirePrograms(["wrk", "redis-server", "webdis"]);
-const report = new Report("HTTP requests per second");
+const report = new Report("HTTP requests per second (without persistence)");
 
-const synap = await startSynap(options.server);
+const synap = await startSynap(options.server, { durability: "memory" });
 const redis = await startRedis();
 const webdis = await startWebdis(redis.port);
 await fill(synap.port, { count: options.keys, valueBytes: VALUE_BYTES });

@@ -29,7 +29,7 @@ const options = benchmarkOptions("Latency of commands of queues, rooms and publi
 });
 
 const report = new Report(
-  "Latency of queues, rooms and publish/subscribe at a fifth of the maximum rate (log in memory)",
+  "Latency of queues, rooms and publish/subscribe at a fifth of the maximum rate (fsync: interval)",
 );
 for (const command of MESSAGING_COMMANDS) {
   const runs: MessagingRun[] = [];
@@ -49,7 +49,7 @@ report.finish(options.json);
 process.exit();
 
 async function runOnce(command: MessagingCommand): Promise<MessagingRun> {
-  const run = await runMessaging(options.server, {
+  const run = await runMessaging(options.server, "interval", {
     command,
     size: 0,
     connections: options.connections,

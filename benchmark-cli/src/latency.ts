@@ -1,13 +1,14 @@
 /**
  * Latency of single commands at a fifth of the rate that a closed loop reaches, over WebSocket (MessagePack, 10
- * connections) and HTTP (JSON, 50 connections). Open loop: counted from the instant a request was due.
+ * connections) and HTTP (JSON, 50 connections). Open loop: counted from the instant a request was due. Writes
+ * include the log, which is synced once a second; latency-durable.ts compares the three choices of fsync.
  *
  *     npx tsx benchmark-cli/src/latency.ts [--seconds 3] [--keys 100000] [--json FILE]
  */
 import { fill, type Load, runLoad } from "./load.ts";
 import { readOptions } from "./options.ts";
 import { Report } from "./report.ts";
-import { startSynap } from "./synap-process.ts";
+import { NO_SNAPSHOTS, startSynap } from "./synap-process.ts";
 import { KEY_BYTES, type Operation, VALUE_BYTES } from "./workload.ts";
 
 const SHARE_OF_MAXIMUM = 1 / 5;
@@ -21,8 +22,8 @@ const CASES: readonly { operation: Operation; name: string; p95MsMax: number }[]
 ];
 
 const options = readOptions({ seconds: 3, keys: 100_000 });
-const report = new Report("Latency at a fifth of the maximum rate");
-const synap = await startSynap(options.server);
+const report = new Report("Latency at a fifth of the maximum rate (fsync: interval)");
+const synap = await startSynap(options.server, { durability: "interval", args: NO_SNAPSHOTS });
 await fill(synap.port, { count: options.keys, valueBytes: VALUE_BYTES });
 
 for (const protocol of ["websocket", "http"] as const) {

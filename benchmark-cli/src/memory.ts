@@ -19,9 +19,9 @@ const options = readOptions({ keys: 1_000_000 });
 requirePrograms(["redis-server"]);
 const { keys } = options;
 const dataBytes = keys * (KEY_BYTES + VALUE_BYTES);
-const report = new Report(`Memory of ${keys.toLocaleString("en-US")} keys`);
+const report = new Report(`Memory of ${keys.toLocaleString("en-US")} keys (without persistence)`);
 
-const synap = await startSynap(options.server, { args: ["--max-memory", "0"] });
+const synap = await startSynap(options.server, { durability: "memory", args: ["--max-memory", "0"] });
 const rssEmpty = rssBytes(synap.child);
 const startedMs = performance.now();
 await fill(synap.port, { count: keys, valueBytes: VALUE_BYTES });

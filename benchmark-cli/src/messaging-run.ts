@@ -1,7 +1,7 @@
 /** Measures one command of queues, rooms or publish/subscribe on a fresh server; see messaging-latency.ts. */
 import { ClientProcess, CpuWatch } from "./client-process.ts";
 import type { MessagingLatency, MessagingLatencyConfig } from "./messaging-latency.ts";
-import { startSynap } from "./synap-process.ts";
+import { type Durability, NO_SNAPSHOTS, startSynap } from "./synap-process.ts";
 
 export interface MessagingRun extends MessagingLatency {
   /** Closed loop: commands for one CPU second of the server. */
@@ -13,9 +13,10 @@ export interface MessagingRun extends MessagingLatency {
 /** @param program the server's main.js; the built one by default */
 export async function runMessaging(
   program: string | undefined,
+  durability: Durability,
   config: Omit<MessagingLatencyConfig, "port">,
 ): Promise<MessagingRun> {
-  const synap = await startSynap(program);
+  const synap = await startSynap(program, { durability, args: NO_SNAPSHOTS });
   const full: MessagingLatencyConfig = { ...config, port: synap.port };
   const client = new ClientProcess("messaging-latency.ts", full);
   await client.until("closed loop");

@@ -33,7 +33,7 @@ const options = benchmarkOptions("How cost grows with messages queued, patterns 
   seconds: { default: 1, min: 0.1, isFraction: true, about: "seconds at a fifth of the rate" },
 });
 
-const report = new Report("Growth of queues, rooms and publish/subscribe (log in memory)");
+const report = new Report("Growth of queues, rooms and publish/subscribe (without persistence)");
 const queueCommands = ["queue.publish", "queue.consume", "queue.ack"] as const;
 for (const command of queueCommands) await measureCommand(command, QUEUE_SIZES, "queued");
 await measureCommand("pubsub.publish", PATTERN_SIZES, "patterns");
@@ -44,7 +44,7 @@ process.exit();
 async function measureCommand(command: MessagingCommand, sizes: readonly number[], unit: string): Promise<void> {
   const rates: number[] = [];
   for (const size of sizes.filter((each) => each <= options.most)) {
-    const run = await runMessaging(options.server, {
+    const run = await runMessaging(options.server, "memory", {
       command,
       size,
       connections: 10,
@@ -68,7 +68,7 @@ async function measureRooms(): Promise<void> {
   const bare = start(process.execPath, probeArgs, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
   for (const subscribers of SUBSCRIBER_SIZES.filter((each) => each <= options.most)) {
     const nodeArgs = [...process.execArgv, "--import", PROBE];
-    const synap = await startSynap(options.server, { nodeArgs, ipc: true });
+    const synap = await startSynap(options.server, { durability: "memory", nodeArgs, ipc: true });
     await createRooms(synap, 1, 1_000);
     const topology = { rooms: 1, subscribersPerRoom: subscribers, dataBytes: 100, clients: 1 };
     const clients = await RoomClients.open("synap", synap, topology);

@@ -2,13 +2,14 @@
 import { freePort, listening, requirePrograms, start, temporaryDirectory } from "./processes.ts";
 import type { Peer } from "./redis-process.ts";
 
-const FSYNC_MS = 1_000;
-
-/** Writes every job to a log that it fsyncs once a second. */
-export async function startBeanstalkd(): Promise<Peer> {
+/**
+ * Writes every job to a log.
+ * @param fsyncMs at most so often it is synced; 0 syncs every write before its reply
+ */
+export async function startBeanstalkd(fsyncMs: number): Promise<Peer> {
   requirePrograms(["beanstalkd"]);
   const port = await freePort();
-  const args = ["-b", temporaryDirectory(), "-f", `${FSYNC_MS}`, "-l", "127.0.0.1", "-p", `${port}`];
+  const args = ["-b", temporaryDirectory(), "-f", `${fsyncMs}`, "-l", "127.0.0.1", "-p", `${port}`];
   const child = start("beanstalkd", args);
   await listening(port, child);
   return { child, port };

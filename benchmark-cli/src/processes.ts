@@ -3,7 +3,7 @@
  * it ends. What they use is read from /proc, so these benchmarks run on Linux.
  */
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,9 +11,14 @@ import { join } from "node:path";
 /** Linux counts CPU time of a process in hundredths of a second (USER_HZ). */
 const CPU_TICKS_PER_SEC = 100;
 const READY_MS_MAX = 10_000;
+const UNTIL_MS_MAX = 600_000;
+const UNTIL_EVERY_MS = 20;
+
+/** statfs(2): a file system in memory. */
+const TMPFS_MAGIC = 0x01021994;
 
 const running = new Set<ChildProcess>();
-const directories: string[] = [];
+const directories = new Set<string>();
 
 process.once("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -37,8 +42,20 @@ export function track<Child extends ChildProcess>(child: Child): Child {
 /** An empty directory for a process to run in, gone when the benchmark ends. */
 export function temporaryDirectory(): string {
   const directory = mkdtempSync(join(tmpdir(), "synap-benchmark-"));
-  directories.push(directory);
+  directories.add(directory);
   return directory;
+}
+
+/** Before the benchmark ends, where a later part needs the room. */
+export function removeDirectory(directory: string): void {
+  directories.delete(directory);
+  rmSync(directory, { recursive: true, force: true });
+}
+
+/** @throws if temporary directories are in memory, where a sync costs nothing and proves nothing. */
+export function requireDisk(): void {
+  if (statfsSync(tmpdir()).type !== TMPFS_MAGIC) return;
+  throw new Error(`${tmpdir()} is in memory: name a directory on a disk in TMPDIR`);
 }
 
 export async function stop(child: ChildProcess): Promise<void> {
@@ -91,6 +108,15 @@ function accepts(port: number): Promise<boolean> {
 
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits for what the benchmark cannot be told of. @throws after ten minutes */
+export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadlineMs = performance.now() + UNTIL_MS_MAX;
+  while (!(await isTrue())) {
+    if (performance.now() > deadlineMs) throw new Error(`waited in vain for ${what}`);
+    await sleep(UNTIL_EVERY_MS);
+  }
 }
 
 /** CPU time of all threads of a process, user and system. */

@@ -1,9 +1,9 @@
-/** Redis without persistence, and webdis in front of it: the peers of the HTTP benchmark. */
+/** Redis, with persistence or without, and webdis in front of it. */
 import type { ChildProcess } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
-import { freePort, listening, start, temporaryDirectory } from "./processes.ts";
+import { freePort, listening, requireDisk, start, temporaryDirectory } from "./processes.ts";
 import { drawValue, keyOf } from "./workload.ts";
 
 export interface Peer {
@@ -11,10 +11,22 @@ export interface Peer {
   readonly port: number;
 }
 
-export async function startRedis(): Promise<Peer> {
-  const port = await freePort();
-  const cwd = temporaryDirectory();
-  const args = ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", cwd];
+export interface RedisOptions {
+  /** When its append-only file is on disk; without it there is none. */
+  readonly appendfsync?: "always" | "everysec";
+  /** Of an earlier one, or for a later one. */
+  readonly directory?: string;
+  readonly port?: number;
+}
+
+/** No snapshots but those that somebody asks for. */
+export async function startRedis({ appendfsync, directory, port: wanted }: RedisOptions = {}): Promise<Peer> {
+  const port = wanted ?? (await freePort());
+  const log =
+    appendfsync === undefined ? ["--appendonly", "no"] : ["--appendonly", "yes", "--appendfsync", appendfsync];
+  if (appendfsync !== undefined) requireDisk();
+  const args = ["--port", `${port}`, "--bind", "127.0.0.1", "--save", "", "--dir", directory ?? temporaryDirectory()];
+  args.push(...log);
   const child = start("redis-server", args, { stdio: "ignore" });
   await listening(port, child);
   return { child, port };
@@ -64,11 +76,17 @@ export async function fillRedis(port: number, keys: number, valueBytes: number):
   socket.destroy();
 }
 
-/** Redis' own account of its memory. */
-export async function redisUsedMemory(port: number): Promise<number> {
+/** Sends one command to a server of RESP and answers the first piece of its reply. */
+export async function askRedis(port: number, command: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
-  socket.write("INFO memory\r\n");
+  socket.write(`${command}\r\n`);
   const text = await new Promise<string>((resolve) => socket.once("data", (chunk) => resolve(chunk.toString())));
   socket.destroy();
+  return text;
+}
+
+/** Redis' own account of its memory. */
+export async function redisUsedMemory(port: number): Promise<number> {
+  const text = await askRedis(port, "INFO memory");
   return Number(text.match(/^used_memory:(\d+)/m)?.[1]);
 }

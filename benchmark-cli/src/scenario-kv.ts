@@ -15,12 +15,12 @@ const KEY_BYTES = 20;
 const VALUE_BYTES = 100;
 
 const options = readOptions({ rounds: 3, keys: 100_000 });
-const report = new Report("Scenario 1: 100,000 requests, 80% reads, 10 connections");
+const report = new Report("Scenario 1: 100,000 requests, 80% reads, 10 connections (fsync: interval)");
 for (const protocol of ["websocket", "http"] as const) {
   const runs: LoadResult[] = [];
   for (let round = 0; round < options.rounds; round++) {
     // A fresh server each time: the scenario includes its warming up.
-    const synap = await startSynap(options.server);
+    const synap = await startSynap(options.server, { durability: "interval" });
     await fill(synap.port, { count: options.keys, keyBytes: KEY_BYTES, valueBytes: VALUE_BYTES });
     const workload = {
       mix: { get: 0.8, set: 0.2 },

@@ -84,7 +84,7 @@ report.finish(options.json);
 process.exit();
 
 async function runOnce(round: number): Promise<Run> {
-  const synap = await startSynap(options.server);
+  const synap = await startSynap(options.server, { durability: "memory" });
   const { port } = synap;
   const subscribers = Array.from({ length: options.clients }, (_, client) => {
     const perSocket = options["subscribers-per-socket"];

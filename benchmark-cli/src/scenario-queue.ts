@@ -11,7 +11,7 @@ import type { PriorityDistribution } from "./message-plan.ts";
 import type { QueuePublished, QueuePublisherConfig } from "./queue-publisher.ts";
 import type { QueueWorked, QueueWorkersConfig } from "./queue-workers.ts";
 import { median, Report } from "./report.ts";
-import { startSynap } from "./synap-process.ts";
+import { FSYNC_POLICIES, type FsyncPolicy, NO_SNAPSHOTS, startSynap } from "./synap-process.ts";
 
 const QUEUE = "benchmark";
 /** The specification's figures. */
@@ -32,6 +32,7 @@ const options = benchmarkOptions("Scenario 2: publish messages to one queue, con
   "in-flight": { default: 32, about: "requests of a connection without a reply" },
   prefetch: { default: 200, about: "unacknowledged messages of a subscribed worker" },
   batch: { default: 50, about: "messages per command where batches are measured" },
+  fsync: { default: "interval", words: FSYNC_POLICIES, about: "when a write is on disk" },
   rounds: { default: 3, about: "repetitions, of which the median counts" },
 });
 
@@ -51,7 +52,7 @@ interface Run {
 }
 
 const report = new Report(
-  `Scenario 2: a queue of ${options.messages.toLocaleString("en-US")} messages (log in memory)`,
+  `Scenario 2: a queue of ${options.messages.toLocaleString("en-US")} messages (fsync: ${options.fsync})`,
 );
 const runs = VARIANTS.map((): Run[] => []);
 for (let round = 0; round < options.rounds; round++) {
@@ -91,8 +92,9 @@ report.finish(options.json);
 process.exit();
 
 async function runOnce({ mode, batch }: (typeof VARIANTS)[number]): Promise<Run> {
-  const synap = await startSynap(options.server);
-  // Checked by the flag itself.
+  // Checked by the flag itself, as below.
+  const durability = options.fsync as FsyncPolicy;
+  const synap = await startSynap(options.server, { durability, args: NO_SNAPSHOTS });
   const distribution = options["priority-distribution"] as PriorityDistribution;
   const config = {
     port: synap.port,

@@ -45,7 +45,9 @@ interface Run {
   readonly replayedPerSec: number | undefined;
 }
 
-const report = new Report(`Scenario 3: ${rooms} rooms, ${events} events, ${subscribersPerRoom} subscribers each`);
+const report = new Report(
+  `Scenario 3: ${rooms} rooms, ${events} events, ${subscribersPerRoom} subscribers each (fsync: interval)`,
+);
 const runs: Run[] = [];
 for (let round = 0; round < options.rounds; round++) runs.push(await runOnce(round + 1));
 
@@ -84,7 +86,7 @@ report.finish(options.json);
 process.exit();
 
 async function runOnce(round: number): Promise<Run> {
-  const synap = await startSynap(options.server);
+  const synap = await startSynap(options.server, { durability: "interval" });
   await createRooms(synap, rooms, 1_000_000);
   const topology = { rooms, subscribersPerRoom, dataBytes, clients: options.clients };
   const subscribers = await RoomClients.open("synap", synap, topology);

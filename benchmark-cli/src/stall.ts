@@ -1,7 +1,8 @@
 /**
  * Stalls of the server's event loop with 5 million keys at 50,000 commands per second while keys expire: some all the
  * time, and half a million at one instant in the middle. Measured inside the process, beside the same probe in a process
- * that does nothing, which sees the stalls that the machine makes.
+ * that does nothing, which sees the stalls that the machine makes. The log is synced once a second; snapshots have a
+ * benchmark of their own (snapshot-stall.ts).
  *
  *     npx tsx benchmark-cli/src/stall.ts [--keys 5000000] [--seconds 10] [--rounds 1] [--json FILE]
  */
@@ -12,7 +13,7 @@ import type { LoopDelay } from "./loop-probe.ts";
 import { readOptions } from "./options.ts";
 import { rssBytes, sleep, start } from "./processes.ts";
 import { median, Report } from "./report.ts";
-import { startSynap } from "./synap-process.ts";
+import { NO_SNAPSHOTS, startSynap } from "./synap-process.ts";
 import { KEY_BYTES, VALUE_BYTES } from "./workload.ts";
 
 const PROBE = fileURLToPath(new URL("loop-probe.ts", import.meta.url));
@@ -28,7 +29,12 @@ const QUIET_MS_MAX = 10;
 const options = readOptions({ keys: 5_000_000, seconds: 10, rounds: 1 });
 const report = new Report(`Event loop with ${options.keys.toLocaleString("en-US")} keys`);
 const probeArgs = [...process.execArgv, "--import", PROBE];
-const synap = await startSynap(options.server, { args: ["--max-memory", "0"], nodeArgs: probeArgs, ipc: true });
+const synap = await startSynap(options.server, {
+  durability: "interval",
+  args: ["--max-memory", "0", ...NO_SNAPSHOTS],
+  nodeArgs: probeArgs,
+  ipc: true,
+});
 const bare = start(process.execPath, [...process.execArgv, PROBE], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
 
 const filledMs = performance.now();

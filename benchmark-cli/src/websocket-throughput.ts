@@ -22,8 +22,8 @@ const MIXES = {
 } as const;
 
 const options = readOptions({ rounds: 3, seconds: 2, keys: 100_000 });
-const report = new Report("WebSocket commands per second");
-const synap = await startSynap(options.server);
+const report = new Report("WebSocket commands per second (without persistence)");
+const synap = await startSynap(options.server, { durability: "memory" });
 await fill(synap.port, { count: options.keys, valueBytes: VALUE_BYTES });
 
 const cases = [

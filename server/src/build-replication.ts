@@ -4,8 +4,8 @@ import type { Config } from "./config/schema.ts";
 import type { Fanout } from "./fanout/fanout.ts";
 import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
+import type { LinkOpener } from "./replication/link-socket.ts";
 import { Replication } from "./replication/replication.ts";
-import { WsLinkOpener } from "./replication/ws-link.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Logger } from "./runtime/logger.ts";
 import type { ReleaseGate } from "./runtime/release-gate.ts";
@@ -27,13 +27,26 @@ export interface BuiltReplicationParts {
   readonly onFailure: (error: unknown) => void;
 }
 
-export function buildReplication({ config, directory, gate, ...parts }: BuiltReplicationParts): Replication {
+export async function buildReplication(parts: BuiltReplicationParts): Promise<Replication> {
+  const { config, directory, gate } = parts;
   return new Replication({
     ...parts,
     config: config.replication,
     files: directory,
-    opener: new WsLinkOpener(config.replication.linkTimeoutMs),
+    opener: config.replication.role === "replica" ? await webSocketOpener(config) : NO_OPENER,
     random: Math.random,
     release: (offset) => gate.advance(offset),
   });
 }
+
+/** Loaded only here: a master opens no links, and should not wait for what opens them. */
+async function webSocketOpener({ replication }: Config): Promise<LinkOpener> {
+  const { WsLinkOpener } = await import("./replication/ws-link.ts");
+  return new WsLinkOpener(replication.linkTimeoutMs);
+}
+
+const NO_OPENER: LinkOpener = {
+  open() {
+    throw new Error("a master opens no links");
+  },
+};

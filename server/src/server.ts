@@ -77,7 +77,7 @@ async function startOnce(config: Config, logger: Logger, clock: Clock, restart: 
       onFailure,
       nodeId: NODE_ID,
     };
-    const replication = buildReplication({ ...shared, ...storage });
+    const replication = await buildReplication({ ...shared, ...storage });
     engine.node.attach(replication);
     const ticker = new Ticker(clock);
     registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });

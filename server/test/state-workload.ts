@@ -117,6 +117,7 @@ export class StateWorkload {
   readonly #random: () => number;
   readonly #flushesPerMille: number;
   #nowMs = 1_700_000_000_000;
+  #valueBytesMax = 300;
 
   constructor(seed: number, options: WorkloadOptions = {}) {
     this.#random = seededRandom(seed);
@@ -163,7 +164,27 @@ export class StateWorkload {
     else if (draw === 2) rooms.freeDetached(1 + this.below(3));
     else if (draw === 3) rooms.evacuate();
     else if (draw === 4) replies.evacuate();
-    else queues.evacuate(1 + this.below(3));
+    else this.#move();
+  }
+
+  /** Moves what `evacuate` might; so little is in the stores that it would find nothing to gain. */
+  #move(): void {
+    const { queues, rooms } = this.state;
+    const queue = queues.find(rangeOf(`queue ${this.below(5)}`));
+    if (queue !== undefined) {
+      for (let i = 0; i < 4; i++) {
+        const id = this.#message(queue, this.pick([STATE_READY, STATE_DELAYED, STATE_PENDING, STATE_DEAD]));
+        if (id !== 0) queues.messages.move(queues.findMessage(id));
+      }
+      const { duplicates } = queues;
+      for (let i = this.below(4), ref = queue.dedupFirst; ref !== 0; i++) {
+        const next = duplicates.next(ref);
+        if (i % 4 === 0) duplicates.move(ref, queue);
+        ref = next;
+      }
+    }
+    const ring = rooms.find(rangeOf(`room ${this.below(5)}`))?.ring;
+    if (ring !== undefined && ring.blockCount > 0) ring.relocate(ring.blockAt(this.below(ring.blockCount)));
   }
 
   // Keys
@@ -189,7 +210,9 @@ export class StateWorkload {
     const draw = ref === NONE ? 0 : this.below(10);
     const deadlineMs = this.below(3) === 0 ? this.#nowMs + this.below(100_000) : 0;
     if (draw < 5) {
-      const value = this.#value(this.below(30) === 0 ? 50_000 : this.below(300));
+      // Sizes drift, so that little memory is soon in the wrong places and records are moved.
+      if (this.below(100) === 0) this.#valueBytesMax = this.pick([30, 300, 3000, 30_000]);
+      const value = this.#value(this.below(this.#valueBytesMax));
       this.#makeRoom(key, value.length);
       writer.put(key, value.tag, value, deadlineMs);
     } else if (draw === 5) writer.remove(key);
@@ -203,11 +226,12 @@ export class StateWorkload {
   #makeRoom(key: ByteRange, valueBytes: number): void {
     const { keys } = this.state;
     keys.measureMemory();
-    const needed = keys.slotBytesNeeded(key.length, valueBytes, true) + 100;
-    if (keys.usedBytes + needed * 4 <= keys.memoryBytesUsable) return;
+    // This record's others are at most two.
+    const needed = (keys.slotBytesNeeded(key.length, valueBytes, true) + 100) * 3;
+    if (keys.usedBytes + needed <= keys.memoryBytesUsable) return;
     this.#commit();
     const victim = new ByteRange(key.bytes, 0, 0);
-    for (let i = 0; i < 40 && keys.size > 0 && keys.usedBytes + needed * 4 > keys.memoryBytesUsable; i++) {
+    for (let i = 0; i < 100 && keys.size > 0 && keys.usedBytes + needed > keys.memoryBytesUsable; i++) {
       keys.scan(i % 2 === 0 ? key : undefined, undefined, (ref) => {
         keys.readKey(ref, victim);
         this.#writer.evict(victim);

@@ -27,6 +27,18 @@ describe("the epochs of a log", () => {
     expect(third.behindGap(offset)).toBe(behind);
   });
 
+  it("without operations are gaps as a whole", () => {
+    const empty = first.next(1100, 5000).next(4999, 9000);
+    expect(empty.behindGap(1101)).toBe(9000);
+    expect(empty.mayFollow({ epoch: 3, firstOffset: 9000, count: 1 }, 1101)).toBe(true);
+    expect(empty.mayFollow({ epoch: 2, firstOffset: 5000, count: 1 }, 1101)).toBe(false);
+    expect(empty.mayFollow({ epoch: 3, firstOffset: 9000, count: 1 }, 1100)).toBe(false);
+    // Of marks there may be some.
+    expect(empty.mayFollow({ epoch: 2, firstOffset: 5000, count: 0 }, 1101)).toBe(true);
+    expect(empty.mayFollow({ epoch: 3, firstOffset: 9000, count: 1 }, 5000)).toBe(true);
+    expect(empty.isContinued(first, 1100)).toBe(true);
+  });
+
   it("can be seen as they were", () => {
     expect(third.upTo(2).current).toEqual({ epoch: 2, firstOffset: 5000, previousEnd: 1100 });
     expect(third.after(2)?.epoch).toBe(3);

@@ -99,10 +99,18 @@ export class EpochHistory {
     return new EpochHistory(this.epochs.filter((each) => each.epoch <= epoch));
   }
 
-  /** The first offset, from `offset` on, that is not in the gap between two epochs. */
+  /** The first offset, from `offset` on, that is not in a gap between two epochs. Of an epoch without operations there is only gap. */
   behindGap(offset: number): number {
-    const begun = this.epochs.find(({ firstOffset, previousEnd }) => offset > previousEnd && offset < firstOffset);
-    return begun?.firstOffset ?? offset;
+    return this.#behindGap(offset, Number.POSITIVE_INFINITY);
+  }
+
+  /** The same, as it was when `lastEpoch` was the current one. */
+  #behindGap(offset: number, lastEpoch: number): number {
+    let behind = offset;
+    for (const { epoch, firstOffset, previousEnd } of this.epochs) {
+      if (epoch <= lastEpoch && behind > previousEnd && behind < firstOffset) behind = firstOffset;
+    }
+    return behind;
   }
 
   /**
@@ -114,6 +122,7 @@ export class EpochHistory {
     if (begun === undefined || firstOffset < begun.firstOffset) return false;
     if (!this.holds(epoch, firstOffset + count - 1)) return false;
     if (firstOffset === expectedOffset) return true;
-    return firstOffset === begun.firstOffset && begun.previousEnd === expectedOffset - 1;
+    // A mark may begin an epoch without operations.
+    return firstOffset === begun.firstOffset && this.#behindGap(expectedOffset, epoch) === firstOffset;
   }
 }

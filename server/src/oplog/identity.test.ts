@@ -12,7 +12,13 @@ import {
 } from "./identity.ts";
 
 const history = EpochHistory.beginning(1000).next(1100, 5000);
-const identity: Identity = { replicationId: REPLICATION_ID, history, isClosed: false, mayLoseTail: true };
+const identity: Identity = {
+  replicationId: REPLICATION_ID,
+  history,
+  isClosed: false,
+  mayLoseTail: true,
+  isReplica: false,
+};
 
 describe("an identity", () => {
   it("is read as it was written, from text and from a file", async () => {

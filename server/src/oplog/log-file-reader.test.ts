@@ -141,7 +141,7 @@ describe("a reader of the log's files", () => {
     const first = await node.acknowledged("a", "1");
     const reader = await opened(node, first);
     const history = node.log.history.next(first, first + 1000);
-    await node.directory.saveHistory(history);
+    await node.directory.saveHistory(history, false);
     node.log.beginEpoch(history);
     node.state.skipTo(node.log.nextOffset - 1);
     expect(await readAll(reader)).toEqual([first]);

@@ -106,7 +106,7 @@ class LogRecovery {
       logEnd = end.logEnd;
       tail = end.tail;
     }
-    if (this.#namedOffset >= logEnd && this.#namedOffset > fromOffset) {
+    if (this.#isMissing(this.#namedOffset, logEnd) && this.#namedOffset > fromOffset) {
       throw new LogDamage(
         `the log in ${directory} ends at offset ${logEnd - 1}, though ${this.#namedOffset} was on disk: ${WAY_OUT}`,
       );
@@ -123,6 +123,11 @@ class LogRecovery {
       records: this.#records,
       cut: this.#cut,
     };
+  }
+
+  /** Whether an operation up to `offset`, which was on disk, is not in a log that ends before `endOffset`: in a gap there is none. */
+  #isMissing(offset: number, endOffset: number): boolean {
+    return offset >= this.#options.history.behindGap(endOffset);
   }
 
   #checkBeginning({ name, firstOffset }: SegmentInfo): void {
@@ -229,7 +234,7 @@ class LogRecovery {
     const problem = damage?.problem ?? "zeros stand before other bytes";
     if (damage?.isOtherVersion === true) throw this.#refusal(damage);
     const namedOffset = Math.max(this.#namedOffset, greatestNamed(rest, nextOffset));
-    if (namedOffset >= nextOffset) {
+    if (this.#isMissing(namedOffset, nextOffset)) {
       throw this.#refusal({
         name: reader.name,
         at,

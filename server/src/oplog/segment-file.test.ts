@@ -1,8 +1,8 @@
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { REPLICATION_ID, temporaryDirectory, waitUntil } from "../../test/data-node.ts";
-import { FaultyFileSystem, fileError } from "../../test/faulty-file-system.ts";
-import { SEGMENT_HEADER_BYTES, segmentName, segmentOffset } from "./segment.ts";
+import { FaultyFileSystem, fileError, Latch } from "../../test/faulty-file-system.ts";
+import { decodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName, segmentOffset } from "./segment.ts";
 import { isFull, Segments } from "./segment-file.ts";
 
 const SEGMENT_BYTES = 100_000;
@@ -100,4 +100,27 @@ describe("the next segment", () => {
 it("a disk is full by its size and by a quota", () => {
   expect(["ENOSPC", "EDQUOT", "EIO"].map((code) => isFull(fileError(code)))).toEqual([true, true, false]);
   expect(isFull("full")).toBe(false);
+});
+
+it("makes no spare while one is becoming a segment, which has the name of the spare until then", async () => {
+  const path = temporaryDirectory();
+  const files = new FaultyFileSystem();
+  const segments = new Segments(files, path, 4096);
+  segments.prepare();
+  await waitUntil(() => files.calls.includes("sync log-next.tmp"));
+  const synced = new Latch();
+  const syncs = () => files.calls.filter((call) => call === "sync log-next.tmp").length;
+  files.fault = (call) => (call === "sync" && syncs() === 2 ? synced.opened : undefined);
+  const seven = { firstOffset: 7, epoch: 1, replicationId: "0".repeat(32) };
+  const next = segments.next(seven, 100);
+  await waitUntil(() => syncs() === 2);
+  const removals = files.calls.filter((call) => call.startsWith("remove")).length;
+  segments.prepare();
+  expect(files.calls.filter((call) => call.startsWith("remove"))).toHaveLength(removals);
+  synced.open();
+  const segment = await next;
+  expect(decodeSegmentHeader(readFileSync(`${path}/${segment.name}`))).toEqual(seven);
+  await waitUntil(() => readdirSync(path).length === 2);
+  await segment.file.close();
+  await segments.close();
 });

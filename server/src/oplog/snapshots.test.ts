@@ -105,6 +105,16 @@ describe("snapshots on disk", () => {
     await node.close();
   });
 
+  it.each(["interval", "never"] as const)("have the log on disk before their name, with fsync %s", async (fsync) => {
+    const { node } = await openNode({ fsync });
+    const offset = node.put("a", "1");
+    await node.durable();
+    expect(node.log.syncedOffset).toBeLessThan(offset);
+    expect((await node.snapshot())?.offset).toBe(offset);
+    expect(node.log.syncedOffset).toBe(offset);
+    await node.close();
+  });
+
   it("can be asked for by several, who get the same", async () => {
     const { node } = await openNode({ path: "data", files: new MemoryFileSystem() });
     await fill(node, 3);
@@ -176,6 +186,7 @@ describe("a snapshot is given up", () => {
     const snapshots = new Snapshots(
       {
         ...{ files, directory: path, log: node.log, replicationId: "0".repeat(32), clock, intervalMs: 0, logBytes: 0 },
+        syncLog: () => undefined,
         begin: () => ({ offset: 5, images, step: () => false, end: () => (hasEnded = true) }),
         report: (event) => reports.push(event),
         onFailure: (error) => expect(error).toBeUndefined(),

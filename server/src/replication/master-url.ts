@@ -1,6 +1,5 @@
 /** The address of a master as people write it: `10.0.0.5:15500`, or a URL with http, https, ws or wss. */
-import { LINK_PATH } from "./ws-link.ts";
-
+const LINK_PATH = "/api/v1/replication";
 const PATTERN = /^(?:(https?|wss?):\/\/)?([^\s/?#@]+?)\/?$/i;
 
 /** Where the link is opened: `ws://10.0.0.5:15500/api/v1/replication`. */

@@ -3,8 +3,6 @@ import { WebSocket } from "ws";
 import { RECORD_BYTES_MAX } from "../oplog/log-record.ts";
 import type { LinkOpener, LinkSocket, OpeningEnd } from "./link-socket.ts";
 
-export const LINK_PATH = "/api/v1/replication";
-
 /** A frame holds a record at least, and what frames it. */
 const MESSAGE_BYTES_MAX = RECORD_BYTES_MAX + 64 * 1024;
 const NORMAL_CLOSURE = 1000;

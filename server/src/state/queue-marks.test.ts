@@ -28,7 +28,7 @@ it("gives no number twice while a message may have it, with snapshots that are c
     for (let i = 0; i < 200_000; i++) {
       const isComplete = random() < 1 / 50_000;
       messages.snapshot(isComplete ? 10 : Math.floor(random() * 10));
-      const replaced = Math.floor(random() * 1000);
+      const replaced = Math.floor(random() * 1_000_000);
       if (replaced < 10) messages.marks[replaced] = 0;
     }
   }

@@ -9,11 +9,11 @@ import { checkState, follow, StateWorkload, smallState, type WorkloadOptions } f
 const VARIANTS: readonly { readonly name: string; readonly options: WorkloadOptions }[] = [
   { name: "few flushes", options: { flushesPerMille: 1 } },
   { name: "many flushes", options: { flushesPerMille: 12 } },
-  { name: "little memory", options: { memoryBytesMax: 1_500_000, flushesPerMille: 2 } },
+  { name: "little memory", options: { memoryBytesMax: 900_000, flushesPerMille: 2 } },
   { name: "large offsets", options: { offsetBefore: 2 ** 47, flushesPerMille: 2 } },
 ];
-const SEEDS = 6;
-const STEPS = 2500;
+const SEEDS = 5;
+const STEPS = 2000;
 
 class Run {
   readonly workload: StateWorkload;
@@ -92,6 +92,6 @@ for (const { name, options } of VARIANTS) {
     const run = new Run(seed, options);
     for (let step = 0; step < STEPS; step++) run.step();
     run.finish();
-    expect(run.completeCount).toBeGreaterThan(3);
+    expect(run.completeCount).toBeGreaterThan(0);
   });
 }

@@ -3,10 +3,12 @@ import { PLAIN } from "../../test/queue-fixture.ts";
 import { quietCopy, SnapshotCopy } from "../../test/snapshot-copy.ts";
 import { checkState, smallState } from "../../test/state-workload.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
-import { KEY_IMAGE, MESSAGE_IMAGE, REPLY_IMAGE } from "./image.ts";
+import { ImageWriter, KEY_IMAGE, MESSAGE_IMAGE, REPLY_IMAGE } from "./image.ts";
 import { OperationWriter } from "./operation.ts";
+import { QueueImages } from "./queue-images.ts";
 import {
   writeBury,
+  writeForget,
   writePublish,
   writeQueueCreate,
   writeQueueDelete,
@@ -209,6 +211,26 @@ describe("keys of a snapshot", () => {
     expect(keys.memoryBytesUsable).toBeGreaterThan(limit - 500_000);
   });
 
+  it("are found wherever their records were moved between two steps", () => {
+    const state = smallState({ memoryBytesMax: 2_000_000 });
+    const { keys } = state;
+    for (let i = 0; i < 8000; i++) put(state, `key ${i}`, 100);
+    const refOf = (i: number): number => keys.find(rangeOf(`key ${i}`));
+    const before = Array.from({ length: 8000 }, (_, i) => refOf(i));
+    const dump = state.dump();
+    const copy = new SnapshotCopy(state);
+    copy.step(100_000);
+    // Sparse spans are left, and emptied for values of another size, which overwrite what the walk was at.
+    for (let i = 0; i < 8000; i++) {
+      if (i % 5 !== 0) apply(state, (writer) => writer.remove(rangeOf(`key ${i}`)));
+    }
+    for (let i = 0; i < 1700; i++) put(state, `large ${i}`, 900);
+    const movedCount = before.filter((ref, i) => i % 5 === 0 && refOf(i) !== ref).length;
+    expect(movedCount).toBeGreaterThan(1000);
+    expectRestores(copy, dump);
+    checkState(state);
+  });
+
   it("are let go by a snapshot that ends early", () => {
     const state = filledState();
     const snapshot = new StateSnapshot(state);
@@ -251,6 +273,32 @@ describe("queues of a snapshot", () => {
     }
   });
 
+  it("have each dedup id once, wherever the walk was when the oldest were forgotten", () => {
+    for (let forgotten = 1; forgotten <= 20; forgotten++) {
+      const state = smallState();
+      const queueId = createQueue(state, "q");
+      for (let i = 0; i < 20; i++) publish(state, queueId, `id ${i}`);
+      const dump = state.dump();
+      const copy = new SnapshotCopy(state);
+      // The queue's image, and ten or so ids.
+      for (let i = 0; i < 10; i++) copy.step(i === 0 ? 200 : 20);
+      apply(state, (writer) => writeForget(writer, queueId, forgotten));
+      expectRestores(copy, dump);
+    }
+  });
+
+  it("are walked up to what is newer, and no further", () => {
+    const state = filledState();
+    const snapshot = new StateSnapshot(state);
+    const queue = state.queues.queues()[0];
+    for (let i = 0; i < 5000; i++) publish(state, queue.id);
+    // Passing the newer messages by would use up a step of its own for each.
+    let steps = 1;
+    while (!snapshot.step(64)) steps++;
+    expect(steps).toBeLessThan(1000);
+    snapshot.end();
+  });
+
   it("come back with a retry of all under way", () => {
     const state = smallState();
     const queueId = createQueue(state, "q");
@@ -279,11 +327,14 @@ describe("queues of a snapshot", () => {
     const state = smallState();
     const queueId = createQueue(state, "q");
     for (let i = 0; i < 3; i++) publish(state, queueId);
-    for (let i = 0; i < 66_000; i++) {
-      const snapshot = new StateSnapshot(state);
-      // The image of the queue, and one message most of the time: the others keep older marks.
-      snapshot.step(250 + (i % 100 === 0 ? 100 : 0));
-      snapshot.end();
+    const images = new ImageWriter();
+    for (let i = 0; i < 65_535; i++) {
+      const part = new QueueImages(state.queues, state.appliedOffset, images);
+      // The first marks all messages; those after it come no further than the queue. Then its number is used again.
+      images.budgetBytes = i === 0 ? 300 : 1;
+      part.step();
+      part.end();
+      images.reset();
     }
     expect(restored(quietCopy(state)).dump()).toBe(state.dump());
   });
@@ -292,6 +343,11 @@ describe("queues of a snapshot", () => {
 describe("rooms of a snapshot", () => {
   it("have the events of a room that was removed, which are kept until they are written", () => {
     const state = filledState();
+    // Sparse spans, which could be emptied.
+    const others = Array.from({ length: 1000 }, (_, i) => createRoom(state, `other ${i}`));
+    for (const id of others) publishEvent(state, id, "x".repeat(150));
+    for (const [i, id] of others.entries()) if (i % 10 !== 0) apply(state, (writer) => writeRoomDelete(writer, id));
+    while (state.rooms.freeDetached(100));
     const dump = state.dump();
     const copy = new SnapshotCopy(state);
     const room = state.rooms.find(rangeOf("b"));
@@ -306,6 +362,7 @@ describe("rooms of a snapshot", () => {
     expectRestores(copy, dump);
     while (state.rooms.freeDetached(1));
     expect(state.rooms.detachedBytes).toBe(0);
+    expect(state.rooms.evacuate()).toBe(true);
     checkState(state);
   });
 
