@@ -130,6 +130,23 @@ describe("a replica", () => {
     expect(set.disks.get("replica")?.paths.filter((path) => path.includes("diverged"))).toEqual([]);
   });
 
+  it("gets a snapshot that was taken again at the same offset", async () => {
+    const set = replicationSet();
+    const master = await set.start("master");
+    write(master, 10);
+    await set.pass(5);
+    for (let i = 0; i < 4; i++) {
+      let isTaken = false;
+      void master.directory.snapshots.take().then(() => {
+        isTaken = true;
+      });
+      await set.until(() => isTaken);
+    }
+    const replica = await set.start("replica", { of: "master" });
+    await set.until(() => isCurrent(replica, master));
+    expect(replica.dump()).toBe(master.dump());
+  });
+
   it("refuses writes with the address of its master, and answers reads", async () => {
     const set = replicationSet();
     const { master, replica } = await pair(set);
