@@ -183,6 +183,65 @@ describe("a replica", () => {
     await set.until(() => isCurrent(replica, master));
   });
 
+  it("is given up by its master when it is silent", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    // It stands still, and its connection stays.
+    replica.isRunning = false;
+    await set.pass(4900);
+    expect(master.replication.replicas()).toHaveLength(1);
+    await set.pass(200);
+    expect(master.replication.replicas()).toEqual([]);
+    replica.isRunning = true;
+    await set.until(() => isCurrent(replica, master) && master.replication.replicas().length === 1);
+    expect(replica.adoptions).toBe(1);
+  });
+
+  it("is sent nothing that its master may still lose", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    const before = replica.executor.appliedOffset;
+    let release = (): void => {};
+    set.diskOf("master").syncing = new Promise((resolve) => {
+      release = resolve;
+    });
+    write(master, 5, "not on disk ");
+    await set.pass(50);
+    expect(replica.executor.appliedOffset).toBe(before);
+    release();
+    await set.until(() => isCurrent(replica, master));
+    expect(replica.run("kv.get", { key: "not on disk 4" })).toBe("not on disk  4");
+  });
+
+  it("acknowledges nothing that it may still lose", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    let release = (): void => {};
+    set.diskOf("replica").syncing = new Promise((resolve) => {
+      release = resolve;
+    });
+    const offset = write(master, 5);
+    await set.until(() => replica.executor.appliedOffset === offset);
+    await set.pass(50);
+    expect(master.replication.replicasAt(offset)).toBe(0);
+    const promoted = replica.replication.promote();
+    await set.pass(50);
+    expect(replica.replication.role).toBe("replica");
+    release();
+    expect(await settled(set, promoted)).toEqual({ epoch: 2, offset });
+  });
+
+  it("that starts from a snapshot is not promoted before it has", async () => {
+    const set = replicationSet();
+    const master = await set.start("master");
+    write(master, 5);
+    const replica = await set.start("replica", { of: "master" });
+    await set.until(() => replica.replication.linkReport()?.lastFailure?.includes("starting from it") === true);
+    expect(codeOf(await replica.replication.promote())).toBe("SERVICE_UNAVAILABLE");
+    await set.until(() => isCurrent(replica, master));
+    expect(await settled(set, replica.replication.promote())).toMatchObject({ epoch: 2 });
+  });
+
   it("stays linked by heartbeats while nothing is written", async () => {
     const set = replicationSet();
     const { master, replica } = await pair(set);
