@@ -203,6 +203,14 @@ export class LogHistory {
         `${by.name} goes on at ${firstOffset} of ${epoch.key} behind ${epoch.lastOffset}`,
       );
     }
+    for (const other of this.#epochs.values()) {
+      if (other === epoch || other.records.length === 0) continue;
+      if (firstOffset > other.lastOffset || firstOffset + count <= other.records[0].firstOffset) continue;
+      throw new Finding(
+        "offset reused",
+        `${by.name} writes ${firstOffset} of ${epoch.key}, which ${other.key} has used`,
+      );
+    }
     const operations = Buffer.from(record.operations);
     const tokens = operations.toString("latin1").match(TOKEN) ?? [];
     const lastOffset = firstOffset + count - 1;

@@ -52,11 +52,6 @@ export class NodeAccounts {
   #begun(node: SimulatedNode, epoch: WrittenEpoch, before: WrittenEpoch | undefined): void {
     if (before === undefined) return;
     const { previousEnd } = epoch;
-    const written = this.history.epochs.filter((each) => each.records.length > 0);
-    const highest = Math.max(...written.map((each) => each.lastOffset));
-    if (epoch.firstOffset <= highest) {
-      throw new Finding("offset reused", `epoch ${epoch.key} begins at or before offset ${highest}, which was used`);
-    }
     const own = this.#of(node.name);
     if (node.state === "starting" && own.mayHaveLost) return;
     const ownEnd = Math.max(own.shown.get(before.key) ?? 0, own.durable.get(before.key) ?? 0);
