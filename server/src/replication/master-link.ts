@@ -40,6 +40,8 @@ export class MasterLink {
   #currentAtMs = Number.NEGATIVE_INFINITY;
   #knownEpoch = 0;
   #isStopped = false;
+  /** The node is to start again from a snapshot that has come. */
+  #isAdopting = false;
   #wasLinked = false;
 
   constructor(options: MasterLinkOptions) {
@@ -69,6 +71,7 @@ export class MasterLink {
     const { clock, logger, url } = this.#options;
     this.#knownEpoch = this.knownEpoch;
     this.#session = undefined;
+    this.#isAdopting ||= session.isAdopting;
     this.#isStopped ||= session.isAdopting;
     const delayMs = this.#backoff.delayMs();
     this.#retryAtMs = clock.monotonicMs() + delayMs;
@@ -148,6 +151,6 @@ export class MasterLink {
     this.#isStopped = true;
     const session = this.#session;
     await session?.stop(why);
-    return session?.isAdopting !== true;
+    return !this.#isAdopting && session?.isAdopting !== true;
   }
 }
