@@ -31,7 +31,7 @@ import { StateMachine } from "../src/state/state-machine.ts";
 import { StateRestorer } from "../src/state/state-restorer.ts";
 import { StateSnapshot } from "../src/state/state-snapshot.ts";
 import { crc32 } from "../src/structures/crc32.ts";
-import { argumentsFor, caller, commandNamed, type Plain, plain, seededRandom } from "./engine.ts";
+import { argumentsFor, caller, commandNamed, NO_PERSISTENCE, type Plain, plain, seededRandom } from "./engine.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 
 const STEP_MS = 1;
@@ -194,6 +194,7 @@ export class ReplicationNode {
         clients: () => [],
         memory: () => ({ total: 0, keys: 0 }),
         removals: () => ({ expired: 0, evicted: 0 }),
+        persistence: NO_PERSISTENCE,
         replication: { role: "master", promote: fails, replicasAt: () => 0, whenReplicated: () => fails } as never,
       },
       random: seededRandom(1),

@@ -18,6 +18,7 @@ import { EpochHistory } from "./epochs.ts";
 import type { FileHandle, FileSystem } from "./file-system.ts";
 import { IDENTITY_NAME, type Identity, loadIdentity, saveIdentity } from "./identity.ts";
 import { LogFileReader, listSegments } from "./log-file-reader.ts";
+import { LogFiles } from "./log-files.ts";
 import { LogDamage, type RecoveredLog } from "./log-recovery.ts";
 import { type FsyncPolicy, LogWriter } from "./log-writer.ts";
 import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt } from "./operation-log.ts";
@@ -72,12 +73,15 @@ export class DataDirectory {
   readonly snapshots: Snapshots;
   readonly recovered: Recovered;
   readonly reserve: DiskReserve;
+  readonly logFiles: LogFiles;
   readonly #options: DataDirectoryOptions;
   readonly #lock: DataLock;
   #identity: Identity;
   #touchedAtMs: number;
   #markedBytes = 0;
   #markAtMs = 0;
+  /** What was newest when the log's files were counted. */
+  #measuredAt = "";
 
   private constructor(options: DataDirectoryOptions, lock: DataLock, identity: Identity, opened: Opened) {
     this.#options = options;
@@ -131,6 +135,7 @@ export class DataDirectory {
       opened.snapshots,
       opened.logBytes,
     );
+    this.logFiles = new LogFiles(files, directory);
     this.reserve = new DiskReserve({
       files,
       directory,
@@ -159,6 +164,7 @@ export class DataDirectory {
       const directory = new DataDirectory(options, lock, identity, opened);
       await directory.writer.start(opened.log.tail);
       await directory.reserve.measure();
+      await directory.logFiles.measure();
       return directory;
     } catch (error) {
       await lock.release();
@@ -193,11 +199,20 @@ export class DataDirectory {
     this.writer.syncWhereDue();
     this.#markWhereQuiet(nowMs);
     this.reserve.measure().catch(onFailure);
+    this.#measureLogWhereChanged();
     if (nowMs - this.#touchedAtMs < LOCK_TOUCH_MS) return;
     this.#touchedAtMs = nowMs;
     this.#lock
       .touch()
       .catch((error: unknown) => this.#options.logger.warn(`the lock was not renewed: ${String(error)}`));
+  }
+
+  #measureLogWhereChanged(): void {
+    const { writer, snapshots } = this;
+    const seen = `${writer.segmentName} ${snapshots.newest?.name}`;
+    if (seen === this.#measuredAt) return;
+    this.#measuredAt = seen;
+    this.logFiles.measure().catch(this.#options.onFailure);
   }
 
   #markWhereQuiet(nowMs: number): void {

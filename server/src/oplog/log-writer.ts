@@ -76,6 +76,10 @@ export class LogWriter {
     this.#segments.prepare();
   }
 
+  get fsync(): FsyncPolicy {
+    return this.#options.fsync;
+  }
+
   /** The name of the segment that is written to. */
   get segmentName(): string | undefined {
     return this.#segment?.name;

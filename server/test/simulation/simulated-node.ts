@@ -198,7 +198,7 @@ export class SimulatedNode {
       slowConsumersDropped: () => 0,
     });
     const connections = new Connections();
-    const report = new NodeReport({ config, clock, commands: allCommands, state, log, connections, fanout });
+    const report = new NodeReport({ config, clock, commands: allCommands, state, log, directory, connections, fanout });
     const reportBug = (where: string, error: unknown): string => {
       onFailure(new Finding("failure", `${name}: a bug at ${where}`, error));
       return "bug";
