@@ -30,6 +30,7 @@ import { RoomStore } from "../src/state/room-store.ts";
 import { StateMachine } from "../src/state/state-machine.ts";
 import { StateRestorer } from "../src/state/state-restorer.ts";
 import { StateSnapshot } from "../src/state/state-snapshot.ts";
+import { crc32 } from "../src/structures/crc32.ts";
 import { argumentsFor, caller, commandNamed, type Plain, plain, seededRandom } from "./engine.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 
@@ -211,7 +212,8 @@ export class ReplicationNode {
       clock,
       turnEnd,
       logger: this.#logger(),
-      random: seededRandom(1),
+      // Of its own, as two processes have it.
+      random: seededRandom(crc32(Buffer.from(name), 0, name.length)),
       nodeId: name,
       address: () => `http://${name}`,
       release: (offset) => {

@@ -20,7 +20,7 @@ import { IDENTITY_NAME, type Identity, loadIdentity, saveIdentity } from "./iden
 import { LogFileReader, listSegments } from "./log-file-reader.ts";
 import { LogDamage, type RecoveredLog } from "./log-recovery.ts";
 import { type FsyncPolicy, LogWriter } from "./log-writer.ts";
-import { OperationLog, offsetAt } from "./operation-log.ts";
+import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt } from "./operation-log.ts";
 import { type ImageSource, listSnapshots, type Pin, type SnapshotFile, Snapshots } from "./snapshots.ts";
 import { type Opened, type Recovered, recoverState } from "./state-recovery.ts";
 
@@ -62,11 +62,6 @@ export interface DirectoryLogger {
 /** The directory cannot be used. `message` is for the person who started the server. */
 export class DataDirectoryError extends Error {}
 
-/**
- * After a start that may have lost the end of the log, so many offsets are left out at least: more than could be written in
- * the half minute after which a system writes what it has, in case the clock does not lead behind them.
- */
-const LOST_OFFSETS_MAX = 2 ** 24;
 /** The log is quiet when nothing was appended for so long. */
 const MARK_MS = 100;
 
@@ -116,6 +111,7 @@ export class DataDirectory {
         files,
         directory,
         log: this.log,
+        syncLog: () => this.writer.syncSoon(),
         replicationId: identity.replicationId,
         clock,
         begin: () => options.beginSnapshot(this.state),
@@ -179,8 +175,8 @@ export class DataDirectory {
   }
 
   /** Makes another history durable, such as one with a new epoch; then the log may begin it. */
-  async saveHistory(history: EpochHistory): Promise<void> {
-    const identity = { ...this.#identity, history };
+  async saveHistory(history: EpochHistory, isReplica: boolean): Promise<void> {
+    const identity = { ...this.#identity, history, isReplica };
     await saveIdentity(this.#options.files, this.path, identity);
     this.#identity = identity;
   }
@@ -248,7 +244,13 @@ export class DataDirectory {
   }
 }
 
-async function openIdentity({ files, path, clock, newReplicationId }: DataDirectoryOptions): Promise<Identity> {
+async function openIdentity({
+  files,
+  path,
+  clock,
+  newReplicationId,
+  isReplica,
+}: DataDirectoryOptions): Promise<Identity> {
   const identity = await loadIdentity(files, path);
   if (typeof identity === "string") {
     throw new LogDamage(
@@ -267,19 +269,27 @@ async function openIdentity({ files, path, clock, newReplicationId }: DataDirect
     history: EpochHistory.beginning(offsetAt(clock.nowMs())),
     isClosed: true,
     mayLoseTail: false,
+    isReplica,
   };
 }
 
-/** After a start that may have lost the end of the log, offsets that were given out then must not be given out again. */
+/**
+ * After a start that may have lost the end of the log, offsets that were given out then must not be given out again; nor may a
+ * former replica go on in the epoch of its master.
+ */
 function nextIdentity(
   { fsync, isReplica, clock }: DataDirectoryOptions,
   found: Identity,
   { oldestOffset, nextOffset }: RecoveredLog,
 ): Identity {
-  const mayHaveLost = !found.isClosed && found.mayLoseTail && !isReplica;
-  const history = mayHaveLost
-    ? found.history.next(nextOffset - 1, Math.max(nextOffset + LOST_OFFSETS_MAX, offsetAt(clock.nowMs())))
+  const mayHaveLost = !found.isClosed && found.mayLoseTail;
+  // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
+  const isOver = !isReplica && (mayHaveLost || found.isReplica);
+  // An epoch in which nothing was written ends before its first offset.
+  const next = Math.max(nextOffset, found.history.current.firstOffset);
+  const history = isOver
+    ? found.history.next(next - 1, epochOffset(next - 1, LOST_OFFSETS_MAX, clock.nowMs()))
     : found.history;
   const mayLoseTail = fsync !== "always";
-  return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail };
+  return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
 }

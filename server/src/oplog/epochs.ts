@@ -101,9 +101,14 @@ export class EpochHistory {
 
   /** The first offset, from `offset` on, that is not in a gap between two epochs. Of an epoch without operations there is only gap. */
   behindGap(offset: number): number {
+    return this.#behindGap(offset, Number.POSITIVE_INFINITY);
+  }
+
+  /** The same, as it was when `lastEpoch` was the current one. */
+  #behindGap(offset: number, lastEpoch: number): number {
     let behind = offset;
-    for (const { firstOffset, previousEnd } of this.epochs) {
-      if (behind > previousEnd && behind < firstOffset) behind = firstOffset;
+    for (const { epoch, firstOffset, previousEnd } of this.epochs) {
+      if (epoch <= lastEpoch && behind > previousEnd && behind < firstOffset) behind = firstOffset;
     }
     return behind;
   }
@@ -117,6 +122,7 @@ export class EpochHistory {
     if (begun === undefined || firstOffset < begun.firstOffset) return false;
     if (!this.holds(epoch, firstOffset + count - 1)) return false;
     if (firstOffset === expectedOffset) return true;
-    return firstOffset === begun.firstOffset && this.behindGap(expectedOffset) === firstOffset;
+    // A mark may begin an epoch without operations.
+    return firstOffset === begun.firstOffset && this.#behindGap(expectedOffset, epoch) === firstOffset;
   }
 }

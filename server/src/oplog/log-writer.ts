@@ -57,6 +57,8 @@ export class LogWriter {
   /** Written and not synced. */
   #isDirty = false;
   #syncedAtMs = 0;
+  /** Somebody needs what is written to be on disk, whatever the policy. */
+  #isSyncWanted = false;
   #hasFailed = false;
   #isClosing = false;
   groups = 0;
@@ -136,10 +138,18 @@ export class LogWriter {
     this.#options.onFailure(error);
   }
 
+  /** Whatever the policy, brings what was appended to the disk, soon: a snapshot must not be ahead of the log there. */
+  syncSoon(): void {
+    this.#isSyncWanted = true;
+    if (this.#running === undefined && !this.#isOver) this.#run();
+  }
+
   #run(): void {
     this.#running = this.#writeGroups().then(
       () => {
         this.#running = undefined;
+        // Appended between the last look and this: whoever has asked meanwhile was told that the group under way has it.
+        if (this.unwrittenBytes > 0) this.flush();
       },
       (error: unknown) => this.#fail(error),
     );
@@ -153,6 +163,7 @@ export class LogWriter {
       // A sync beside may have failed meanwhile: then nothing becomes durable any more.
       if (this.#hasFailed) return;
       this.#durableTo(offset);
+      if (this.#isSyncWanted) await this.#sync(offset);
       if (fsync === "interval") this.#syncBesideWhereDue();
     } while (this.unwrittenBytes > 0);
   }
@@ -241,6 +252,7 @@ export class LogWriter {
     const { clock, log, onSynced } = this.#options;
     const startedMs = clock.monotonicMs();
     this.#isDirty = false;
+    this.#isSyncWanted = false;
     await this.#openSegment().file.sync();
     this.#syncedAtMs = clock.monotonicMs();
     this.syncs += 1;

@@ -26,6 +26,19 @@ export function offsetAt(nowMs: number): number {
   return nowMs * OFFSETS_PER_MS;
 }
 
+/**
+ * So many offsets an epoch leaves out at least, in case the clock does not lead behind those that were given out and are not
+ * known here. A start after which the end of the log may be missing: more than could be written in the half minute after
+ * which a system writes what it has. A promotion: as many starts of the old master, of which this node has not heard.
+ */
+export const LOST_OFFSETS_MAX = 2 ** 24;
+export const UNHEARD_OFFSETS_MAX = 2 ** 28;
+
+/** Where an epoch begins, at this instant, behind the last offset that is known to be given out. */
+export function epochOffset(lastOffset: number, leftOut: number, nowMs: number): number {
+  return Math.max(lastOffset + 1 + leftOut, offsetAt(nowMs));
+}
+
 /** What may be appended and not written before new writes are refused: it is memory. */
 const UNWRITTEN_BYTES_MAX = 64 * 2 ** 20;
 
@@ -103,6 +116,11 @@ export class OperationLog {
     return this.#durableOffset >= this.#nextOffset - 1;
   }
 
+  /** The last offset that is on disk, synced, whatever `fsync` lets count as durable. */
+  get syncedOffset(): number {
+    return this.#syncedOffset;
+  }
+
   /** Why no write may be planned now; undefined where it may. */
   get refusal(): string | undefined {
     if (this.diskRefusal !== undefined) return this.diskRefusal;
@@ -165,7 +183,8 @@ export class OperationLog {
 
   /** The disk has everything up to this offset. */
   syncedTo(offset: number): void {
-    this.#syncedOffset = offset;
+    // Two syncs may be under way, and the one that knows of less may end last.
+    this.#syncedOffset = Math.max(this.#syncedOffset, offset);
   }
 
   /** The writer has made everything up to this offset durable, as `persistence.fsync` has it. */

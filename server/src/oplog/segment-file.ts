@@ -48,6 +48,8 @@ export class Segments {
   spareBytes = 0;
   /** Whether there is to be a spare. */
   keepsSpare = true;
+  /** The spare is becoming the next segment, and no other may be made: it has the same name until then. */
+  #isTaking = false;
 
   constructor(files: FileSystem, directory: string, segmentBytes: number) {
     this.#files = files;
@@ -57,7 +59,7 @@ export class Segments {
 
   /** Begins to get the next segment ready, if none is and one is wanted. Where that fails, `next` tries again, and fails for good. */
   prepare(): void {
-    if (!this.keepsSpare) return;
+    if (!this.keepsSpare || this.#isTaking) return;
     this.#spare ??= this.#make(this.#segmentBytes).then(
       (spare) => spare,
       (error: unknown) => {
@@ -92,7 +94,14 @@ export class Segments {
    * @param recordBytes of the record that it must have room for at least.
    */
   async next(header: SegmentHeader, recordBytes: number): Promise<SegmentFile> {
-    const neededBytes = SEGMENT_HEADER_BYTES + recordBytes;
+    this.#isTaking = true;
+    const segment = await this.#become(header, SEGMENT_HEADER_BYTES + recordBytes);
+    this.#isTaking = false;
+    this.prepare();
+    return segment;
+  }
+
+  async #become(header: SegmentHeader, neededBytes: number): Promise<SegmentFile> {
     const { file, bytes } = await this.#take(neededBytes);
     this.spareBytes = 0;
     await file.write(encodeSegmentHeader(header), 0);
@@ -100,7 +109,6 @@ export class Segments {
     const name = segmentName(header.firstOffset);
     await this.#files.rename(`${this.#directory}/${SPARE_NAME}`, `${this.#directory}/${name}`);
     await this.#files.syncDirectory(this.#directory);
-    this.prepare();
     return new SegmentFile(name, file, bytes, SEGMENT_HEADER_BYTES);
   }
 

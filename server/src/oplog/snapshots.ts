@@ -49,6 +49,8 @@ export interface SnapshotsOptions {
   readonly files: FileSystem;
   readonly directory: string;
   readonly log: OperationLog;
+  /** Brings the log to the disk, whatever the policy: else a power failure could leave a snapshot with a log that ends before it. */
+  readonly syncLog: () => void;
   readonly replicationId: string;
   readonly clock: { nowMs(): number; monotonicMs(): number };
   /** Begins a snapshot of the state as it is now. */
@@ -247,7 +249,9 @@ class SnapshotRun {
     if (this.#isWalked) this.#source.end();
     if (this.#waitingBytes > WAITING_BYTES_MAX)
       this.abandon("the disk is too slow for the changes that go on meanwhile");
-    if (this.#chunks.length > 0 || (this.#isWalked && log.durableOffset >= this.offset)) this.#wake?.();
+    const isLogSynced = log.syncedOffset >= this.offset;
+    if (this.#isWalked && !isLogSynced) this.#options.syncLog();
+    if (this.#chunks.length > 0 || (this.#isWalked && isLogSynced)) this.#wake?.();
   }
 
   #drain(): void {
@@ -304,7 +308,7 @@ class SnapshotRun {
           await file.sync();
           syncedAt = at;
         }
-      } else if (this.#isWalked && log.durableOffset >= this.offset) {
+      } else if (this.#isWalked && log.syncedOffset >= this.offset) {
         const end = this.#framing.end();
         await file.write(end, at);
         await file.sync();

@@ -231,11 +231,11 @@ export class CopySession implements OpeningEnd {
     return records.length;
   }
 
-  /** The epoch of the master that begins right behind what is here. */
+  /** The epoch of the master that begins right behind what is here: the last one, where those between have no operation. */
   #nextEpoch(): Epoch | undefined {
-    const { local } = this.#parts;
-    const next = this.#master?.history.after(local.history.current.epoch);
-    return next?.previousEnd === local.lastOffset ? next : undefined;
+    const { lastOffset, history } = this.#parts.local;
+    const own = history.current.epoch;
+    return this.#master?.history.epochs.findLast(({ epoch, previousEnd }) => epoch > own && previousEnd === lastOffset);
   }
 
   async #beginSnapshot(plan: FullSync, identity: LinkIdentity): Promise<void> {
@@ -283,7 +283,13 @@ export class CopySession implements OpeningEnd {
     this.isAdopting = true;
     // Its epochs, as far as the snapshot goes: those behind it come with the log.
     const history = identity.history.upTo(identity.history.at(plan.offset).epoch);
-    const adopted = { replicationId: identity.replicationId, history, isClosed: true, mayLoseTail: false };
+    const adopted = {
+      replicationId: identity.replicationId,
+      history,
+      isClosed: true,
+      mayLoseTail: false,
+      isReplica: true,
+    };
     await files.adopt({ offset: plan.offset, identity: adopted, keepLogIn });
     if (keepLogIn !== undefined) {
       logger.warn(

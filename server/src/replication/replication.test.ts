@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type ReplicationNode, ReplicationSet } from "../../test/replication-set.ts";
 import { CommandError } from "../commands/errors.ts";
+import { UNHEARD_OFFSETS_MAX } from "../oplog/operation-log.ts";
 
 const sets: ReplicationSet[] = [];
 
@@ -86,6 +87,24 @@ describe("a replica", () => {
     expect(again.dump()).toBe(masterAgain.dump());
     expect(again.adoptions).toBe(0);
     expect(replica.isRunning).toBe(false);
+  });
+
+  it("passes over epochs of its master in which nothing was written", async () => {
+    const set = replicationSet();
+    const flags = ["--fsync", "never"];
+    const { master, replica } = await pair(set, { master: flags });
+    const end = replica.executor.appliedOffset;
+    set.network.blocked.add("replica");
+    master.crash();
+    (await set.start("master", { flags })).crash();
+    const again = await set.start("master", { flags });
+    expect(again.directory.log.epoch).toBe(3);
+    set.network.blocked.delete("replica");
+    await set.until(() => isCurrent(replica, again));
+    write(again, 3, "later");
+    await set.until(() => isCurrent(replica, again));
+    expect(replica.executor.appliedOffset).toBeGreaterThan(end);
+    expect(replica.adoptions).toBe(1);
   });
 
   it("reads the files where the backlog does not reach back so far", async () => {
@@ -199,7 +218,8 @@ describe("promotion", () => {
     expect(await promoted).toEqual({ epoch: 2, offset: end });
     expect(replica.replication.role).toBe("master");
     expect(replica.releasedOffset).toBe(replica.executor.appliedOffset);
-    expect(write(replica, 3)).toBeGreaterThan(end + 3);
+    // What the old master may have written behind what it has sent has other offsets.
+    expect(write(replica, 3)).toBeGreaterThan(end + UNHEARD_OFFSETS_MAX);
     expect(codeOf(await replica.replication.promote())).toBe("INVALID_REQUEST");
     await set.pass(20);
     const identity = Buffer.from(await readAll(set, "replica", "identity.json")).toString();
@@ -265,6 +285,46 @@ describe("promotion", () => {
     expect(ofOld.replication.linkReport()?.lastFailure).toMatch(/STALE_EPOCH/);
     expect(ofOld.dump()).toBe(replica.dump());
     expect(set.lines.some((line) => line.startsWith("master error:") && line.includes("STALE_EPOCH"))).toBe(true);
+  });
+
+  it("happens also by starting a replica as a master: it must not go on in the epoch of the old one", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    await replica.stop();
+    const alone = await set.start("replica");
+    expect(alone.directory.log.epoch).toBe(2);
+    write(alone, 3, "other ");
+    write(master, 3, "same offsets ");
+    await set.pass(10);
+    await alone.stop();
+    const back = await set.start("replica", { of: "master" });
+    await set.pass(1000);
+    expect(back.replication.linkReport()?.lastFailure).toMatch(/STALE_EPOCH/);
+    await back.stop();
+    const again = await set.start("replica");
+    expect(again.directory.log.epoch).toBe(3);
+  });
+
+  it("of a master that has written nothing and lost its process leaves one log", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    await master.stop();
+    await settled(set, replica.replication.promote());
+    await set.pass(10);
+    replica.crash();
+    const again = await set.start("replica", { flags: ["--fsync", "interval"] });
+    again.crash();
+    const promoted = await set.start("replica", { flags: ["--fsync", "interval"] });
+    expect(promoted.directory.log.epoch).toBe(3);
+    write(promoted, 5, "epoch 3 ");
+    const old = await set.start("master", { of: "replica" });
+    await set.until(() => isCurrent(old, promoted));
+    expect(old.adoptions).toBe(0);
+    expect(old.dump()).toBe(promoted.dump());
+    await old.stop();
+    const oldAgain = await set.start("master", { of: "replica" });
+    await set.until(() => isCurrent(oldAgain, promoted));
+    expect(oldAgain.dump()).toBe(promoted.dump());
   });
 
   it("is refused by nothing that was promoted apart: the log of the other is set aside", async () => {

@@ -13,7 +13,7 @@ import type { Executor } from "../commands/execute.ts";
 import type { NodeReplication, Promoted } from "../commands/node.ts";
 import type { Config } from "../config/schema.ts";
 import type { Fanout } from "../fanout/fanout.ts";
-import { type OperationLog, offsetAt } from "../oplog/operation-log.ts";
+import { epochOffset, type OperationLog, UNHEARD_OFFSETS_MAX } from "../oplog/operation-log.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { LinkOpener, ReplicaLinks } from "./link-socket.ts";
 import { LocalLog } from "./local-log.ts";
@@ -49,6 +49,8 @@ export interface ReplicationParts {
   /** State and log may differ: the process must end. */
   readonly onFailure: (error: unknown) => void;
 }
+
+const PROMOTIONS_APART = 2 ** 20;
 
 export class Replication implements NodeReplication {
   /** For the endpoint where replicas link. */
@@ -180,7 +182,7 @@ export class Replication implements NodeReplication {
   }
 
   async #promote(): Promise<Promoted | CommandError> {
-    const { clock, config, log, logger } = this.#parts;
+    const { clock, config, log, logger, random } = this.#parts;
     const link = this.#link;
     const local = this.#local;
     if (link === undefined || local === undefined) return fail("INVALID_REQUEST", "this node is the master already");
@@ -188,8 +190,11 @@ export class Replication implements NodeReplication {
       return fail("SERVICE_UNAVAILABLE", "this node is starting again from a snapshot of its master: try again");
     }
     const { lastOffset } = local;
-    const firstOffset = Math.max(lastOffset + 1, offsetAt(clock.nowMs()));
-    await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch));
+    // The old master may have written, and shown, more than has come here. Two nodes that are promoted apart, from the same
+    // place, must not begin what looks like the same epoch.
+    const apart = Math.floor(random() * PROMOTIONS_APART);
+    const firstOffset = epochOffset(lastOffset, UNHEARD_OFFSETS_MAX, clock.nowMs()) + apart;
+    await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch), false);
     this.#link = undefined;
     this.#quorum.require(config.minReplicasForWrite);
     this.#replicasChanged();
