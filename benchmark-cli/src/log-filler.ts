@@ -12,8 +12,9 @@ export const OPERATIONS_OF: Readonly<Record<LogKind, number>> = { set: 1, incr: 
 
 const QUEUE = "recovery";
 const ROOM = "recovery";
-const FRAME_COMMANDS = 1_000;
-const FRAMES_IN_FLIGHT = 4;
+/** A batch may take 200 ms, also on a busy machine. */
+const FRAME_COMMANDS = 200;
+const FRAMES_IN_FLIGHT = 16;
 /** Acknowledged in time, however slow the machine. */
 const DEADLINE_SECS = 3_600;
 

@@ -62,6 +62,8 @@ const synap = await startSynap(options.server, {
 });
 const bare = start(process.execPath, [...process.execArgv, PROBE], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
 await fill(synap.port, { count: options.keys, valueBytes: VALUE_BYTES });
+const { size } = await synap.command("kv.dbsize");
+if (size !== options.keys) throw new Error(`stored ${options.keys} keys, the server has ${size}`);
 const rssBefore = rssBytes(synap.child);
 report.progress(`stored ${options.keys} keys`);
 if (isSnapshotUnderWay()) throw new Error("the snapshot has begun too early");
