@@ -64,12 +64,13 @@ export class EpochHistory {
     return from === 0 ? this : new EpochHistory(this.epochs.slice(from));
   }
 
-  /** Whether a log that ends at `offset`, written in `epoch`, is a prefix of a log that has this history. */
+  /**
+   * Whether a log that ends at `offset`, written in `epoch`, is a prefix of a log that has this history. Every later epoch has
+   * a say: one that began behind a power failure may follow less than the one before it did.
+   */
   holds(epoch: number, offset: number): boolean {
     const index = this.epochs.findIndex((each) => each.epoch === epoch);
-    if (index < 0) return false;
-    const next = this.epochs.at(index + 1);
-    return next === undefined || offset <= next.previousEnd;
+    return index >= 0 && this.epochs.slice(index + 1).every(({ previousEnd }) => offset <= previousEnd);
   }
 
   /**
@@ -110,13 +111,13 @@ export class EpochHistory {
 
   /**
    * Whether a record may follow one that ends before `expectedOffset`: right behind it, or as the first of an epoch behind
-   * the gap; and within what there is of its epoch.
+   * the gap; and within what there is of its epoch. Of an epoch without operations there can be marks.
    */
   mayFollow({ epoch, firstOffset, count }: RecordPlace, expectedOffset: number): boolean {
     const begun = this.epochs.find((each) => each.epoch === epoch);
     if (begun === undefined || firstOffset < begun.firstOffset) return false;
     if (!this.holds(epoch, firstOffset + count - 1)) return false;
     if (firstOffset === expectedOffset) return true;
-    return firstOffset === begun.firstOffset && this.behindGap(expectedOffset) === firstOffset;
+    return firstOffset === begun.firstOffset && this.upTo(epoch).behindGap(expectedOffset) === firstOffset;
   }
 }
