@@ -11,6 +11,8 @@ import { join } from "node:path";
 /** Linux counts CPU time of a process in hundredths of a second (USER_HZ). */
 const CPU_TICKS_PER_SEC = 100;
 const READY_MS_MAX = 10_000;
+const UNTIL_MS_MAX = 600_000;
+const UNTIL_EVERY_MS = 20;
 
 /** statfs(2): a file system in memory. */
 const TMPFS_MAGIC = 0x01021994;
@@ -106,6 +108,15 @@ function accepts(port: number): Promise<boolean> {
 
 export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Waits for what the benchmark cannot be told of. @throws after ten minutes */
+export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  const deadlineMs = performance.now() + UNTIL_MS_MAX;
+  while (!(await isTrue())) {
+    if (performance.now() > deadlineMs) throw new Error(`waited in vain for ${what}`);
+    await sleep(UNTIL_EVERY_MS);
+  }
 }
 
 /** CPU time of all threads of a process, user and system. */

@@ -76,11 +76,17 @@ export async function fillRedis(port: number, keys: number, valueBytes: number):
   socket.destroy();
 }
 
-/** Redis' own account of its memory. */
-export async function redisUsedMemory(port: number): Promise<number> {
+/** Sends one command to a server of RESP and answers the first piece of its reply. */
+export async function askRedis(port: number, command: string): Promise<string> {
   const socket = connect(port, "127.0.0.1");
-  socket.write("INFO memory\r\n");
+  socket.write(`${command}\r\n`);
   const text = await new Promise<string>((resolve) => socket.once("data", (chunk) => resolve(chunk.toString())));
   socket.destroy();
+  return text;
+}
+
+/** Redis' own account of its memory. */
+export async function redisUsedMemory(port: number): Promise<number> {
+  const text = await askRedis(port, "INFO memory");
   return Number(text.match(/^used_memory:(\d+)/m)?.[1]);
 }

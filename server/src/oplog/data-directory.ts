@@ -175,8 +175,8 @@ export class DataDirectory {
   }
 
   /** Makes another history durable, such as one with a new epoch; then the log may begin it. */
-  async saveHistory(history: EpochHistory): Promise<void> {
-    const identity = { ...this.#identity, history };
+  async saveHistory(history: EpochHistory, isReplica: boolean): Promise<void> {
+    const identity = { ...this.#identity, history, isReplica };
     await saveIdentity(this.#options.files, this.path, identity);
     this.#identity = identity;
   }
@@ -244,7 +244,13 @@ export class DataDirectory {
   }
 }
 
-async function openIdentity({ files, path, clock, newReplicationId }: DataDirectoryOptions): Promise<Identity> {
+async function openIdentity({
+  files,
+  path,
+  clock,
+  newReplicationId,
+  isReplica,
+}: DataDirectoryOptions): Promise<Identity> {
   const identity = await loadIdentity(files, path);
   if (typeof identity === "string") {
     throw new LogDamage(
@@ -263,21 +269,27 @@ async function openIdentity({ files, path, clock, newReplicationId }: DataDirect
     history: EpochHistory.beginning(offsetAt(clock.nowMs())),
     isClosed: true,
     mayLoseTail: false,
+    isReplica,
   };
 }
 
-/** After a start that may have lost the end of the log, offsets that were given out then must not be given out again. */
+/**
+ * After a start that may have lost the end of the log, offsets that were given out then must not be given out again; nor may a
+ * former replica go on in the epoch of its master.
+ */
 function nextIdentity(
   { fsync, isReplica, clock }: DataDirectoryOptions,
   found: Identity,
   { oldestOffset, nextOffset }: RecoveredLog,
 ): Identity {
-  const mayHaveLost = !found.isClosed && found.mayLoseTail && !isReplica;
-  // Of the last epoch there may be nothing left, and its offsets were given out too.
-  const lastOffset = Math.max(nextOffset, found.history.current.firstOffset) - 1;
-  const history = mayHaveLost
-    ? found.history.next(nextOffset - 1, epochOffset(lastOffset, LOST_OFFSETS_MAX, clock.nowMs()))
+  const mayHaveLost = !found.isClosed && found.mayLoseTail;
+  // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
+  const isOver = !isReplica && (mayHaveLost || found.isReplica);
+  // An epoch in which nothing was written ends before its first offset.
+  const next = Math.max(nextOffset, found.history.current.firstOffset);
+  const history = isOver
+    ? found.history.next(next - 1, epochOffset(next - 1, LOST_OFFSETS_MAX, clock.nowMs()))
     : found.history;
   const mayLoseTail = fsync !== "always";
-  return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail };
+  return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
 }

@@ -33,6 +33,9 @@ describe("the epochs of a log", () => {
     expect(empty.mayFollow({ epoch: 3, firstOffset: 9000, count: 1 }, 1101)).toBe(true);
     expect(empty.mayFollow({ epoch: 2, firstOffset: 5000, count: 1 }, 1101)).toBe(false);
     expect(empty.mayFollow({ epoch: 3, firstOffset: 9000, count: 1 }, 1100)).toBe(false);
+    // Of marks there may be some.
+    expect(empty.mayFollow({ epoch: 2, firstOffset: 5000, count: 0 }, 1101)).toBe(true);
+    expect(empty.mayFollow({ epoch: 3, firstOffset: 9000, count: 1 }, 5000)).toBe(true);
     expect(empty.isContinued(first, 1100)).toBe(true);
   });
 

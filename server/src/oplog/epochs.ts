@@ -102,22 +102,28 @@ export class EpochHistory {
 
   /** The first offset, from `offset` on, that is not in a gap between two epochs. Of an epoch without operations there is only gap. */
   behindGap(offset: number): number {
+    return this.#behindGap(offset, Number.POSITIVE_INFINITY);
+  }
+
+  /** The same, as it was when `lastEpoch` was the current one. */
+  #behindGap(offset: number, lastEpoch: number): number {
     let behind = offset;
-    for (const { firstOffset, previousEnd } of this.epochs) {
-      if (behind > previousEnd && behind < firstOffset) behind = firstOffset;
+    for (const { epoch, firstOffset, previousEnd } of this.epochs) {
+      if (epoch <= lastEpoch && behind > previousEnd && behind < firstOffset) behind = firstOffset;
     }
     return behind;
   }
 
   /**
    * Whether a record may follow one that ends before `expectedOffset`: right behind it, or as the first of an epoch behind
-   * the gap; and within what there is of its epoch. Of an epoch without operations there can be marks.
+   * the gap; and within what there is of its epoch.
    */
   mayFollow({ epoch, firstOffset, count }: RecordPlace, expectedOffset: number): boolean {
     const begun = this.epochs.find((each) => each.epoch === epoch);
     if (begun === undefined || firstOffset < begun.firstOffset) return false;
     if (!this.holds(epoch, firstOffset + count - 1)) return false;
     if (firstOffset === expectedOffset) return true;
-    return firstOffset === begun.firstOffset && this.upTo(epoch).behindGap(expectedOffset) === firstOffset;
+    // A mark may begin an epoch without operations.
+    return firstOffset === begun.firstOffset && this.#behindGap(expectedOffset, epoch) === firstOffset;
   }
 }

@@ -17,6 +17,8 @@ export interface Identity {
   readonly isClosed: boolean;
   /** While it is open, a crash may take back the end of the log: `fsync` is not `always`. */
   readonly mayLoseTail: boolean;
+  /** It was the log of a replica when it was open last: it has no epoch of its own. */
+  readonly isReplica: boolean;
 }
 
 export function newReplicationId(): string {
@@ -34,13 +36,13 @@ export async function loadIdentity(files: FileSystem, directory: string): Promis
   return decodeIdentity(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
 }
 
-export function encodeIdentity({ replicationId, history, isClosed, mayLoseTail }: Identity): string {
+export function encodeIdentity({ replicationId, history, isClosed, mayLoseTail, isReplica }: Identity): string {
   const epochs = history.epochs.map(({ epoch, firstOffset, previousEnd }) => ({
     epoch,
     first_offset: firstOffset,
     previous_end: previousEnd,
   }));
-  const flags = { closed: isClosed, may_lose_tail: mayLoseTail };
+  const flags = { closed: isClosed, may_lose_tail: mayLoseTail, replica: isReplica };
   return `${JSON.stringify({ format: FORMAT, replication_id: replicationId, ...flags, epochs }, undefined, 2)}\n`;
 }
 
@@ -53,10 +55,18 @@ export function decodeIdentity(text: string): Identity | string {
     return error instanceof Error ? error.message : "it is not JSON";
   }
   if (!isObject(parsed)) return "it is not an object";
-  const { format, replication_id: replicationId, closed, may_lose_tail: mayLoseTail, epochs } = parsed;
+  const {
+    format,
+    replication_id: replicationId,
+    closed,
+    may_lose_tail: mayLoseTail,
+    replica: isReplica,
+    epochs,
+  } = parsed;
   if (format !== FORMAT) return `its format is ${String(format)}, and this server knows ${FORMAT}`;
   if (typeof replicationId !== "string" || !/^[0-9a-f]{32}$/.test(replicationId)) return "its replication id is none";
-  if (typeof closed !== "boolean" || typeof mayLoseTail !== "boolean") return "it does not say how the log was left";
+  if (typeof closed !== "boolean" || typeof mayLoseTail !== "boolean" || typeof isReplica !== "boolean")
+    return "it does not say how the log was left";
   if (!Array.isArray(epochs) || epochs.length === 0) return "it has no epochs";
   const read: Epoch[] = [];
   for (const each of epochs) {
@@ -64,7 +74,7 @@ export function decodeIdentity(text: string): Identity | string {
     if (epoch === undefined || epoch.epoch <= (read.at(-1)?.epoch ?? 0)) return "one of its epochs is none";
     read.push(epoch);
   }
-  return { replicationId, history: new EpochHistory(read), isClosed: closed, mayLoseTail };
+  return { replicationId, history: new EpochHistory(read), isClosed: closed, mayLoseTail, isReplica };
 }
 
 function readEpoch(value: unknown): Epoch | undefined {

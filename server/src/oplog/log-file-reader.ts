@@ -51,7 +51,7 @@ export class SegmentReader {
   readonly bytes: number;
   readonly header: SegmentHeader;
   readonly #file: FileHandle;
-  #buffer = new Uint8Array(BUFFER_BYTES);
+  #buffer: Uint8Array;
   /** What of the buffer is read and not handed on: `#buffer[0..#kept)`, from `position` in the file. */
   #kept = 0;
   /** Where the next record begins. */
@@ -62,6 +62,7 @@ export class SegmentReader {
     this.bytes = bytes;
     this.header = header;
     this.#file = file;
+    this.#buffer = new Uint8Array(Math.min(BUFFER_BYTES, bytes));
   }
 
   static async open(files: FileSystem, directory: string, name: string): Promise<SegmentReader | Damage> {

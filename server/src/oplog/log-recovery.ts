@@ -229,10 +229,11 @@ class LogRecovery {
     const at = reader.position;
     const length = (await endOfBytes(reader, at)) - at;
     if (length === 0) return;
-    const torn = await reader.bytesFrom(at, length);
+    // Records may end in zeros, as marks do: all of the rest is looked through.
+    const rest = await reader.bytesFrom(at, reader.bytes - at);
     const problem = damage?.problem ?? "zeros stand before other bytes";
     if (damage?.isOtherVersion === true) throw this.#refusal(damage);
-    const namedOffset = Math.max(this.#namedOffset, greatestNamed(torn, nextOffset));
+    const namedOffset = Math.max(this.#namedOffset, greatestNamed(rest, nextOffset));
     if (this.#isMissing(namedOffset, nextOffset)) {
       throw this.#refusal({
         name: reader.name,
@@ -240,7 +241,7 @@ class LogRecovery {
         problem: `${problem}, and it was on disk (a later record names offset ${namedOffset} as durable)`,
       });
     }
-    const keptIn = await this.#cutOff(reader, at, torn, nextOffset);
+    const keptIn = await this.#cutOff(reader, at, rest.subarray(0, length), nextOffset);
     this.#cut = { name: reader.name, at, problem, keptIn, bytes: length };
   }
 

@@ -8,8 +8,9 @@
  *
  * With `always` a group is durable when it is synced, off this thread. With `interval` and `never` it counts as durable when
  * the system has it, which the end of this process does not take back; it is written at once at the end of the turn, and
- * synced every second, or not at all. Whatever the policy, a segment is synced before the next one begins, so that a crash
- * of the machine can only tear the last.
+ * synced every second, or not at all. Nobody waits for the sync of `interval`: groups are written beside it, and off this
+ * thread meanwhile, since there are file systems on which a write to a file waits for its sync. Whatever the policy, a
+ * segment is synced before the next one begins, so that a crash of the machine can only tear the last.
  *
  * A write or a sync that fails is never tried again: the state may be ahead of the disk by then, and what a failed sync was
  * about can be lost without another error. The process has to end.
@@ -51,6 +52,8 @@ export class LogWriter {
   #segment: SegmentFile | undefined;
   #cursor: BacklogCursor | undefined;
   #running: Promise<void> | undefined;
+  /** The sync of `interval` that is under way. Its file must not be closed meanwhile. */
+  #syncing: Promise<void> | undefined;
   /** Written and not synced. */
   #isDirty = false;
   #syncedAtMs = 0;
@@ -109,15 +112,30 @@ export class LogWriter {
   /** Writes what was appended: now, or when the group under way is durable. Called at the end of a turn. */
   flush(): void {
     if (this.#running !== undefined || this.#isOver) return;
-    if (this.#options.fsync !== "always" && this.#writeNow()) return;
+    if (this.#options.fsync !== "always" && this.#syncing === undefined && this.#writeNow()) return;
     this.#run();
   }
 
   /** With `interval`, syncs what is due; called by the ticker. */
   syncWhereDue(): void {
-    if (this.#options.fsync !== "interval" || !this.#isDirty || this.#running !== undefined || this.#isOver) return;
+    if (this.#options.fsync === "interval" && this.#running === undefined) this.#syncBesideWhereDue();
+  }
+
+  /** All that was taken from the log is written now. */
+  #syncBesideWhereDue(): void {
+    if (!this.#isDirty || this.#syncing !== undefined || this.#isOver) return;
     if (this.#options.clock.monotonicMs() - this.#syncedAtMs < SYNC_INTERVAL_MS) return;
-    this.#run();
+    this.#syncing = this.#sync(this.#nextOffset() - 1).then(
+      () => {
+        this.#syncing = undefined;
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #fail(error: unknown): void {
+    this.#hasFailed = true;
+    this.#options.onFailure(error);
   }
 
   /** Whatever the policy, brings what was appended to the disk, soon: a snapshot must not be ahead of the log there. */
@@ -130,11 +148,10 @@ export class LogWriter {
     this.#running = this.#writeGroups().then(
       () => {
         this.#running = undefined;
+        // Appended between the last look and this: whoever has asked meanwhile was told that the group under way has it.
+        if (this.unwrittenBytes > 0) this.flush();
       },
-      (error: unknown) => {
-        this.#hasFailed = true;
-        this.#options.onFailure(error);
-      },
+      (error: unknown) => this.#fail(error),
     );
   }
 
@@ -143,14 +160,12 @@ export class LogWriter {
     do {
       const offset = await this.#writeGroup();
       if (fsync === "always") await this.#sync(offset);
+      // A sync beside may have failed meanwhile: then nothing becomes durable any more.
+      if (this.#hasFailed) return;
       this.#durableTo(offset);
-      if (this.#isSyncDue) await this.#sync(offset);
+      if (this.#isSyncWanted) await this.#sync(offset);
+      if (fsync === "interval") this.#syncBesideWhereDue();
     } while (this.unwrittenBytes > 0);
-  }
-
-  get #isSyncDue(): boolean {
-    const { fsync, clock } = this.#options;
-    return this.#isSyncWanted || (fsync === "interval" && clock.monotonicMs() - this.#syncedAtMs >= SYNC_INTERVAL_MS);
   }
 
   /** Small groups, where nobody waits for a sync. Answers with false where the other way must be taken. */
@@ -165,8 +180,7 @@ export class LogWriter {
         this.#wrote(segment, range.length);
       }
     } catch (error) {
-      this.#hasFailed = true;
-      this.#options.onFailure(error);
+      this.#fail(error);
       return true;
     }
     this.#durableTo(this.#options.log.nextOffset - 1);
@@ -218,6 +232,7 @@ export class LogWriter {
   /** Goes on in the next segment, which begins with the records in `range`. */
   async #nextSegment(range: Uint8Array): Promise<SegmentFile> {
     const full = this.#openSegment();
+    await this.#syncing;
     // What is behind it must not become durable before it.
     await this.#sync(firstOffsetAt(range, 0) - 1);
     await full.file.close();
@@ -254,6 +269,7 @@ export class LogWriter {
   async close(): Promise<void> {
     this.#isClosing = true;
     await this.#running;
+    await this.#syncing;
     try {
       if (!this.#hasFailed && this.#segment !== undefined) {
         await this.#finish();
@@ -268,6 +284,7 @@ export class LogWriter {
   /** Leaves everything as it is: also where the disk has failed. */
   async closeFiles(): Promise<void> {
     this.#isClosing = true;
+    await this.#syncing;
     await this.#segment?.file.close();
     await this.#segments.close();
   }

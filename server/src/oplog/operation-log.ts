@@ -183,7 +183,8 @@ export class OperationLog {
 
   /** The disk has everything up to this offset. */
   syncedTo(offset: number): void {
-    this.#syncedOffset = offset;
+    // Two syncs may be under way, and the one that knows of less may end last.
+    this.#syncedOffset = Math.max(this.#syncedOffset, offset);
   }
 
   /** The writer has made everything up to this offset durable, as `persistence.fsync` has it. */

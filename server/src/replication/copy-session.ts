@@ -285,7 +285,13 @@ export class CopySession implements OpeningEnd {
     this.isAdopting = true;
     // Its epochs, as far as the snapshot goes: those behind it come with the log.
     const history = identity.history.upTo(identity.history.at(plan.offset).epoch);
-    const adopted = { replicationId: identity.replicationId, history, isClosed: true, mayLoseTail: false };
+    const adopted = {
+      replicationId: identity.replicationId,
+      history,
+      isClosed: true,
+      mayLoseTail: false,
+      isReplica: true,
+    };
     await files.adopt({ offset: plan.offset, identity: adopted, keepLogIn });
     if (keepLogIn !== undefined) {
       logger.warn(

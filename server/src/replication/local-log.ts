@@ -51,8 +51,8 @@ export class LocalLog {
 
   /** No operation was ever written to it. */
   get isEmpty(): boolean {
-    const { epochs } = this.history;
-    return epochs.length === 1 && this.lastOffset === epochs[0].firstOffset - 1;
+    const { epoch, firstOffset } = this.history.current;
+    return epoch === 1 && this.lastOffset === firstOffset - 1;
   }
 
   /** @param record follows the last one. */
@@ -63,10 +63,11 @@ export class LocalLog {
   /**
    * Goes on in the epoch that ends `history`, whose `previousEnd` is the last offset here. What came before is on disk first:
    * else a crash could leave a log that has a hole, and says that it has none.
+   * @param isReplica whether the epoch is another node's.
    */
-  async enterEpoch(history: EpochHistory): Promise<void> {
+  async enterEpoch(history: EpochHistory, isReplica = true): Promise<void> {
     await this.whenDurable(this.lastOffset);
-    await this.#parts.files.saveHistory(history);
+    await this.#parts.files.saveHistory(history, isReplica);
     this.#parts.executor.beginEpoch(history);
     this.#parts.onDurable(this.durableOffset);
   }

@@ -5,30 +5,68 @@
  *     offsets  ... 120 | 121 ... 180 | 181 ... 400      each entry: up to which offset, and since when
  *     at ms         10 |          11 |          14
  *
- * What comes within the same millisecond shares an entry. When there are as many as there may be, the older half is thinned
- * by two: the lag of somebody far behind gets coarse, and never more than by half.
+ * The last seconds are kept to the millisecond, minutes to the tenth of a second, hours to ten seconds: what is told is at
+ * most a fortieth too much, and who is further behind than half a day is told half a day.
  */
-const RESOLUTION_MS = 1;
-const ENTRIES_MAX = 4096;
+const RESOLUTIONS_MS = [1, 100, 10_000] as const;
+/** At least so many entries of each; they are dropped by as many. */
+const ENTRIES_MIN = 4096;
 
 export class OffsetTimes {
-  readonly #offsets: number[] = [];
-  readonly #timesMs: number[] = [];
+  readonly #levels = RESOLUTIONS_MS.map((resolutionMs) => new Level(resolutionMs));
 
   /** Everything up to `offset` is durable now. */
   note(offset: number, nowMs: number): void {
+    for (const level of this.#levels) level.note(offset, nowMs);
+  }
+
+  /** For how long somebody who has everything up to `offset` has been behind; 0 for who is not. */
+  lagMs(offset: number, nowMs: number): number {
+    const finest = this.#levels.find((level) => level.reaches(offset)) ?? this.#levels[this.#levels.length - 1];
+    return finest.lagMs(offset, nowMs);
+  }
+
+  get count(): number {
+    return this.#levels.reduce((sum, { count }) => sum + count, 0);
+  }
+}
+
+class Level {
+  readonly #resolutionMs: number;
+  #offsets: number[] = [];
+  #timesMs: number[] = [];
+  /** What was dropped ended with it. */
+  #droppedOffset = Number.NEGATIVE_INFINITY;
+
+  constructor(resolutionMs: number) {
+    this.#resolutionMs = resolutionMs;
+  }
+
+  get count(): number {
+    return this.#offsets.length;
+  }
+
+  note(offset: number, nowMs: number): void {
     const last = this.#offsets.length - 1;
     if (last >= 0 && offset <= this.#offsets[last]) return;
-    if (last >= 0 && nowMs - this.#timesMs[last] < RESOLUTION_MS) {
+    if (last >= 0 && nowMs - this.#timesMs[last] < this.#resolutionMs) {
       this.#offsets[last] = offset;
       return;
     }
-    if (this.#offsets.length === ENTRIES_MAX) this.#thin();
+    if (this.#offsets.length === 2 * ENTRIES_MIN) {
+      this.#droppedOffset = this.#offsets[ENTRIES_MIN - 1];
+      this.#offsets = this.#offsets.slice(ENTRIES_MIN);
+      this.#timesMs = this.#timesMs.slice(ENTRIES_MIN);
+    }
     this.#offsets.push(offset);
     this.#timesMs.push(nowMs);
   }
 
-  /** For how long somebody who has everything up to `offset` has been behind; 0 for who is not. */
+  /** Whether it knows when the offset behind this one came. */
+  reaches(offset: number): boolean {
+    return offset >= this.#droppedOffset;
+  }
+
   lagMs(offset: number, nowMs: number): number {
     let low = 0;
     let high = this.#offsets.length;
@@ -38,22 +76,5 @@ export class OffsetTimes {
       else low = middle + 1;
     }
     return low === this.#offsets.length ? 0 : Math.max(0, nowMs - this.#timesMs[low]);
-  }
-
-  get count(): number {
-    return this.#offsets.length;
-  }
-
-  /** Puts pairs of the older half together: the later offset, the earlier time. */
-  #thin(): void {
-    const half = ENTRIES_MAX / 2;
-    let kept = 0;
-    for (let i = 0; i < ENTRIES_MAX; i++, kept++) {
-      this.#timesMs[kept] = this.#timesMs[i];
-      if (i < half) i++;
-      this.#offsets[kept] = this.#offsets[i];
-    }
-    this.#offsets.length = kept;
-    this.#timesMs.length = kept;
   }
 }

@@ -287,6 +287,46 @@ describe("promotion", () => {
     expect(set.lines.some((line) => line.startsWith("master error:") && line.includes("STALE_EPOCH"))).toBe(true);
   });
 
+  it("happens also by starting a replica as a master: it must not go on in the epoch of the old one", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    await replica.stop();
+    const alone = await set.start("replica");
+    expect(alone.directory.log.epoch).toBe(2);
+    write(alone, 3, "other ");
+    write(master, 3, "same offsets ");
+    await set.pass(10);
+    await alone.stop();
+    const back = await set.start("replica", { of: "master" });
+    await set.pass(1000);
+    expect(back.replication.linkReport()?.lastFailure).toMatch(/STALE_EPOCH/);
+    await back.stop();
+    const again = await set.start("replica");
+    expect(again.directory.log.epoch).toBe(3);
+  });
+
+  it("of a master that has written nothing and lost its process leaves one log", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    await master.stop();
+    await settled(set, replica.replication.promote());
+    await set.pass(10);
+    replica.crash();
+    const again = await set.start("replica", { flags: ["--fsync", "interval"] });
+    again.crash();
+    const promoted = await set.start("replica", { flags: ["--fsync", "interval"] });
+    expect(promoted.directory.log.epoch).toBe(3);
+    write(promoted, 5, "epoch 3 ");
+    const old = await set.start("master", { of: "replica" });
+    await set.until(() => isCurrent(old, promoted));
+    expect(old.adoptions).toBe(0);
+    expect(old.dump()).toBe(promoted.dump());
+    await old.stop();
+    const oldAgain = await set.start("master", { of: "replica" });
+    await set.until(() => isCurrent(oldAgain, promoted));
+    expect(oldAgain.dump()).toBe(promoted.dump());
+  });
+
   it("is refused by nothing that was promoted apart: the log of the other is set aside", async () => {
     const set = replicationSet();
     const { master, replica } = await pair(set);

@@ -194,7 +194,7 @@ export class Replication implements NodeReplication {
     // place, must not begin what looks like the same epoch.
     const apart = Math.floor(random() * PROMOTIONS_APART);
     const firstOffset = epochOffset(lastOffset, UNHEARD_OFFSETS_MAX, clock.nowMs()) + apart;
-    await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch));
+    await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch), false);
     this.#link = undefined;
     this.#quorum.require(config.minReplicasForWrite);
     this.#replicasChanged();

@@ -1,0 +1,55 @@
+import { describe, expect, it } from "vitest";
+import { REPLICATION_ID } from "../../test/data-node.ts";
+import { MemoryFileSystem } from "../../test/memory-file-system.ts";
+import { EpochHistory } from "./epochs.ts";
+import {
+  decodeIdentity,
+  encodeIdentity,
+  type Identity,
+  loadIdentity,
+  newReplicationId,
+  saveIdentity,
+} from "./identity.ts";
+
+const history = EpochHistory.beginning(1000).next(1100, 5000);
+const identity: Identity = {
+  replicationId: REPLICATION_ID,
+  history,
+  isClosed: false,
+  mayLoseTail: true,
+  isReplica: false,
+};
+
+describe("an identity", () => {
+  it("is read as it was written, from text and from a file", async () => {
+    expect(decodeIdentity(encodeIdentity(identity))).toEqual(identity);
+    const files = new MemoryFileSystem();
+    expect(await loadIdentity(files, "data")).toBeUndefined();
+    await saveIdentity(files, "data", identity);
+    await saveIdentity(files, "data", { ...identity, isClosed: true });
+    expect(await loadIdentity(files, "data")).toEqual({ ...identity, isClosed: true });
+    expect(files.paths).toEqual(["data/identity.json"]);
+  });
+
+  const parsed = JSON.parse(encodeIdentity(identity)) as Record<string, unknown>;
+  const epoch = { epoch: 1, first_offset: 10, previous_end: 9 };
+  it.each([
+    ["no JSON", "{", /JSON|Expected/],
+    ["a list", "[]", /not an object/],
+    ["a later format", { ...parsed, format: 2 }, /its format is 2, and this server knows 1/],
+    ["an id of another form", { ...parsed, replication_id: "x".repeat(32) }, /replication id/],
+    ["no word on how it was left", { ...parsed, closed: "yes" }, /how the log was left/],
+    ["no epochs", { ...parsed, epochs: [] }, /no epochs/],
+    ["an epoch that ends behind its beginning", { ...parsed, epochs: [{ ...epoch, previous_end: 10 }] }, /none/],
+    ["an epoch with a fraction", { ...parsed, epochs: [{ ...epoch, first_offset: 10.5 }] }, /none/],
+    ["epochs out of order", { ...parsed, epochs: [{ ...epoch, epoch: 2 }, epoch] }, /none/],
+    ["the same epoch twice", { ...parsed, epochs: [epoch, epoch] }, /none/],
+  ])("is refused with %s", (_name, content, problem) => {
+    expect(decodeIdentity(typeof content === "string" ? content : JSON.stringify(content))).toMatch(problem);
+  });
+
+  it("has an id of its own for every log", () => {
+    const ids = Array.from({ length: 20 }, newReplicationId);
+    expect([new Set(ids).size, ids.every((id) => /^[0-9a-f]{32}$/.test(id))]).toEqual([20, true]);
+  });
+});
