@@ -64,12 +64,13 @@ export class EpochHistory {
     return from === 0 ? this : new EpochHistory(this.epochs.slice(from));
   }
 
-  /** Whether a log that ends at `offset`, written in `epoch`, is a prefix of a log that has this history. */
+  /**
+   * Whether a log that ends at `offset`, written in `epoch`, is a prefix of a log that has this history. Every later epoch has
+   * a say: one that began behind a power failure may follow less than the one before it did.
+   */
   holds(epoch: number, offset: number): boolean {
     const index = this.epochs.findIndex((each) => each.epoch === epoch);
-    if (index < 0) return false;
-    const next = this.epochs.at(index + 1);
-    return next === undefined || offset <= next.previousEnd;
+    return index >= 0 && this.epochs.slice(index + 1).every(({ previousEnd }) => offset <= previousEnd);
   }
 
   /**

@@ -220,7 +220,9 @@ export class CopySession implements OpeningEnd {
       const { kind, firstOffset, count, epoch } = record;
       if (kind !== KIND_OPERATIONS || firstOffset + count - 1 <= local.lastOffset) continue;
       const own = local.history.current.epoch;
-      if (epoch !== own && this.#nextEpoch()?.epoch === epoch) return at;
+      const next = epoch === own ? undefined : this.#nextEpoch();
+      // That one is entered first, and so are others between, where they have no operation.
+      if (next !== undefined && next.epoch <= epoch) return at;
       if (epoch !== own || firstOffset !== local.lastOffset + 1) {
         const message = `the record at offset ${firstOffset} of epoch ${epoch} does not follow ${local.lastOffset} of ${own}`;
         this.#refuse("FAILURE", message);
