@@ -27,12 +27,22 @@ export class ServerProcesses {
    * @param args beside the port and the directory.
    */
   async start(name: string, ...args: string[]): Promise<ServerProcess> {
-    const directory = join(this.#directory, name);
-    const own = ["--data-dir", directory, ...(args.includes("--port") ? [] : ["--port", "0"])];
-    const server = new ServerProcess([...own, ...args], this.#directory);
-    this.#servers.push(server);
+    const server = this.begin(name, ...args);
     await server.ready();
     return server;
+  }
+
+  /** The same, without waiting until it is ready. */
+  begin(name: string, ...args: string[]): ServerProcess {
+    const own = ["--data-dir", this.pathOf(name), ...(args.includes("--port") ? [] : ["--port", "0"])];
+    const server = new ServerProcess([...own, ...args], this.#directory);
+    this.#servers.push(server);
+    return server;
+  }
+
+  /** Of a data directory. */
+  pathOf(name: string): string {
+    return join(this.#directory, name);
   }
 
   async end(): Promise<void> {
@@ -45,6 +55,8 @@ export class ServerProcess {
   readonly child: ChildProcess;
   url = "";
   port = 0;
+  /** Undefined where it speaks no RESP. */
+  respUrl: string | undefined;
   /** Everything it has logged. */
   output = "";
   readonly #closed: Promise<unknown>;
@@ -67,7 +79,8 @@ export class ServerProcess {
   }
 
   async ready(): Promise<void> {
-    const [, url, port] = await this.logged(READY);
+    const [, url, port, respUrl] = await this.logged(READY);
+    this.respUrl = respUrl;
     this.url = url;
     this.port = Number(port);
   }
