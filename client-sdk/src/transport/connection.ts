@@ -1,0 +1,311 @@
+/**
+ * One WebSocket from its opening to its end: frames go out, replies come back and settle the commands they belong to.
+ * It never comes back to life; what was not answered when it ends is handed to its lane, which knows what may be sent again.
+ *
+ *     lane --send(requests)--> frame n in flight --reply n--> request.succeed / fail
+ *                                                        '--> listener.resend    not run: too much for one frame
+ *                                                        '--> listener.moved     not run: the master is another
+ *                                    '-- closed --------------> listener.lost    not known
+ */
+import { ConnectionFailedError, ProtocolError, serverError } from "../errors.ts";
+import type { Codec, Message } from "../wire/codec.ts";
+import { Request } from "../wire/request.ts";
+import type { Session } from "../wire/session.ts";
+import { type Frame, openSocket, type Socket } from "./socket.ts";
+
+export interface ConnectionListener {
+  /** Some of what was in flight is answered: there is room for more. */
+  answered(): void;
+  /** The server did not run it, and it may go out again. */
+  resend(requests: readonly Request[]): void;
+  /** The server did not run it since it is a replica. @param master where the master is, if it said so. */
+  moved(request: Request, master: string | undefined): void;
+  push(message: Message): void;
+  /** It is over. @param unanswered in the order in which they were sent. */
+  lost(unanswered: readonly Request[], reason: Error): void;
+}
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly codec: Codec;
+  readonly session: Session;
+  readonly isNumbering: boolean;
+  readonly timeoutMs: number;
+}
+
+interface Flight {
+  readonly requests: readonly Request[];
+  /** A frame of several commands, which its reply answers one by one. */
+  readonly isShared: boolean;
+  readonly bytes: number;
+}
+
+/** How the server answers one command. */
+interface Result {
+  readonly success?: unknown;
+  readonly payload?: unknown;
+  readonly error?: unknown;
+  readonly code?: unknown;
+  readonly details?: unknown;
+}
+
+/** Refusals of a batch that are about all of its commands. */
+const FOR_ALL = /^(?:UNAUTHORIZED|FORBIDDEN|RATE_LIMIT_EXCEEDED|SERVICE_UNAVAILABLE|READ_ONLY_REPLICA|INTERNAL_ERROR)$/;
+
+export class Connection {
+  /** Whether the server takes numbered writes. */
+  isNumbering = false;
+  /** It has refused the write that it was greeted with. */
+  isReplica = false;
+  masterUrl: string | undefined;
+  /** The server has said that it will close: nothing more is sent. */
+  isClosing = false;
+  inFlightCount = 0;
+  inFlightBytes = 0;
+  /** When something last came. */
+  heardAt = 0;
+  readonly #codec: Codec;
+  readonly #session: Session;
+  readonly #listener: ConnectionListener;
+  readonly #flights = new Map<number, Flight>();
+  #socket: Socket | undefined;
+  #lostReason: Error | undefined;
+  /** Until then its end is a failure to open. */
+  #isGreeted = false;
+
+  private constructor(options: ConnectionOptions, listener: ConnectionListener) {
+    this.#codec = options.codec;
+    this.#session = options.session;
+    this.#listener = listener;
+  }
+
+  /** @throws ConnectionFailedError, ProtocolError */
+  static async open(options: ConnectionOptions, listener: ConnectionListener): Promise<Connection> {
+    const connection = new Connection(options, listener);
+    const startedAt = performance.now();
+    connection.#socket = await openSocket(
+      options.url,
+      options.token,
+      {
+        message: (frame) => connection.#received(frame),
+        closed: (code, reason) => connection.#closed(code, reason),
+      },
+      options.timeoutMs,
+    );
+    connection.heardAt = performance.now();
+    try {
+      await connection.#greet(options, Math.max(1, options.timeoutMs - (connection.heardAt - startedAt)));
+    } catch (error) {
+      connection.#isGreeted = false;
+      connection.#socket.close();
+      throw error;
+    }
+    connection.#isGreeted = true;
+    return connection;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket?.bufferedBytes ?? 0;
+  }
+
+  /** Requests that are sent and not answered, in order. */
+  *unanswered(): Generator<Request> {
+    for (const { requests } of this.#flights.values()) yield* requests;
+  }
+
+  /** One frame. Several requests become a batch. */
+  send(requests: readonly Request[]): void {
+    const [first] = requests;
+    const isShared = requests.length > 1 && first.items === undefined;
+    const isNumbered = this.isNumbering && first.safety === "numbered" && !isShared;
+    const id = isNumbered ? first.id : this.#session.next();
+    const frame = this.#frame(requests, id, isShared);
+    for (const request of requests) {
+      request.attempts += 1;
+      if (request.id === 0) request.id = id;
+    }
+    const bytes = typeof frame === "string" ? frame.length : frame.byteLength;
+    this.#flights.set(id, { requests, isShared, bytes });
+    this.inFlightCount += requests.length;
+    this.inFlightBytes += bytes;
+    this.#socket?.send(frame);
+  }
+
+  /** Ends it for a reason of ours; `lost` follows. */
+  end(reason: Error): void {
+    this.#lostReason ??= reason;
+    this.#socket?.close();
+  }
+
+  #frame(requests: readonly Request[], id: number, isShared: boolean): Frame {
+    const [first] = requests;
+    if (isShared) return this.#codec.batch(requests, id, this.isNumbering, false);
+    if (first.items === undefined) return this.#codec.single(first, id, this.isNumbering);
+    return this.#codec.batch(first.items, id, this.isNumbering && first.safety === "numbered", first.isAtomic);
+  }
+
+  /**
+   * The first request is a numbered write without arguments. It does nothing, whatever the server is, and how it is refused
+   * tells what the server can do: INVALID_REQUEST that it does not number writes, READ_ONLY_REPLICA that it is a replica.
+   */
+  async #greet({ isNumbering }: ConnectionOptions, timeoutMs: number): Promise<void> {
+    const hello = new Request("kv.del", {}, "numbered", undefined);
+    hello.id = this.#session.next();
+    this.#codec.encode(hello);
+    this.isNumbering = true;
+    const timer = setTimeout(() => {
+      this.end(new ConnectionFailedError(`the server did not answer within ${Math.round(timeoutMs)} ms`));
+    }, timeoutMs);
+    const answer = new Promise<Result>((resolve, reject) => {
+      this.#onGreeted = resolve;
+      hello.promise.catch(reject);
+    });
+    this.send([hello]);
+    try {
+      const { code, details } = await answer;
+      this.isNumbering = isNumbering && code !== "INVALID_REQUEST";
+      this.isReplica = code === "READ_ONLY_REPLICA";
+      this.masterUrl = masterOf(details);
+      if (code === "UNAUTHORIZED") throw serverError(code, "the server wants a valid token");
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #onGreeted: ((result: Result) => void) | undefined;
+
+  #received(frame: Frame): void {
+    this.heardAt = performance.now();
+    try {
+      this.#read(this.#codec.decode(frame));
+    } catch (error) {
+      // What is not the protocol makes everything after it doubtful.
+      if (!(error instanceof ProtocolError)) throw error;
+      this.end(error);
+    }
+  }
+
+  #read(message: Message): void {
+    if (typeof message.success !== "boolean") {
+      if (typeof message.type !== "string") throw new ProtocolError("a message is neither a reply nor a push");
+      if (message.type === "closing") this.isClosing = true;
+      this.#listener.push(message);
+      return;
+    }
+    const id = Number(message.request_id);
+    const flight = this.#flights.get(id);
+    if (flight === undefined) throw unknownReply(message);
+    this.#flights.delete(id);
+    this.inFlightCount -= flight.requests.length;
+    this.inFlightBytes -= flight.bytes;
+    if (this.#onGreeted !== undefined) {
+      this.#onGreeted(message);
+      this.#onGreeted = undefined;
+      return;
+    }
+    if (flight.isShared) this.#settleShared(flight.requests, message);
+    else this.#settleAlone(flight.requests[0], message);
+    this.#listener.answered();
+  }
+
+  #settleAlone(request: Request, message: Message): void {
+    if (message.success !== true || request.items === undefined) {
+      this.#settle(request, message, false);
+      return;
+    }
+    const results = resultsOf(message, request.items.length);
+    const refused = results.find(({ code }) => code === "READ_ONLY_REPLICA");
+    // Its reads have been answered, and none of its writes has happened: all of it can run at the master.
+    if (refused !== undefined) this.#settle(request, refused, false);
+    else request.succeed(results);
+  }
+
+  #settleShared(requests: readonly Request[], message: Message): void {
+    if (message.success === true) {
+      const results = resultsOf(message, requests.length);
+      for (let i = 0; i < requests.length; i++) this.#settle(requests[i], results[i], true);
+      return;
+    }
+    if (FOR_ALL.test(String(message.code))) {
+      for (const request of requests) this.#settle(request, message, false);
+      return;
+    }
+    // Together they were too much, or one of them spoils the frame: each goes alone, and gets what is its own.
+    const done = Number(detailsOf(message).commands_done ?? 0);
+    const again: Request[] = [];
+    for (const [index, request] of requests.entries()) {
+      request.isAlone = true;
+      if (index >= done || this.#isRepeatable(request)) again.push(request);
+      else this.#settle(request, { code: "INTERNAL_ERROR", error: LOST_ANSWER, details: message.details }, false);
+    }
+    this.#listener.resend(again);
+  }
+
+  /** Whether a command that may have run can be sent once more. */
+  #isRepeatable(request: Request): boolean {
+    return request.safety === "read" || (request.safety === "numbered" && this.isNumbering);
+  }
+
+  #settle(request: Request, result: Result, isShared: boolean): void {
+    if (result.success === true) {
+      request.succeed(result.payload);
+      return;
+    }
+    const code = String(result.code);
+    const details = detailsOf(result);
+    // The batch had had its time before this command, or the server is about to go: it was not run.
+    const isPassedOver = isShared && details.limit_ms !== undefined;
+    if (isPassedOver || (this.isClosing && code === "SERVICE_UNAVAILABLE")) {
+      this.#listener.resend([request]);
+      return;
+    }
+    if (code === "READ_ONLY_REPLICA") {
+      this.isReplica = true;
+      this.#listener.moved(request, masterOf(details));
+      return;
+    }
+    const { command, id: requestId } = request;
+    request.fail(serverError(code, String(result.error), { command, requestId, details }));
+  }
+
+  #closed(code: number, reason: string): void {
+    const why = reason === "" ? `code ${code}` : `code ${code}, ${reason}`;
+    const error = this.#lostReason ?? new ConnectionFailedError(`the connection ended (${why})`);
+    const unanswered = [...this.unanswered()];
+    this.#flights.clear();
+    this.inFlightCount = 0;
+    this.inFlightBytes = 0;
+    if (this.#isGreeted) this.#listener.lost(unanswered, error);
+    else for (const request of unanswered) request.fail(error);
+  }
+}
+
+const LOST_ANSWER = "the command ran, but its answer did not fit beside the others' and cannot be asked for again";
+
+/** A reply to nothing: either ours is a bug, or the server says that it could not read a frame. */
+function unknownReply(message: Message): ProtocolError {
+  const said = message.success === false ? `: ${String(message.code)}, ${String(message.error)}` : "";
+  return new ProtocolError(`a reply came to a request that was not made, or was answered already${said}`);
+}
+
+function resultsOf(message: Message, count: number): readonly Result[] {
+  const { results } = message;
+  if (!Array.isArray(results) || results.length !== count) {
+    throw new ProtocolError("the reply of a batch has not as many results as the batch had commands");
+  }
+  if (!results.every((result) => typeof result === "object" && result !== null)) {
+    throw new ProtocolError("the reply of a batch has something that is no result");
+  }
+  // Each is an object, and its fields are looked at one by one.
+  return results as readonly Result[];
+}
+
+function detailsOf({ details }: Result): Readonly<Record<string, unknown>> {
+  return typeof details === "object" && details !== null ? (details as Readonly<Record<string, unknown>>) : {};
+}
+
+function masterOf(details: unknown): string | undefined {
+  const { master } = detailsOf({ details });
+  return typeof master === "string" && master !== "" ? master : undefined;
+}
