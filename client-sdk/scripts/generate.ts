@@ -28,7 +28,7 @@ interface Declared {
   readonly name: string;
   readonly access: "read" | "write" | "admin";
   readonly atomic: boolean;
-  readonly summary: string;
+  summary: string;
 }
 
 export interface Registry {

@@ -204,8 +204,14 @@ export class Connection {
       this.#onGreeted = undefined;
       return;
     }
-    if (flight.isShared) this.#settleShared(flight.requests, message);
-    else this.#settleAlone(flight.requests[0], message);
+    try {
+      if (flight.isShared) this.#settleShared(flight.requests, message);
+      else this.#settleAlone(flight.requests[0], message);
+    } catch (error) {
+      // It was no reply: nothing of this frame is answered.
+      this.#flights.set(id, flight);
+      throw error;
+    }
     this.#listener.answered();
   }
 
@@ -254,9 +260,11 @@ export class Connection {
     }
     const code = String(result.code);
     const details = detailsOf(result);
-    // The batch had had its time before this command, or the server is about to go: it was not run.
-    const isPassedOver = isShared && details.limit_ms !== undefined;
-    if (isPassedOver || (this.isClosing && code === "SERVICE_UNAVAILABLE")) {
+    // The frame had had its time before this command, or no room was left for its answer: it has not happened, and may
+    // well go alone.
+    const isCrowdedOut = isShared && code === "PAYLOAD_TOO_LARGE";
+    if (isCrowdedOut || (this.isClosing && code === "SERVICE_UNAVAILABLE")) {
+      request.isAlone ||= details.limit_ms === undefined;
       this.#listener.resend([request]);
       return;
     }

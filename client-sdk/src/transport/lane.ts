@@ -52,6 +52,7 @@ export class Lane {
   readonly #backoff: Backoff;
   #queue: Request[] = [];
   #head = 0;
+  #issuedCount = 0;
   #connection: Connection | undefined;
   #isConnecting = false;
   #isClosed = false;
@@ -108,6 +109,8 @@ export class Lane {
       return;
     }
     if (request.source === "" && !this.#encode(request)) return;
+    this.#issuedCount += 1;
+    request.sequence = this.#issuedCount;
     this.#queue.push(request);
     this.#flushSoon();
   }
@@ -279,10 +282,10 @@ export class Lane {
     if (this.queuedCount > 0 && !this.#isFlushDue) this.#flush();
   }
 
-  /** In front of what waits, in the order in which they were sent. */
+  /** Back to where they were in the order of issue. */
   #sendAgain(requests: readonly Request[]): void {
     if (requests.length === 0) return;
-    this.#queue = [...requests, ...this.#queue.slice(this.#head)];
+    this.#queue = [...requests, ...this.#queue.slice(this.#head)].sort((a, b) => a.sequence - b.sequence);
     this.#head = 0;
     this.#flushSoon();
   }

@@ -34,6 +34,8 @@ export class Request {
   readonly items: readonly Request[] | undefined;
   readonly isAtomic: boolean;
   isDone = false;
+  /** Its place in the order of its lane. */
+  sequence = 0;
   /** How often it was sent. */
   attempts = 0;
   /** How often a server said that another one is the master. */
