@@ -130,9 +130,9 @@ export class Lane {
 
   /** Takes what is not sent yet away from here, for another lane. */
   takeQueued(): Request[] {
-    const taken = this.#queue.slice(this.#head).filter(({ isDone }) => !isDone);
+    this.#prune();
+    const taken = this.#queue;
     this.#queue = [];
-    this.#head = 0;
     this.#tellDrained();
     return taken;
   }
@@ -234,6 +234,12 @@ export class Lane {
     return taken;
   }
 
+  /** Forgets what is over and was never sent. */
+  #prune(): void {
+    this.#queue = this.#queue.slice(this.#head).filter(({ isDone }) => !isDone);
+    this.#head = 0;
+  }
+
   #tellDrained(): void {
     if (this.#drained.length === 0) return;
     for (const resolve of this.#drained.splice(0)) resolve();
@@ -333,6 +339,7 @@ export class Lane {
   /** Ends what has waited too long, and finds out whether a silent server is still there. */
   #sweep(nowMs: number): void {
     for (let i = this.#head; i < this.#queue.length; i++) this.#checkTime(this.#queue[i], nowMs);
+    if (this.#connection === undefined) this.#prune();
     const connection = this.#connection;
     if (connection === undefined) return;
     for (const request of connection.unanswered()) this.#checkTime(request, nowMs);

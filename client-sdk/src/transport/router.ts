@@ -16,8 +16,7 @@ import { Endpoint } from "./endpoint.ts";
 import type { Lane, LaneListener } from "./lane.ts";
 import { ReplicaOffsets } from "./replica-offsets.ts";
 
-/** While a replica becomes the master every server may refuse: about ten seconds of asking around. */
-const REDIRECTS_MAX = 24;
+/** While a replica becomes the master every server may refuse, and they are asked in turn, until the command's time is over. */
 const REDIRECT_WAIT_MAX_MS = 500;
 /** How often a client that is closing looks whether it may. */
 const IDLE_LOOK_MS = 2;
@@ -136,20 +135,25 @@ export class Router {
 
   /** The endpoint that a read goes to, by the rule of `readFrom`. */
   #reader(): Endpoint {
-    const { readFrom, readYourWrites } = this.#options;
-    let best: Endpoint | undefined;
+    const able = this.#endpoints.filter((endpoint) => this.#mayRead(endpoint));
     this.#turn += 1;
-    for (let i = 0; i < this.#endpoints.length; i++) {
-      const endpoint = this.#endpoints[(this.#turn + i) % this.#endpoints.length];
-      if (endpoint === this.#master && readFrom === "replicas") continue;
-      if (!endpoint.isOpen) {
-        endpoint.lanes[0].open();
-        continue;
-      }
-      if (readYourWrites && endpoint !== this.#master && !this.#offsets.has(endpoint)) continue;
+    let best: Endpoint | undefined;
+    for (let i = 0; i < able.length; i++) {
+      const endpoint = able[(this.#turn + i) % able.length];
       if (best === undefined || endpoint.load < best.load) best = endpoint;
     }
     return best ?? this.#master;
+  }
+
+  #mayRead(endpoint: Endpoint): boolean {
+    const { readFrom, readYourWrites } = this.#options;
+    const isMaster = endpoint === this.#master;
+    if (isMaster && readFrom === "replicas") return false;
+    if (!endpoint.isOpen) {
+      endpoint.lanes[0].open();
+      return false;
+    }
+    return isMaster || !readYourWrites || this.#offsets.has(endpoint);
   }
 
   #opened(endpoint: Endpoint, connection: Connection): void {
@@ -161,7 +165,13 @@ export class Router {
 
   #failed(endpoint: Endpoint, error: Error): void {
     this.#tell("disconnected", { url: endpoint.url, error });
-    if (endpoint === this.#master && !endpoint.isOpen) this.#passOn(endpoint);
+    if (endpoint === this.#master) {
+      if (!endpoint.isOpen) this.#passOn(endpoint);
+    } else {
+      // What waited for this server can be read from another.
+      for (const lane of endpoint.lanes)
+        if (!lane.isOpen) for (const request of lane.takeQueued()) this.#redirect(request);
+    }
     this.#changed();
   }
 
@@ -201,10 +211,14 @@ export class Router {
   }
 
   #redirect(request: Request): void {
+    if (request.isDone) return;
     request.redirects += 1;
-    if (request.redirects > REDIRECTS_MAX) {
-      const { command, id: requestId, redirects } = request;
-      const text = `${command} was refused, or could not be delivered, by ${redirects} servers in turn`;
+    const nowMs = performance.now();
+    const limitMs = request.timeoutMs ?? this.#options.timeoutMs;
+    if (request.deadlineAt === 0) request.deadlineAt = nowMs + limitMs;
+    if (nowMs >= request.deadlineAt) {
+      const { command, id: requestId } = request;
+      const text = `no server was found within ${limitMs} ms that runs ${command} as a master`;
       request.fail(new ReadOnlyReplicaError("READ_ONLY_REPLICA", text, { command, requestId }));
       return;
     }
