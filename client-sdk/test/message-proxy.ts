@@ -1,18 +1,31 @@
 /**
- * A proxy that understands messages: a test sees what the client sends and may answer in the server's place, and sees what
- * the server sends and may change, hold or drop it. Frames are JSON here, so that a person can read them: give the client
- * `format: "json"`.
+ * A proxy that understands messages, of either form: a test sees what the client sends and may change it or answer in the
+ * server's place, and sees what the server sends and may change, hold or drop it. MessagePack is read and written by
+ * msgpackr, which has no part in how the client writes it.
  */
 import { once } from "node:events";
+import { Packr } from "msgpackr";
 import { type WebSocket as Peer, WebSocket, WebSocketServer } from "ws";
 
 export type Fields = Record<string, unknown>;
 
 export interface MessageHooks {
-  /** @returns an answer in the server's place; undefined lets it pass. */
+  /** @returns an answer in the server's place; undefined lets it pass, changed perhaps. */
   request?(message: Fields): Fields | undefined;
   /** @returns what the client gets, none for nothing. */
   reply?(message: Fields): readonly Fields[];
+}
+
+// `auto` is in its documentation, and not in its types.
+const packr = new Packr({ useRecords: false, int64AsType: "auto" as "bigint" });
+
+/** The peers speak objects, in JSON as text or in MessagePack as bytes. */
+function decode(data: Buffer, isBinary: boolean): Fields {
+  return (isBinary ? packr.unpack(data) : JSON.parse(data.toString())) as Fields;
+}
+
+function encode(message: Fields, isBinary: boolean): string | Buffer {
+  return isBinary ? packr.pack(message) : JSON.stringify(message);
 }
 
 export class MessageProxy {
@@ -62,22 +75,19 @@ export class MessageProxy {
     this.#clients.add(client);
     const server = new WebSocket(this.#target, { perMessageDeflate: false });
     const opened = once(server, "open");
-    client.on("message", async (data) => {
-      // The client under test sends JSON objects.
-      const message = JSON.parse(String(data)) as Fields;
-      this.requests.push(message);
+    client.on("message", async (data: Buffer, isBinary) => {
+      const message = decode(data, isBinary);
+      this.requests.push(structuredClone(message));
       const answer = this.hooks.request?.(message);
-      if (answer !== undefined) client.send(JSON.stringify(answer));
+      if (answer !== undefined) client.send(encode(answer, isBinary));
       else {
         await opened;
-        server.send(String(data));
+        server.send(encode(message, isBinary));
       }
     });
-    server.on("message", (data) => {
-      // As does the server.
-      const replies = this.hooks.reply?.(JSON.parse(String(data)) as Fields);
-      if (replies === undefined) client.send(String(data));
-      else for (const reply of replies) client.send(JSON.stringify(reply));
+    server.on("message", (data: Buffer, isBinary) => {
+      const message = decode(data, isBinary);
+      for (const reply of this.hooks.reply?.(message) ?? [message]) client.send(encode(reply, isBinary));
     });
     for (const [from, to] of [
       [client, server],
