@@ -25,7 +25,7 @@ export function sendingOf(command: string): Sending {
   const found = known.get(command);
   if (found !== undefined) return found;
   const sending = classify(command);
-  known.set(command, sending);
+  if (command in COMMANDS) known.set(command, sending);
   return sending;
 }
 

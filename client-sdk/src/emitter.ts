@@ -1,4 +1,7 @@
-/** Who wants to hear of what. `Events` has what comes with each name. */
+/**
+ * Who wants to hear of what. `Events` has what comes with each name. A listener that throws disturbs nobody: its error is
+ * thrown into the void, where the runtime reports it.
+ */
 export class Emitter<Events> {
   readonly #listeners = new Map<keyof Events, Set<(event: never) => void>>();
 
@@ -12,8 +15,14 @@ export class Emitter<Events> {
 
   emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
     for (const listener of this.#listeners.get(name) ?? []) {
-      // Under this name are only listeners that `on` took for it.
-      (listener as (event: Events[Name]) => void)(event);
+      try {
+        // Under this name are only listeners that `on` took for it.
+        (listener as (event: Events[Name]) => void)(event);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
     }
   }
 }

@@ -22,6 +22,8 @@ export interface ClientOptions {
    * those who would rather wait. Default 1,000,000.
    */
   readonly maxQueued?: number;
+  /** The largest command, in bytes: the server's `max_request_bytes`. It ends connections that send more. Default 16 MB. */
+  readonly maxRequestBytes?: number;
   /** How long a command may take, attempts after lost connections included. Looked at ten times a second. Default 30,000. */
   readonly timeoutMs?: number;
   /** How long a connection may take to open, the server's first answer included. Default 5000. */
@@ -61,6 +63,7 @@ export interface ResolvedOptions {
   readonly connections: number;
   readonly maxInFlight: number;
   readonly maxQueued: number;
+  readonly maxRequestBytes: number;
   readonly timeoutMs: number;
   readonly connectTimeoutMs: number;
   readonly heartbeatMs: number;
@@ -81,6 +84,7 @@ export function resolveOptions(given: SynapClientOptions): ResolvedOptions {
     connections: positive("connections", given.connections ?? 1),
     maxInFlight: positive("maxInFlight", given.maxInFlight ?? 4_096),
     maxQueued: positive("maxQueued", given.maxQueued ?? 1_000_000),
+    maxRequestBytes: positive("maxRequestBytes", given.maxRequestBytes ?? 16 * 2 ** 20),
     timeoutMs: positive("timeoutMs", given.timeoutMs ?? 30_000),
     connectTimeoutMs: positive("connectTimeoutMs", given.connectTimeoutMs ?? 5_000),
     heartbeatMs: positive("heartbeatMs", given.heartbeatMs ?? 15_000),

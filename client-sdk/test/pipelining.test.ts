@@ -154,6 +154,17 @@ describe("much at once", () => {
     await synap.close();
   });
 
+  it("one that the server would not read is refused here", async () => {
+    const proxy = await FaultProxy.start(server.port);
+    const synap = await connect(proxy.url);
+    const write = failure(synap.kv.set("huge", "x".repeat(17 * 2 ** 20)));
+    expect(await synap.kv.get("nothing")).toBeNull();
+    expect(await write).toBeInstanceOf(PayloadTooLargeError);
+    expect(proxy.connectionCount).toBe(1);
+    await synap.close();
+    await proxy.end();
+  });
+
   it("a refused command does not spoil the frame", async () => {
     const synap = await connect(server.url);
     const results = await Promise.allSettled([synap.kv.get("a"), synap.kv.get(""), synap.kv.get("b")]);
@@ -204,6 +215,21 @@ describe("giving up", () => {
     expect(await synap.kv.get("nothing")).toBeNull();
     await synap.close();
     await proxy.end();
+  });
+
+  it("no time passes while this process is held up", async () => {
+    const synap = await connect(server.url, { timeoutMs: 300, heartbeatMs: 100 });
+    const lost: unknown[] = [];
+    synap.on("disconnected", ({ error }) => lost.push(error));
+    // Time limits are being looked at, and the command is on its way.
+    await synap.kv.get("nothing");
+    const read = synap.kv.get("nothing");
+    await undefined;
+    const until = performance.now() + 1_000;
+    while (performance.now() < until);
+    expect(await read).toBeNull();
+    expect(lost).toEqual([]);
+    await synap.close();
   });
 
   it("a message taken for a caller that gave up goes back to its queue", async () => {

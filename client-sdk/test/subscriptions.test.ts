@@ -226,6 +226,16 @@ describe("a room", () => {
     await until(async () => (await synap.stream.stats(name)).subscriberCount === 0);
   });
 
+  it("ends with the client, without an error, and cannot be followed after", async () => {
+    await publish(1);
+    const subscription = synap.stream.subscribe(name);
+    await subscription.ready;
+    const next = subscription.next();
+    await synap.close();
+    expect((await next).done).toBe(true);
+    expect(await failure(synap.stream.subscribe(name).next())).toMatchObject({ code: "CLIENT_CLOSED" });
+  });
+
   it("calls back, and tells what the callback throws", async () => {
     await publish(1);
     const seen: unknown[] = [];

@@ -130,6 +130,10 @@ class DeliveryReader<T> implements Sink, Source {
     this.#subscription.fail(error);
   }
 
+  closed(): void {
+    void this.#subscription.close();
+  }
+
   /** Never more than prefetch are unacknowledged, unless deliveries ended unread with their connection: those may go. */
   overflowed(): boolean {
     return true;

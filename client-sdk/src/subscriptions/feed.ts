@@ -23,6 +23,8 @@ export interface Sink {
   /** The server pushes again. */
   resumed?(): void;
   failed(error: unknown): void;
+  /** The client is closed. */
+  closed(): void;
 }
 
 export interface Subscribing {

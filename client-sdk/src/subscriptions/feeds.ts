@@ -7,7 +7,7 @@
  *
  * When a lane has a new connection, every feed of it subscribes again.
  */
-import { ConnectionLostError, ServerError } from "../errors.ts";
+import { ClientClosedError, ConnectionLostError, ServerError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { Backoff } from "../transport/backoff.ts";
 import { Lane, type LaneListener } from "../transport/lane.ts";
@@ -34,6 +34,11 @@ export class Feeds {
   readonly #tell: Tell;
   readonly #lanes = new Set<PushLane>();
   readonly #laneOf = new Map<Feed, PushLane>();
+  /** First subscriptions under way, which their subscribers wait for. */
+  readonly #starts = new Map<Feed, Promise<void>>();
+  /** Feeds that are being subscribed again. */
+  readonly #restarting = new Set<Feed>();
+  #isClosed = false;
 
   constructor(options: ResolvedOptions, session: Session, codec: Codec, router: Router, tell: Tell) {
     this.#options = options;
@@ -45,6 +50,7 @@ export class Feeds {
 
   /** Joins a sink to a feed like this one, or begins this one. @returns the feed it is in, and when that has begun. */
   join(feed: Feed, sink: Sink): { readonly feed: Feed; readonly ready: Promise<void> } {
+    if (this.#isClosed) return { feed, ready: Promise.reject(new ClientClosedError("the client is closed")) };
     if (feed.isShareable) {
       for (const { bySlot } of this.#lanes) {
         const found = bySlot.get(feed.slot);
@@ -72,11 +78,12 @@ export class Feeds {
       await this.#end(place, feed.unsubscribing(subscriptionId));
   }
 
+  /** Ends every subscription; their loops end without an error. */
   close(): void {
+    this.#isClosed = true;
+    for (const feed of this.#laneOf.keys()) for (const sink of [...feed.sinks]) sink.closed();
     for (const place of this.#lanes) this.#closeLane(place);
   }
-
-  readonly #starts = new Map<Feed, Promise<void>>();
 
   #firstStart(feed: Feed): Promise<void> {
     const under = this.#starts.get(feed);
@@ -113,7 +120,8 @@ export class Feeds {
   }
 
   async #startAgain(place: PushLane, feed: Feed, backoff: Backoff): Promise<void> {
-    if (this.#laneOf.get(feed) !== place || feed.subscriptionId !== undefined) return;
+    if (this.#laneOf.get(feed) !== place || feed.subscriptionId !== undefined || this.#restarting.has(feed)) return;
+    this.#restarting.add(feed);
     try {
       await this.#start(place, feed);
     } catch (error) {
@@ -125,6 +133,8 @@ export class Feeds {
         feed.failed(error);
         this.#drop(feed);
       }
+    } finally {
+      this.#restarting.delete(feed);
     }
   }
 

@@ -62,6 +62,10 @@ class LossyReader<E> implements Sink, Source {
     this.#subscription.fail(error);
   }
 
+  closed(): void {
+    void this.#subscription.close();
+  }
+
   overflowed(): boolean {
     if (this.#dropsOldest) this.#subscription.dropOldest();
     else this.#subscription.droppedCount += 1;

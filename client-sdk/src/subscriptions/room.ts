@@ -105,6 +105,12 @@ function after(push: Push, { generation }: Position): Position {
   return { fromOffset: Number(push.to_offset) + 1, generation };
 }
 
+/** Whether it was given already: each event comes once, whatever was subscribed again. */
+function isBefore(push: Push, { fromOffset, generation }: Position): boolean {
+  if (push.type !== "event" || fromOffset === undefined || fromOffset < 0) return false;
+  return Number(push.offset) < fromOffset && generationOf(push) === generation;
+}
+
 /** An event's id is `generation-offset`. */
 function generationOf({ id }: Push): number | undefined {
   const generation = Number.parseInt(String(id), 10);
@@ -147,7 +153,7 @@ class RoomReader<T> implements Sink, Source {
 
   take(push: Push): void {
     // One turn may bring more than fits; what comes after that was not taken, and is read again.
-    if (this.#isAway) return;
+    if (this.#isAway || isBefore(push, this.#position)) return;
     const position = after(push, this.#position);
     try {
       const event = this.#eventOf(push);
@@ -162,6 +168,10 @@ class RoomReader<T> implements Sink, Source {
 
   failed(error: unknown): void {
     this.#subscription.fail(error);
+  }
+
+  closed(): void {
+    void this.#subscription.close();
   }
 
   overflowed(): boolean {

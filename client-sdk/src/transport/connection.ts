@@ -63,13 +63,12 @@ export class Connection {
   isClosing = false;
   inFlightCount = 0;
   inFlightBytes = 0;
-  /** When something last came. */
-  heardAt = 0;
   readonly #codec: Codec;
   readonly #session: Session;
   readonly #listener: ConnectionListener;
   readonly #flights = new Map<number, Flight>();
   #socket: Socket | undefined;
+  #isHeard = true;
   #lostReason: Error | undefined;
   /** Until then its end is a failure to open. */
   #isGreeted = false;
@@ -93,9 +92,8 @@ export class Connection {
       },
       options.timeoutMs,
     );
-    connection.heardAt = performance.now();
     try {
-      await connection.#greet(options, Math.max(1, options.timeoutMs - (connection.heardAt - startedAt)));
+      await connection.#greet(options, Math.max(1, options.timeoutMs - (performance.now() - startedAt)));
     } catch (error) {
       connection.#isGreeted = false;
       connection.#socket.close();
@@ -105,8 +103,11 @@ export class Connection {
     return connection;
   }
 
-  get bufferedBytes(): number {
-    return this.#socket?.bufferedBytes ?? 0;
+  /** Whether something came since the last call. */
+  wasHeard(): boolean {
+    const heard = this.#isHeard;
+    this.#isHeard = false;
+    return heard;
   }
 
   /** Requests that are sent and not answered, in order. */
@@ -176,7 +177,7 @@ export class Connection {
   #onGreeted: ((result: Result) => void) | undefined;
 
   #received(frame: Frame): void {
-    this.heardAt = performance.now();
+    this.#isHeard = true;
     try {
       this.#read(this.#codec.decode(frame));
     } catch (error) {

@@ -13,6 +13,7 @@ import {
   CommandTimeoutError,
   ConnectionLostError,
   SynapError,
+  serverError,
   TooManyCommandsError,
 } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
@@ -30,6 +31,8 @@ const FRAME_BYTES_MAX = 262_144;
 const IN_FLIGHT_BYTES_MAX = 8_388_608;
 /** How often time limits are looked at. */
 const SWEEP_MS = 100;
+/** What a frame has beside its commands. */
+const ENVELOPE_BYTES_MAX = 512;
 
 export interface LaneListener {
   /** A connection is there, and was greeted. */
@@ -62,6 +65,8 @@ export class Lane {
   #queuedAtHop = -1;
   #lastFailure: Error | undefined;
   #isPinging = false;
+  #sweptAt = 0;
+  #silentMs = 0;
   #drained: (() => void)[] = [];
 
   /** @param url is asked at each attempt: the master may have moved. */
@@ -161,6 +166,8 @@ export class Lane {
         this.#codec.encode(item);
       }
       if (request.items === undefined) this.#codec.encode(request);
+      const bytes = request.items?.reduce((sum, item) => sum + item.bytes, 0) ?? request.bytes;
+      if (bytes > this.#options.maxRequestBytes - ENVELOPE_BYTES_MAX) throw tooLarge(request, bytes);
       return true;
     } catch (error) {
       request.fail(error);
@@ -331,30 +338,41 @@ export class Lane {
   }
 
   #startSweeper(): ReturnType<typeof setInterval> {
+    this.#sweptAt = performance.now();
     const timer = setInterval(() => this.#sweep(performance.now()), SWEEP_MS);
     unref(timer);
     return timer;
   }
 
-  /** Ends what has waited too long, and finds out whether a silent server is still there. */
+  /**
+   * Ends what has waited too long, and finds out whether a silent server is still there. Time passes here in steps of two
+   * sweeps at the most: when this process was held up, what has come meanwhile is still to be read.
+   */
   #sweep(nowMs: number): void {
-    for (let i = this.#head; i < this.#queue.length; i++) this.#checkTime(this.#queue[i], nowMs);
-    if (this.#connection === undefined) this.#prune();
+    const stepMs = Math.min(nowMs - this.#sweptAt, SWEEP_MS * 2);
+    this.#sweptAt = nowMs;
+    for (let i = this.#head; i < this.#queue.length; i++) this.#checkTime(this.#queue[i], stepMs);
     const connection = this.#connection;
-    if (connection === undefined) return;
-    for (const request of connection.unanswered()) this.#checkTime(request, nowMs);
-    const silentMs = nowMs - connection.heardAt;
+    if (connection === undefined) {
+      this.#prune();
+      return;
+    }
+    for (const request of connection.unanswered()) this.#checkTime(request, stepMs);
+    this.#silentMs = connection.wasHeard() ? 0 : this.#silentMs + stepMs;
     const { heartbeatMs } = this.#options;
-    if (silentMs > heartbeatMs * 2) {
-      connection.end(new ConnectionLostError(`nothing came from the server for ${Math.round(silentMs)} ms`, false));
-    } else if (silentMs > heartbeatMs && !this.#isPinging) void this.#ping();
+    if (this.#silentMs > heartbeatMs * 2) {
+      const ms = Math.round(this.#silentMs);
+      this.#silentMs = 0;
+      connection.end(new ConnectionLostError(`nothing came from the server for ${ms} ms`, false));
+    } else if (this.#silentMs > heartbeatMs && !this.#isPinging) void this.#ping();
   }
 
-  #checkTime(request: Request, nowMs: number): void {
+  #checkTime(request: Request, stepMs: number): void {
     if (request.isDone) return;
     const limitMs = request.timeoutMs ?? this.#options.timeoutMs;
-    if (request.deadlineAt === 0) request.deadlineAt = nowMs + limitMs;
-    if (nowMs < request.deadlineAt) return;
+    // It came within this step: its time begins now.
+    request.remainingMs = request.remainingMs === undefined ? limitMs : request.remainingMs - stepMs;
+    if (request.remainingMs > 0) return;
     const { command, id: requestId, attempts, safety } = request;
     const mayHaveHappened = attempts > 0 && safety !== "read";
     const context = { command, requestId, cause: this.#lastFailure };
@@ -369,4 +387,8 @@ export class Lane {
     await ping.promise.catch((error: unknown) => error);
     this.#isPinging = false;
   }
+}
+
+function tooLarge({ command }: Request, bytes: number): Error {
+  return serverError("PAYLOAD_TOO_LARGE", `the command has ${bytes} bytes, more than maxRequestBytes`, { command });
 }

@@ -213,10 +213,9 @@ export class Router {
   #redirect(request: Request): void {
     if (request.isDone) return;
     request.redirects += 1;
-    const nowMs = performance.now();
     const limitMs = request.timeoutMs ?? this.#options.timeoutMs;
-    if (request.deadlineAt === 0) request.deadlineAt = nowMs + limitMs;
-    if (nowMs >= request.deadlineAt) {
+    request.remainingMs ??= limitMs;
+    if (request.remainingMs <= 0) {
       const { command, id: requestId } = request;
       const text = `no server was found within ${limitMs} ms that runs ${command} as a master`;
       request.fail(new ReadOnlyReplicaError("READ_ONLY_REPLICA", text, { command, requestId }));
@@ -227,6 +226,7 @@ export class Router {
       return;
     }
     const waitMs = Math.min(REDIRECT_WAIT_MAX_MS, 10 * 2 ** request.redirects);
+    request.remainingMs -= waitMs;
     const timer = setTimeout(() => {
       this.#redirects.delete(timer);
       this.#master.issue(request);

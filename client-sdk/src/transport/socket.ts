@@ -15,8 +15,6 @@ export interface SocketListener {
 
 export interface Socket {
   send(frame: Frame): void;
-  /** Bytes that were given to `send` and are still in this process. */
-  readonly bufferedBytes: number;
   /** Says goodbye; `closed` follows, at once if the peer is gone. */
   close(): void;
 }
@@ -24,7 +22,6 @@ export interface Socket {
 /** The part of the browser's interface that is used; `ws` has it too. */
 interface WebSocketLike {
   binaryType: string;
-  readonly bufferedAmount: number;
   onopen: ((event: unknown) => void) | null;
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   onerror: ((event: { readonly message?: unknown; readonly error?: unknown }) => void) | null;
@@ -112,10 +109,6 @@ class OpenSocket implements Socket {
     socket.onclose = ({ code, reason }) => this.#closed(code, reason);
     // A close follows.
     socket.onerror = silent;
-  }
-
-  get bufferedBytes(): number {
-    return this.#socket.bufferedAmount;
   }
 
   send(frame: Frame): void {

@@ -40,8 +40,8 @@ export class Request {
   attempts = 0;
   /** How often a server said that another one is the master. */
   redirects = 0;
-  /** When it times out, by the coarse clock of its lane; 0 for not yet known. */
-  deadlineAt = 0;
+  /** How long it may still take; undefined until somebody has looked. */
+  remainingMs: number | undefined;
   readonly timeoutMs: number | undefined;
   /**
    * The encoded command: text, or the bytes from `start`. What identifies a numbered write stands between `plainEnd` and
