@@ -133,7 +133,7 @@ async function overhead(synap: SynapClient, raw: RawSocket): Promise<void> {
     return (user + system) / commandCount;
   };
   const keys = Array.from({ length: 100 }, randomKey);
-  const bare = await cost(() => raw.roundTrip());
+  const bare = await cost(() => raw.batch());
   const full = await cost(() => Promise.all(keys.map((key) => client.get(key))));
   const text = `${full.toFixed(2)} us of CPU for a kv.get of 100 in a frame; the bare socket with the same frames ${bare.toFixed(2)} us`;
   console.log(`\nOverhead: ${text}`);
@@ -169,12 +169,13 @@ try {
       ioredis.mset(new Map(keys.map((key) => [key, VALUE]))),
     ]);
   }
+  const raw = await RawSocket.open(server.url, Array.from({ length: 100 }, randomKey), VALUE);
   await compare({
     synap: synapClient(synap),
     ioredis: redisClient(ioredis),
     "ioredis, auto-pipelining": redisClient(pipelined),
+    "bare WebSocket to Synap": raw,
   });
-  const raw = await RawSocket.open(server.url, Array.from({ length: 100 }, randomKey));
   await overhead(synap, raw);
   await memory(synap);
   raw.close();

@@ -30,9 +30,13 @@ interface WebSocketLike {
   close(): void;
   /** Of `ws` alone: ends it without waiting for the peer. */
   terminate?(): void;
+  /** Of `ws` alone: messages without an event object and a copy for each. Text comes as its bytes. */
+  on?(name: "message", listener: (data: Uint8Array, isBinary: boolean) => void): void;
 }
 
 type WebSocketClass = new (url: string, protocols?: string[], options?: object) => WebSocketLike;
+
+const utf8 = new TextDecoder();
 
 /** How many ms a peer has to answer a close before the socket is left to itself. */
 const CLOSE_GRACE_MS = 1_000;
@@ -44,7 +48,7 @@ export async function openSocket(
   timeoutMs: number,
 ): Promise<Socket> {
   const socket = await create(url, token);
-  socket.binaryType = "arraybuffer";
+  if (socket.on === undefined) socket.binaryType = "arraybuffer";
   await opened(socket, url, timeoutMs);
   return new OpenSocket(socket, listener);
 }
@@ -100,12 +104,21 @@ class OpenSocket implements Socket {
   constructor(socket: WebSocketLike, listener: SocketListener) {
     this.#socket = socket;
     this.#listener = listener;
-    socket.onmessage = ({ data }) => {
-      if (this.#isClosed) return;
-      if (typeof data === "string") listener.message(data);
-      // By binaryType anything else is an ArrayBuffer.
-      else listener.message(new Uint8Array(data as ArrayBuffer));
-    };
+    if (socket.on === undefined) {
+      socket.onmessage = ({ data }) => {
+        if (this.#isClosed) return;
+        if (typeof data === "string") listener.message(data);
+        // By binaryType anything else is an ArrayBuffer.
+        else listener.message(new Uint8Array(data as ArrayBuffer));
+      };
+    } else {
+      socket.on("message", (data, isBinary) => {
+        if (this.#isClosed) return;
+        // Not as Node's Buffer, so that bytes inside of it are none either.
+        if (isBinary) listener.message(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+        else listener.message(utf8.decode(data));
+      });
+    }
     socket.onclose = ({ code, reason }) => this.#closed(code, reason);
     // A close follows.
     socket.onerror = silent;
