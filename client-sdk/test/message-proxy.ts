@@ -11,9 +11,9 @@ export type Fields = Record<string, unknown>;
 
 export interface MessageHooks {
   /** @returns an answer in the server's place; undefined lets it pass, changed perhaps. */
-  request?(message: Fields): Fields | undefined;
+  request?(message: Fields, connection: number): Fields | undefined | Promise<Fields | undefined>;
   /** @returns what the client gets, none for nothing. */
-  reply?(message: Fields): readonly Fields[];
+  reply?(message: Fields, connection: number): readonly Fields[];
 }
 
 // `auto` is in its documentation, and not in its types.
@@ -36,6 +36,7 @@ export class MessageProxy {
   readonly #server: WebSocketServer;
   readonly #target: string;
   readonly #clients = new Set<Peer>();
+  #connectionCount = 0;
 
   private constructor(server: WebSocketServer, port: number, target: string) {
     this.#server = server;
@@ -72,32 +73,42 @@ export class MessageProxy {
   }
 
   #connected(client: Peer): void {
+    this.#connectionCount += 1;
+    const connection = this.#connectionCount;
     this.#clients.add(client);
     const server = new WebSocket(this.#target, { perMessageDeflate: false });
-    const opened = once(server, "open");
-    client.on("message", async (data: Buffer, isBinary) => {
-      const message = decode(data, isBinary);
-      this.requests.push(structuredClone(message));
-      const answer = this.hooks.request?.(message);
+    const opened = new Promise((resolve) => server.once("open", resolve));
+    let before: Promise<unknown> = opened;
+    let unansweredCount = 0;
+    let isGone = false;
+    const pass = async (message: Fields, isBinary: boolean): Promise<void> => {
+      const answer = await this.hooks.request?.(message, connection);
       if (answer !== undefined) client.send(encode(answer, isBinary));
       else {
-        await opened;
+        unansweredCount += 1;
         server.send(encode(message, isBinary));
       }
+    };
+    client.on("message", (data: Buffer, isBinary) => {
+      const message = decode(data, isBinary);
+      this.requests.push(structuredClone(message));
+      before = before.then(() => pass(message, isBinary));
     });
     server.on("message", (data: Buffer, isBinary) => {
       const message = decode(data, isBinary);
-      for (const reply of this.hooks.reply?.(message) ?? [message]) client.send(encode(reply, isBinary));
+      if (message.success !== undefined) unansweredCount -= 1;
+      for (const reply of this.hooks.reply?.(message, connection) ?? [message]) client.send(encode(reply, isBinary));
+      if (isGone && unansweredCount === 0) server.terminate();
     });
-    for (const [from, to] of [
-      [client, server],
-      [server, client],
-    ]) {
-      from.on("error", () => from.terminate());
-      from.on("close", () => {
-        this.#clients.delete(client);
-        to.terminate();
-      });
-    }
+    client.on("error", () => client.terminate());
+    server.on("error", () => server.terminate());
+    server.on("close", () => client.terminate());
+    client.on("close", async () => {
+      this.#clients.delete(client);
+      // What the client has sent is the server's, and the hooks see how it went.
+      await before;
+      isGone = true;
+      if (unansweredCount === 0) server.terminate();
+    });
   }
 }

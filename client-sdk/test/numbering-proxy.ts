@@ -5,62 +5,87 @@
  */
 import type { Fields, MessageProxy } from "./message-proxy.ts";
 
+interface Taken {
+  /** What identifies the write, of numbered ones. */
+  readonly key: string | undefined;
+  /** Its first reply, if it came before. */
+  readonly reply: Fields | undefined;
+}
+
 export class NumberingProxy {
-  /** Numbered writes that came, and those of them that had come before. */
-  numberedCount = 0;
+  /** Numbered writes that had come before. */
   repeatedCount = 0;
   readonly #kept = new Map<string, Fields>();
-  readonly #passed = new Map<unknown, { readonly key: string | undefined; readonly at: number }[]>();
+  readonly #underWay = new Map<string, { readonly done: Promise<void>; finish(): void }>();
+  /** Of frames that went on to the server, what their items are. */
+  readonly #passed = new Map<string, { readonly items: readonly Taken[]; readonly isBatch: boolean }>();
 
   constructor(proxy: MessageProxy) {
-    proxy.hooks.request = (message) => this.#request(message);
-    proxy.hooks.reply = (reply) => [this.#reply(reply)];
+    proxy.hooks.request = (message, connection) => this.#request(message, connection);
+    proxy.hooks.reply = (reply, connection) => [this.#reply(reply, connection)];
   }
 
-  #request(message: Fields): Fields | undefined {
+  async #request(message: Fields, connection: number): Promise<Fields | undefined> {
     const { request_id: id, commands } = message;
-    const isBatch = Array.isArray(commands) && message.atomic !== true;
     // An atomic batch is numbered as a whole.
-    const items: Fields[] = isBatch ? (commands as Fields[]) : [message];
-    const known = items.map((item) => this.#take(item, isBatch));
-    this.#passed.set(
-      id,
-      known.flatMap((each, at) => (each.reply === undefined ? [{ key: each.key, at }] : [])),
-    );
-    const replies = known.map(({ reply }) => reply);
-    if (replies.every((reply) => reply !== undefined)) {
-      this.#passed.delete(id);
+    const isBatch = Array.isArray(commands) && message.atomic !== true;
+    const written = isBatch ? (commands as Fields[]) : [message];
+    // Sent again while it is still under way: the server would find it done when it comes to it.
+    await Promise.all(written.map((item) => this.#underWay.get(keyOf(item) ?? "")?.done));
+    const items = written.map((item) => this.#take(item, isBatch));
+    const isNew = items.map(({ reply }) => reply === undefined);
+    if (!isNew.includes(true)) {
+      const replies = items.map(({ reply }) => reply);
       return isBatch
         ? { type: "batch_response", success: true, request_id: id, results: replies }
         : { ...replies[0], request_id: id };
     }
-    // What came before is asked for again together with what did not: the proxy's tests never mix them.
-    if (replies.some((reply) => reply !== undefined)) throw new Error("a frame of old and new writes");
+    if (isBatch) message.commands = (commands as Fields[]).filter((_, at) => isNew[at]);
+    this.#passed.set(`${connection} ${String(id)}`, { items, isBatch });
     return undefined;
   }
 
-  #take(item: Fields, isInBatch: boolean): { readonly key: string | undefined; readonly reply: Fields | undefined } {
-    const { client_id: client, idempotent, request_id: id } = item;
-    if (idempotent !== true) return { key: undefined, reply: undefined };
-    this.numberedCount += 1;
+  #take(item: Fields, isInBatch: boolean): Taken {
+    const key = keyOf(item);
+    if (key === undefined) return { key, reply: undefined };
     delete item.client_id;
     delete item.idempotent;
     if (isInBatch) delete item.request_id;
-    const key = `${String(client)} ${String(id)}`;
     const reply = this.#kept.get(key);
     if (reply !== undefined) this.repeatedCount += 1;
+    else {
+      let finish: () => void = () => {};
+      const done = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      this.#underWay.set(key, { done, finish });
+    }
     return { key, reply };
   }
 
-  #reply(reply: Fields): Fields {
-    const passed = this.#passed.get(reply.request_id);
+  #reply(reply: Fields, connection: number): Fields {
+    const frame = `${connection} ${String(reply.request_id)}`;
+    const passed = this.#passed.get(frame);
     if (passed === undefined) return reply;
-    this.#passed.delete(reply.request_id);
-    const isPlainBatch = Array.isArray(reply.results) && passed.length === reply.results.length && passed.length > 1;
-    for (const [index, { key }] of passed.entries()) {
-      if (key === undefined) continue;
-      this.#kept.set(key, isPlainBatch ? (reply.results as Fields[])[index] : reply);
-    }
-    return reply;
+    this.#passed.delete(frame);
+    const fresh = (passed.isBatch && Array.isArray(reply.results) ? reply.results : [reply]) as Fields[];
+    let next = 0;
+    const results = passed.items.map(({ key, reply: before }) => {
+      if (before !== undefined) return before;
+      const result = fresh[next];
+      next += 1;
+      if (key !== undefined) {
+        this.#kept.set(key, result);
+        this.#underWay.get(key)?.finish();
+        this.#underWay.delete(key);
+      }
+      return result;
+    });
+    return passed.isBatch ? { ...reply, results } : reply;
   }
+}
+
+/** Under what a write runs once, if it is numbered. */
+function keyOf({ client_id: client, idempotent, request_id: id }: Fields): string | undefined {
+  return idempotent === true ? `${String(client)} ${String(id)}` : undefined;
 }
