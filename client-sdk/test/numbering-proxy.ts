@@ -75,7 +75,8 @@ export class NumberingProxy {
       const result = fresh[next];
       next += 1;
       if (key !== undefined) {
-        this.#kept.set(key, result);
+        // What was not run is not done: it may come again.
+        if (result.code !== "PAYLOAD_TOO_LARGE") this.#kept.set(key, result);
         this.#underWay.get(key)?.finish();
         this.#underWay.delete(key);
       }

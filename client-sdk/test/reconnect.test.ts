@@ -221,7 +221,7 @@ describe("writes that are not numbered", () => {
 });
 
 describe("a command that ends every connection", () => {
-  it("is given up after five of them, and others go on", async () => {
+  it("is given up after six of them, and others go on", async () => {
     const proxy = await MessageProxy.start(server.url);
     const synap = await connect(proxy.url, { format: "json", ...quick });
     let cuts = 0;
@@ -235,8 +235,25 @@ describe("a command that ends every connection", () => {
     const error = await failure(synap.kv.keys("poison"));
     expect(error).toBeInstanceOf(ConnectionLostError);
     expect(error).toMatchObject({ mayHaveHappened: false });
-    expect(cuts).toBe(5);
+    expect(cuts).toBe(6);
     expect(await synap.kv.get("nothing")).toBeNull();
+    await synap.close();
+    await proxy.end();
+  });
+});
+
+describe("a command that ends every connection that its frame comes over", () => {
+  it("is found among the others, which get their answers", async () => {
+    const proxy = await MessageProxy.start(server.url);
+    const synap = await connect(proxy.url, { format: "json", ...quick });
+    proxy.hooks.request = (frame) => {
+      if (JSON.stringify(frame).includes("poison")) proxy.cut();
+      return undefined;
+    };
+    const reads = Array.from({ length: 20 }, (_, i) => synap.kv.get(i === 7 ? "poison" : "nothing"));
+    const results = await Promise.allSettled(reads);
+    expect(results.map(({ status }) => status)).toEqual(results.map((_, i) => (i === 7 ? "rejected" : "fulfilled")));
+    expect((results[7] as PromiseRejectedResult).reason).toBeInstanceOf(ConnectionLostError);
     await synap.close();
     await proxy.end();
   });

@@ -38,6 +38,8 @@ interface Flight {
   readonly requests: readonly Request[];
   /** A frame of several commands, which its reply answers one by one. */
   readonly isShared: boolean;
+  /** Something in it changes something. */
+  readonly isWriting: boolean;
   readonly bytes: number;
 }
 
@@ -63,12 +65,16 @@ export class Connection {
   isClosing = false;
   inFlightCount = 0;
   inFlightBytes = 0;
+  /** Something beside the greeting was answered. */
+  hasAnswered = false;
   readonly #codec: Codec;
   readonly #session: Session;
   readonly #listener: ConnectionListener;
   readonly #flights = new Map<number, Flight>();
   #socket: Socket | undefined;
   #isHeard = true;
+  #sharedCount = 0;
+  #sharedWritingCount = 0;
   #lostReason: Error | undefined;
   /** Until then its end is a failure to open. */
   #isGreeted = false;
@@ -115,6 +121,15 @@ export class Connection {
     for (const { requests } of this.#flights.values()) yield* requests;
   }
 
+  /**
+   * Whether a frame may leave now. The server may run a part of a shared frame alone, when it has taken too long or its answers
+   * are too many; the rest is sent again, and must not come behind what was issued after it. So shared frames of reads may
+   * be on their way together, and one that writes only alone; nothing waits for single commands.
+   */
+  mayFollow(requests: readonly Request[]): boolean {
+    return this.#sharedWritingCount === 0 && (this.#sharedCount === 0 || !requests.some(isWriting));
+  }
+
   /** One frame. Several requests become a batch. */
   send(requests: readonly Request[]): void {
     const [first] = requests;
@@ -127,10 +142,20 @@ export class Connection {
       if (request.id === 0) request.id = id;
     }
     const bytes = typeof frame === "string" ? frame.length : frame.byteLength;
-    this.#flights.set(id, { requests, isShared, bytes });
-    this.inFlightCount += requests.length;
-    this.inFlightBytes += bytes;
+    this.#take(id, { requests, isShared, isWriting: isShared && requests.some(isWriting), bytes });
     this.#socket?.send(frame);
+  }
+
+  #take(id: number, flight: Flight): void {
+    this.#flights.set(id, flight);
+    this.#count(flight, 1);
+  }
+
+  #count({ requests, isShared, isWriting, bytes }: Flight, sign: 1 | -1): void {
+    this.inFlightCount += sign * requests.length;
+    this.inFlightBytes += sign * bytes;
+    if (isShared) this.#sharedCount += sign;
+    if (isWriting) this.#sharedWritingCount += sign;
   }
 
   /** Ends it for a reason of ours; `lost` follows. */
@@ -198,8 +223,7 @@ export class Connection {
     const flight = this.#flights.get(id);
     if (flight === undefined) throw unknownReply(message);
     this.#flights.delete(id);
-    this.inFlightCount -= flight.requests.length;
-    this.inFlightBytes -= flight.bytes;
+    this.#count(flight, -1);
     if (this.#onGreeted !== undefined) {
       this.#onGreeted(message);
       this.#onGreeted = undefined;
@@ -210,9 +234,10 @@ export class Connection {
       else this.#settleAlone(flight.requests[0], message);
     } catch (error) {
       // It was no reply: nothing of this frame is answered.
-      this.#flights.set(id, flight);
+      this.#take(id, flight);
       throw error;
     }
+    this.hasAnswered = true;
     this.#listener.answered();
   }
 
@@ -288,6 +313,10 @@ export class Connection {
     if (this.#isGreeted) this.#listener.lost(unanswered, error);
     else for (const request of unanswered) request.fail(error);
   }
+}
+
+function isWriting({ safety }: Request): boolean {
+  return safety !== "read";
 }
 
 const LOST_ANSWER = "the command ran, but its answer did not fit beside the others' and cannot be asked for again";

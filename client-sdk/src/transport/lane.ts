@@ -6,7 +6,8 @@
  *                  ^                                            |
  *                  '--- lost, and safe to send again -----------'    lost, and not safe: ConnectionLostError
  *
- * A command that ends five connections in a row is given up: it may be what ends them.
+ * A command may be what ends its connections. When three in a row end without an answer, the commands that were on their way
+ * go one by one, and one that ends three more by itself is given up. Everything else is tried until its time is over.
  */
 import {
   ClientClosedError,
@@ -24,9 +25,10 @@ import { Backoff } from "./backoff.ts";
 import { Connection } from "./connection.ts";
 import { unref } from "./socket.ts";
 
-const ATTEMPTS_MAX = 5;
-/** Commands of one frame. More do not make it faster, and the server answers a frame as a whole. */
-const FRAME_COMMANDS_MAX = 256;
+const LOSSES_TOGETHER_MAX = 3;
+const BLAME_MAX = 3;
+/** Commands of one frame: more do not make it faster. The server takes 1,000, or what `max_batch_commands` says. */
+const FRAME_COMMANDS_MAX = 512;
 const FRAME_BYTES_MAX = 262_144;
 const IN_FLIGHT_BYTES_MAX = 8_388_608;
 /** How often time limits are looked at. */
@@ -67,6 +69,10 @@ export class Lane {
   #queuedAtHop = -1;
   #lastFailure: Error | undefined;
   #isPinging = false;
+  /** Connections that ended one after the other without an answer. */
+  #lossesInRow = 0;
+  /** Commands up to this place in the order are under suspicion. */
+  #carefulUpTo = 0;
   #sweptAt = 0;
   #silentMs = 0;
   #drained: (() => void)[] = [];
@@ -206,8 +212,14 @@ export class Lane {
       return;
     }
     while (this.#hasRoom(connection)) {
+      const before = this.#head;
       const requests = this.#take();
       if (requests.length === 0) break;
+      const mustWait = this.#isCareful(requests[0]) && connection.inFlightCount > 0;
+      if (mustWait || !connection.mayFollow(requests)) {
+        this.#head = before;
+        break;
+      }
       connection.send(requests);
     }
     if (this.#head > 1_024 || this.#head === this.#queue.length) {
@@ -232,13 +244,13 @@ export class Lane {
     while (this.#head < this.#queue.length && taken.length < FRAME_COMMANDS_MAX) {
       const request = this.#queue[this.#head];
       if (!request.isDone) {
-        if (request.isAlone && taken.length > 0) break;
+        if ((request.isAlone || this.#isCareful(request)) && taken.length > 0) break;
         if (taken.length > 0 && bytes + request.bytes > FRAME_BYTES_MAX) break;
         taken.push(request);
         bytes += request.bytes;
       }
       this.#head += 1;
-      if (request.isAlone && taken.length > 0) break;
+      if (taken.length > 0 && (request.isAlone || this.#isCareful(request))) break;
     }
     return taken;
   }
@@ -307,15 +319,30 @@ export class Lane {
 
   #lost(connection: Connection, unanswered: readonly Request[], reason: Error): void {
     this.#connection = undefined;
+    this.#blame(connection, unanswered);
     const again: Request[] = [];
     for (const request of unanswered) {
       const isSafe = request.safety === "read" || (request.safety === "numbered" && connection.isNumbering);
-      if (!this.#isClosed && isSafe && request.attempts < ATTEMPTS_MAX) again.push(request);
+      if (!this.#isClosed && isSafe && request.blame < BLAME_MAX) again.push(request);
       else this.#giveUp(request, reason);
     }
     if (this.#isClosed) return;
     this.#sendAgain(again);
     this.#failed(reason);
+  }
+
+  /** Finds the command that connections end with, if it is one. */
+  #blame(connection: Connection, unanswered: readonly Request[]): void {
+    const [first] = unanswered;
+    if (first === undefined) return;
+    this.#lossesInRow = connection.hasAnswered ? 0 : this.#lossesInRow + 1;
+    if (this.#isCareful(first)) first.blame += 1;
+    else if (this.#lossesInRow >= LOSSES_TOGETHER_MAX) this.#carefulUpTo = unanswered[unanswered.length - 1].sequence;
+  }
+
+  /** Whether this command is under suspicion, and goes only when nothing else is on its way. */
+  #isCareful({ sequence }: Request): boolean {
+    return sequence <= this.#carefulUpTo;
   }
 
   #giveUp(request: Request, cause: Error): void {

@@ -38,6 +38,8 @@ export class Request {
   sequence = 0;
   /** How often it was sent. */
   attempts = 0;
+  /** How many connections ended while nothing but this was on its way. */
+  blame = 0;
   /** How often a server said that another one is the master. */
   redirects = 0;
   /** How long it may still take; undefined until somebody has looked. */
