@@ -12,6 +12,7 @@
  * The value is stored as it is, so that others can read it; whether it is stale shows in the time it has left. The lease is
  * renewed while the loader runs; a process that dies in between holds the others up for one lease.
  */
+import { onAbort } from "./abort-signals.ts";
 import type { CallOptions, Commander } from "./commander.ts";
 import type { KvSetReply } from "./generated/shapes.ts";
 import { type StandardSchema, validated } from "./standard-schema.ts";
@@ -88,8 +89,7 @@ export class ReadThrough {
         this.#flights.delete(key);
         flight.controller.abort(signal.reason);
       };
-      signal.addEventListener("abort", leave);
-      const done = (): void => signal.removeEventListener("abort", leave);
+      const done = onAbort(signal, leave);
       flight.result.then(resolve, reject).then(done, done);
     });
   }

@@ -8,6 +8,7 @@
  * When the connection is lost, others get the messages at once: the handlers' signals are aborted, and what they still
  * do counts for nothing. `stop` lets the running ones finish and gives the waiting ones back without a retry spent.
  */
+import { onAbort } from "./abort-signals.ts";
 import type { ReadOptions } from "./commander.ts";
 import { Emitter } from "./emitter.ts";
 import { MessageNotFoundError, StaleDeliveryError } from "./errors.ts";
@@ -93,6 +94,7 @@ export class Worker<T> implements AsyncDisposable {
   #failed = 0;
   #lost = 0;
   #stopping: Promise<void> | undefined;
+  #endListening: (() => void) | undefined;
   #whenIdle: (() => void)[] = [];
 
   constructor(queue: WorkerQueue, name: string, handler: Handler<T>, options: WorkerOptions<T> = {}) {
@@ -110,7 +112,9 @@ export class Worker<T> implements AsyncDisposable {
     this.ready = this.#subscription.ready;
     this.#extender = setInterval(() => this.#extend(), (this.#ackDeadline * 1_000) / 3);
     unref(this.#extender);
-    options.signal?.addEventListener("abort", this.#onAbort);
+    const { signal } = options;
+    if (signal?.aborted === true) void this.stop();
+    else if (signal !== undefined) this.#endListening = onAbort(signal, () => void this.stop());
   }
 
   /** Counts, for metrics. */
@@ -138,14 +142,10 @@ export class Worker<T> implements AsyncDisposable {
     return this.stop();
   }
 
-  readonly #onAbort = (): void => {
-    void this.stop();
-  };
-
   async #stop(timeoutMs: number): Promise<void> {
     // Unsubscribing now would take the running ones away as well; they are still pushed, and given back in the end.
     this.#waiting = [];
-    this.#options.signal?.removeEventListener("abort", this.#onAbort);
+    this.#endListening?.();
     const timer = setTimeout(() => {
       for (const controller of this.#running.values()) controller.abort(new Error("the worker was stopped"));
       this.#tellIdle();

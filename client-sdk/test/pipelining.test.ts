@@ -242,6 +242,22 @@ describe("giving up", () => {
     await proxy.end();
   });
 
+  it("many may share a signal", async () => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): number => warnings.push(warning);
+    process.on("warning", warned);
+    const synap = await connect(server.url);
+    const { signal } = new AbortController();
+    await Promise.all(Array.from({ length: 100 }, () => synap.kv.get("a", { signal })));
+    const subscriptions = Array.from({ length: 20 }, (_, i) => synap.pubsub.subscribe(`shared.${i}`, { signal }));
+    await Promise.all(subscriptions.map(({ ready }) => ready));
+    // Warnings are told in a later turn.
+    await synap.kv.get("a");
+    expect(warnings).toEqual([]);
+    process.off("warning", warned);
+    await synap.close();
+  });
+
   it("a time limit says whether the command may have happened", async () => {
     const proxy = await FaultProxy.start(server.port);
     const synap = await connect(proxy.url, { timeoutMs: 150 });

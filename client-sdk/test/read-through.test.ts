@@ -113,17 +113,17 @@ it("the lease of a process that died runs out", async () => {
 
 it("a loader that takes longer than its lease keeps it", async () => {
   let finish: (value: number) => void = () => {};
-  const slow = synap.kv.getOrLoad("k", () => new Promise<number>((resolve) => (finish = resolve)), {
+  const slow = synap.kv.getOrLoad("slow", () => new Promise<number>((resolve) => (finish = resolve)), {
     ttl: 60,
-    leaseMs: 60,
+    leaseMs: 1_000,
   });
   let renewals = 0;
-  const leases = other.kv.watch("lease:k", {
+  const leases = other.kv.watch("lease:slow", {
     onEvent: (change) => {
       if (change.type === "watch" && change.event === "set") renewals += 1;
     },
   });
-  const waiting = other.kv.getOrLoad("k", () => 2, { ttl: 60, leaseMs: 60 });
+  const waiting = other.kv.getOrLoad("slow", () => 2, { ttl: 60, leaseMs: 1_000 });
   await until(() => renewals >= 4);
   finish(1);
   expect(await slow).toBe(1);

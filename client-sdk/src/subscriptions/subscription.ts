@@ -6,6 +6,8 @@
  *                  '-- full --> source.overflowed(), which says what to do with this one
  */
 
+import { onAbort } from "../abort-signals.ts";
+
 /** How the source of a subscription takes part in its life. */
 export interface Source {
   /** The buffer is full. @returns whether there is room for one more now. */
@@ -42,13 +44,13 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Asy
   readonly #bufferSize: number;
   readonly #onEvent: ((event: T) => void) | undefined;
   readonly #onError: ((error: unknown) => void) | undefined;
-  readonly #signal: AbortSignal | undefined;
   #source: Source | undefined;
   #buffer: T[] = [];
   #head = 0;
   #isPressed = false;
   #isEnded = false;
   #error: unknown;
+  #endListening: (() => void) | undefined;
   #waiting: { resolve(result: IteratorResult<T, undefined>): void; reject(error: unknown): void } | undefined;
 
   /** @param start subscribes; called at once. */
@@ -57,7 +59,6 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Asy
     this.#bufferSize = bufferSize;
     this.#onEvent = onEvent;
     this.#onError = onError;
-    this.#signal = signal;
     if (signal?.aborted === true) {
       this.#isEnded = true;
       this.ready = Promise.resolve();
@@ -68,7 +69,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Asy
     this.ready = ready;
     // Who does not look at `ready` is told by the loop, or by `onError`.
     ready.catch((error: unknown) => this.fail(error));
-    signal?.addEventListener("abort", this.#abort);
+    if (signal !== undefined && !this.#isEnded) this.#endListening = onAbort(signal, () => void this.close());
   }
 
   /** What is here and was not read. */
@@ -150,13 +151,9 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Asy
     void this.#source?.ended();
   }
 
-  readonly #abort = (): void => {
-    void this.close();
-  };
-
   #end(error?: unknown): void {
     this.#isEnded = true;
-    this.#signal?.removeEventListener("abort", this.#abort);
+    this.#endListening?.();
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (error === undefined) waiting?.resolve(DONE);

@@ -3,6 +3,7 @@
  * what the caller does to its objects afterwards changes nothing, and keeps its bytes until it is answered, so that it can
  * be sent again.
  */
+import { onAbort } from "../abort-signals.ts";
 import type { SynapError } from "../errors.ts";
 
 /**
@@ -57,8 +58,7 @@ export class Request {
   onOrphan: ((payload: unknown) => void) | undefined;
   #resolve!: (value: unknown) => void;
   #reject!: (reason: unknown) => void;
-  #signal: AbortSignal | undefined;
-  #onAbort: (() => void) | undefined;
+  #endListening: (() => void) | undefined;
 
   constructor(
     command: string,
@@ -115,7 +115,7 @@ export class Request {
 
   #settle(): void {
     this.isDone = true;
-    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#endListening?.();
   }
 
   #listen(signal: AbortSignal): void {
@@ -123,8 +123,6 @@ export class Request {
       this.fail(signal.reason);
       return;
     }
-    this.#signal = signal;
-    this.#onAbort = () => this.fail(signal.reason);
-    signal.addEventListener("abort", this.#onAbort);
+    this.#endListening = onAbort(signal, () => this.fail(signal.reason));
   }
 }
