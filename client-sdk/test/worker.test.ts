@@ -103,7 +103,7 @@ it("does with it what `retry` decides", async () => {
 it("keeps a message for longer than its deadline while the handler runs", async () => {
   let finish: () => void = () => {};
   const worker = kept(
-    synap.queue.worker(queue, () => new Promise<void>((resolve) => (finish = resolve)), { ackDeadline: 1 }),
+    synap.queue.worker(queue, () => new Promise<void>((resolve) => (finish = resolve)), { ackDeadline: 2 }),
   );
   const deadlines: number[] = [];
   worker.on("active", ({ message }) => deadlines.push(message.deadlineAtMs));
