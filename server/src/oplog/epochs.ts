@@ -84,12 +84,6 @@ export class EpochHistory {
     return this.holds(epoch, offset);
   }
 
-  /** The epoch behind `epoch`; undefined where that is the current one, or is forgotten. */
-  after(epoch: number): Epoch | undefined {
-    const index = this.epochs.findIndex((each) => each.epoch === epoch);
-    return index < 0 ? undefined : this.epochs.at(index + 1);
-  }
-
   /** The epoch in which a log that ends at `offset` goes on; the oldest that is known where it ended before. */
   at(offset: number): Epoch {
     return this.epochs.findLast(({ firstOffset }) => firstOffset <= offset + 1) ?? this.epochs[0];

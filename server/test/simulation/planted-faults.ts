@@ -49,6 +49,28 @@ export class SkippedSync extends PlantedFault {
   }
 }
 
+/** What a start finds in the log may be in the system's cache only, and is taken as if it were on disk. */
+export class UnsyncedStart extends PlantedFault {
+  override files(files: FileSystem): FileSystem {
+    return withFiles(files, (file, mode) => {
+      if (mode !== "write") return;
+      const sync = file.sync.bind(file);
+      file.sync = () => {
+        file.sync = sync;
+        return Promise.resolve();
+      };
+    });
+  }
+}
+
+/** The names of files are never made durable. */
+export class UnsyncedDirectory extends PlantedFault {
+  override files(files: FileSystem): FileSystem {
+    files.syncDirectory = () => Promise.resolve();
+    return files;
+  }
+}
+
 /** One record in fifteen is not written to the log's file. */
 export class RecordDroppedByWriter extends PlantedFault {
   #count = 0;
@@ -172,11 +194,14 @@ export class MixedSnapshot extends PlantedFault {
 }
 
 /** The same files, with `change` made to each that is opened. */
-function withFiles(files: FileSystem, change: (file: FileHandle) => void): FileSystem {
+function withFiles(
+  files: FileSystem,
+  change: (file: FileHandle, mode: "read" | "write" | "create") => void,
+): FileSystem {
   const open = files.open.bind(files);
   files.open = async (path, mode) => {
     const file = await open(path, mode);
-    if (/\/log-/.test(path)) change(file);
+    if (/\/log-/.test(path)) change(file, mode);
     return file;
   };
   return files;
@@ -198,6 +223,16 @@ export const PLANTED_FAULTS: readonly PlantedFaultCase[] = [
   {
     name: "a skipped sync",
     plant: () => new SkippedSync(),
+    checks: ["acknowledged write lost", "shown and taken back", "start refused"],
+  },
+  {
+    name: "a start that does not sync what it finds",
+    plant: () => new UnsyncedStart(),
+    checks: ["acknowledged write lost", "shown and taken back", "start refused"],
+  },
+  {
+    name: "a directory that is never synced",
+    plant: () => new UnsyncedDirectory(),
     checks: ["acknowledged write lost", "shown and taken back", "start refused"],
   },
   {
