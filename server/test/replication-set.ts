@@ -236,9 +236,7 @@ export class ReplicationNode {
 
   async step(): Promise<void> {
     if (!this.isRunning) return;
-    const deferred = this.#deferred;
-    this.#deferred = [];
-    for (const run of deferred) run();
+    this.#endTurn();
     this.replication.tick();
     this.directory.tick();
     this.directory.snapshots.slice(5);
@@ -247,6 +245,12 @@ export class ReplicationNode {
     this.adoptions++;
     await this.stop();
     await this.#open();
+  }
+
+  #endTurn(): void {
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const run of deferred) run();
   }
 
   get state(): StateMachine {
@@ -268,7 +272,16 @@ export class ReplicationNode {
   async stop(): Promise<void> {
     if (!this.isRunning) return;
     this.isRunning = false;
-    await this.replication.stop();
+    let isOver = false;
+    const stopped = this.replication.stop().finally(() => {
+      isOver = true;
+    });
+    // What it waits for is made durable at the ends of turns.
+    while (!isOver) {
+      this.#endTurn();
+      await turn();
+    }
+    await stopped;
     await this.directory.close();
     this.set.network.dropAll(this.name);
   }

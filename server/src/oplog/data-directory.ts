@@ -21,7 +21,7 @@ import { LogFileReader, listSegments } from "./log-file-reader.ts";
 import { LogFiles } from "./log-files.ts";
 import { LogDamage, type RecoveredLog } from "./log-recovery.ts";
 import { type FsyncPolicy, LogWriter } from "./log-writer.ts";
-import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt } from "./operation-log.ts";
+import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt, UNHEARD_OFFSETS_MAX } from "./operation-log.ts";
 import { type ImageSource, listSnapshots, type Pin, type SnapshotFile, Snapshots } from "./snapshots.ts";
 import { type Opened, type Recovered, recoverState } from "./state-recovery.ts";
 
@@ -300,11 +300,12 @@ function nextIdentity(
   const mayHaveLost = !found.isClosed && found.mayLoseTail;
   // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
   const isOver = !isReplica && (mayHaveLost || found.isReplica);
-  // An epoch in which nothing was written ends before its first offset.
-  const next = Math.max(nextOffset, found.history.current.firstOffset);
-  const history = isOver
-    ? found.history.next(next - 1, epochOffset(next - 1, LOST_OFFSETS_MAX, clock.nowMs()))
-    : found.history;
+  const { firstOffset, previousEnd } = found.history.current;
+  const givenOut = Math.max(nextOffset, firstOffset) - 1;
+  // An epoch in which nothing was written ends before its first offset; one that has lost what it followed, where that ends.
+  const end = nextOffset > previousEnd ? givenOut : nextOffset - 1;
+  const leftOut = found.isReplica ? UNHEARD_OFFSETS_MAX : LOST_OFFSETS_MAX;
+  const history = isOver ? found.history.next(end, epochOffset(givenOut, leftOut, clock.nowMs())) : found.history;
   const mayLoseTail = fsync !== "always";
   return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
 }

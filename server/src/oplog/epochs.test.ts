@@ -39,11 +39,22 @@ describe("the epochs of a log", () => {
     expect(empty.isContinued(first, 1100)).toBe(true);
   });
 
+  it("without operations can have marks", () => {
+    const empty = first.next(1100, 5000).next(4999, 9000);
+    expect(empty.mayFollow({ epoch: 2, firstOffset: 5000, count: 0 }, 1101)).toBe(true);
+    expect(empty.mayFollow({ epoch: 2, firstOffset: 5000, count: 1 }, 1101)).toBe(false);
+    expect(empty.mayFollow({ epoch: 2, firstOffset: 5000, count: 0 }, 1100)).toBe(false);
+  });
+
+  it("may be taken back by later ones", () => {
+    const lost = first.next(1100, 5000).next(1050, 9000);
+    expect(lost.holds(1, 1050)).toBe(true);
+    expect(lost.holds(1, 1051)).toBe(false);
+    expect(lost.isContinued(first, 1100)).toBe(false);
+  });
+
   it("can be seen as they were", () => {
     expect(third.upTo(2).current).toEqual({ epoch: 2, firstOffset: 5000, previousEnd: 1100 });
-    expect(third.after(2)?.epoch).toBe(3);
-    expect(third.after(3)).toBeUndefined();
-    expect(third.after(7)).toBeUndefined();
   });
 
   it("begin behind the latest that is known of", () => {

@@ -64,12 +64,13 @@ export class EpochHistory {
     return from === 0 ? this : new EpochHistory(this.epochs.slice(from));
   }
 
-  /** Whether a log that ends at `offset`, written in `epoch`, is a prefix of a log that has this history. */
+  /**
+   * Whether a log that ends at `offset`, written in `epoch`, is a prefix of a log that has this history. Every later epoch has
+   * a say: one that began behind a power failure may follow less than the one before it did.
+   */
   holds(epoch: number, offset: number): boolean {
     const index = this.epochs.findIndex((each) => each.epoch === epoch);
-    if (index < 0) return false;
-    const next = this.epochs.at(index + 1);
-    return next === undefined || offset <= next.previousEnd;
+    return index >= 0 && this.epochs.slice(index + 1).every(({ previousEnd }) => offset <= previousEnd);
   }
 
   /**
@@ -81,12 +82,6 @@ export class EpochHistory {
     const own = this.epochs.find((each) => each.epoch === epoch);
     if (own?.firstOffset !== firstOffset || own.previousEnd !== previousEnd) return false;
     return this.holds(epoch, offset);
-  }
-
-  /** The epoch behind `epoch`; undefined where that is the current one, or is forgotten. */
-  after(epoch: number): Epoch | undefined {
-    const index = this.epochs.findIndex((each) => each.epoch === epoch);
-    return index < 0 ? undefined : this.epochs.at(index + 1);
   }
 
   /** The epoch in which a log that ends at `offset` goes on; the oldest that is known where it ended before. */

@@ -1,4 +1,4 @@
-import { cpSync, rmSync } from "node:fs";
+import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { DataNode, temporaryDirectory } from "../../test/data-node.ts";
 
@@ -19,4 +19,27 @@ it("an epoch of which nothing is left has used its offsets", async () => {
   expect(third.log.epoch).toBe(3);
   expect(third.log.nextOffset).toBeGreaterThan(lost);
   await third.close();
+});
+
+it("an epoch that has lost what it followed is followed from there", async () => {
+  const path = temporaryDirectory();
+  const before = `${temporaryDirectory()}/copy`;
+  const first = await DataNode.open({ path, fsync: "never" });
+  const kept = first.put("a", "1");
+  await first.kill();
+  cpSync(path, before, { recursive: true });
+  const second = await DataNode.open({ path, fsync: "never" });
+  second.put("b", "2");
+  await second.kill();
+  const third = await DataNode.open({ path, fsync: "never" });
+  await third.kill();
+  // The machine ends, and of the second epoch nothing is left but that there was a third.
+  const identity = readFileSync(`${path}/identity.json`);
+  rmSync(path, { recursive: true });
+  cpSync(before, path, { recursive: true });
+  writeFileSync(`${path}/identity.json`, identity);
+  const fourth = await DataNode.open({ path, fsync: "never" });
+  expect(fourth.log.history.current).toMatchObject({ epoch: 4, previousEnd: kept });
+  expect(fourth.log.history.holds(1, kept)).toBe(true);
+  await fourth.close();
 });

@@ -174,7 +174,8 @@ export class Snapshots {
       this.#lastOffset = this.#taken[0]?.offset ?? -1;
       return;
     }
-    this.#taken.unshift(snapshot);
+    // One at the same offset has the same name: it was replaced, and is not to be removed as an old one.
+    this.#taken = [snapshot, ...this.#taken.filter(({ offset }) => offset !== snapshot.offset)];
     await this.prune();
   }
 

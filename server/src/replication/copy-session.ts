@@ -220,7 +220,9 @@ export class CopySession implements OpeningEnd {
       const { kind, firstOffset, count, epoch } = record;
       if (kind !== KIND_OPERATIONS || firstOffset + count - 1 <= local.lastOffset) continue;
       const own = local.history.current.epoch;
-      if (epoch !== own && this.#nextEpoch()?.epoch === epoch) return at;
+      const next = epoch === own ? undefined : this.#nextEpoch();
+      // That one is entered first, and so are others between, where they have no operation.
+      if (next !== undefined && next.epoch <= epoch) return at;
       if (epoch !== own || firstOffset !== local.lastOffset + 1) {
         const message = `the record at offset ${firstOffset} of epoch ${epoch} does not follow ${local.lastOffset} of ${own}`;
         this.#refuse("FAILURE", message);
@@ -339,10 +341,14 @@ export class CopySession implements OpeningEnd {
     this.#end(reason ?? "the link has ended", "cut");
   }
 
-  /** Ends the link, for a reason of this node's own; resolves when nothing of it is under way any more. */
-  async stop(why: string): Promise<void> {
+  /** Ends the link, for a reason of this node's own. */
+  stop(why: string): void {
     this.#end(why, "close");
-    await this.#work;
+  }
+
+  /** What is still under way of it, also when the link has ended: nobody else may touch the log or the directory before. */
+  get work(): Promise<void> | undefined {
+    return this.#work;
   }
 
   #refuse(reason: RefusalReason, message: string): void {

@@ -3,6 +3,7 @@
  * the others follow it. Who is the master is what the operator last decided.
  */
 import { CommandError } from "../../src/commands/errors.ts";
+import { isOfDisk } from "./fake-disk.ts";
 import type { FakeNetwork } from "./fake-network.ts";
 import type { NodeAccounts } from "./node-account.ts";
 import type { Scenario, ScenarioFaults } from "./scenario.ts";
@@ -70,7 +71,10 @@ export class Cluster {
   }
 
   #spawn(promise: Promise<unknown>): void {
-    promise.catch(this.#parts.failed);
+    promise.catch((error: unknown) => {
+      // The node has heard of it too, and has ended.
+      if (!isOfDisk(error)) this.#parts.failed(error);
+    });
   }
 
   /** A process has ended, by a fault of its disk. */
@@ -96,6 +100,11 @@ export class Cluster {
       case "kill":
       case "power":
         this.#crash(node, fault);
+        return;
+      case "killThenPower":
+        this.#crash(node, "kill");
+        // What the process wrote last is in the cache of the machine, and the next one has found it there.
+        this.#later(DOWN_MS[1] + choices.between(0, 60), () => this.#crash(node, "power"));
         return;
       case "crashAtOperation": {
         const how = choices.chance(0.7) ? "power" : "kill";

@@ -2,6 +2,7 @@
 import { type ClientRequest, counterOf, QUEUES } from "./client-request.ts";
 import { run } from "./direct-command.ts";
 import { Finding } from "./finding.ts";
+import { stretchesOf } from "./log-history.ts";
 import { tokenOf } from "./message-account.ts";
 import type { Engine } from "./simulated-node.ts";
 import type { Simulation } from "./simulation.ts";
@@ -68,9 +69,10 @@ function payloadsIn(engine: Engine, queue: string): string[] {
 /** How many records of the master's log have the token. */
 function countIn({ accounts, cluster }: Simulation, { log, state }: Engine, token: string): number {
   const path = accounts.pathOf(cluster.master, log);
-  return accounts.history
-    .stretches(path, state.appliedOffset)
-    .reduce((sum, { epoch, end }) => sum + epoch.countWithToken(token, end), 0);
+  return stretchesOf(path, state.appliedOffset).reduce(
+    (sum, { epoch, end }) => sum + epoch.countWithToken(token, end),
+    0,
+  );
 }
 
 /** No request ran twice, and those that were answered ran, unless a promotion has left them behind. */

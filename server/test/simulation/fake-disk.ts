@@ -21,6 +21,8 @@ import type { Scheduler } from "./scheduler.ts";
 import type { SeededChoices } from "./seeded-choices.ts";
 
 export interface DiskOptions {
+  /** Of its node. */
+  readonly name: string;
   readonly scheduler: Scheduler;
   readonly choices: SeededChoices;
   readonly capacityBytes: number;
@@ -127,7 +129,7 @@ export class FakeDisk {
     return new Promise((resolve, reject) => {
       scheduler.after(isSlow ? SLOW_SYNC_MS : choices.between(from, to), () => {
         if (!this.#underWay.delete(underWay)) return;
-        trace(() => `disk ${what()}`);
+        trace(() => `disk of ${this.#options.name}: ${what()}`);
         try {
           resolve(run());
         } catch (error) {

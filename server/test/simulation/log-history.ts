@@ -130,6 +130,15 @@ export interface Stretch {
   readonly end: number;
 }
 
+/** The parts of a log that ends at `end`, in order. */
+export function stretchesOf(path: readonly WrittenEpoch[], end: number): Stretch[] {
+  // One that began behind a power failure may follow less than the one before it did.
+  return path.map((epoch, i) => ({
+    epoch,
+    end: Math.min(end, ...path.slice(i + 1).map(({ previousEnd }) => previousEnd)),
+  }));
+}
+
 export class LogHistory {
   readonly #epochs = new Map<string, WrittenEpoch>();
   readonly #replays: Replay[] = [];
@@ -165,13 +174,8 @@ export class LogHistory {
     return path;
   }
 
-  /** The records of a log that ends at `end`, in order. */
-  stretches(path: readonly WrittenEpoch[], end: number): Stretch[] {
-    return path.map((epoch, i) => ({ epoch, end: Math.min(path.at(i + 1)?.previousEnd ?? end, end) }));
-  }
-
   *records(path: readonly WrittenEpoch[], end: number): Generator<WrittenRecord> {
-    for (const stretch of this.stretches(path, end)) {
+    for (const stretch of stretchesOf(path, end)) {
       for (const record of stretch.epoch.records) {
         if (record.firstOffset > stretch.end) break;
         yield record;
@@ -251,9 +255,8 @@ class Replay {
     if (path[0] !== this.#path[0] || appliedOffset > end || this.#cuts !== cutsOf(this.#path)) return false;
     return this.#path.every((epoch, i) => {
       if (epoch !== path.at(i)) return epoch.firstOffset > appliedOffset;
-      const next = path.at(i + 1);
       // What was applied of an epoch must not lie behind the end that it has on this path.
-      return next === undefined || next === this.#path.at(i + 1) || appliedOffset <= next.previousEnd;
+      return path.slice(i + 1).every((next) => this.#path.includes(next) || appliedOffset <= next.previousEnd);
     });
   }
 

@@ -8,8 +8,9 @@
 import type { LogRecord } from "../../src/oplog/log-record.ts";
 import type { OperationLog } from "../../src/oplog/operation-log.ts";
 import { Finding } from "./finding.ts";
-import { LogHistory, type WrittenEpoch } from "./log-history.ts";
+import { LogHistory, stretchesOf, type WrittenEpoch } from "./log-history.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
+import { checkSmallChunks } from "./small-chunks.ts";
 
 interface Account {
   /** By the key of the epoch. */
@@ -73,7 +74,7 @@ export class NodeAccounts {
 
   /** Something that was shown is not in the log that ends there: a promotion did not have to have it. */
   hasLeftBehind(path: readonly WrittenEpoch[], end: number): boolean {
-    const ends = new Map(this.history.stretches(path, end).map((stretch) => [stretch.epoch, stretch.end]));
+    const ends = new Map(stretchesOf(path, end).map((stretch) => [stretch.epoch, stretch.end]));
     return this.history.epochs.some((epoch) => epoch.shownOffset > (ends.get(epoch) ?? 0));
   }
 
@@ -129,7 +130,7 @@ export class NodeAccounts {
     const end = log.nextOffset - 1;
     const hasAdopted = node.adoptions > own.adoptions;
     own.adoptions = node.adoptions;
-    for (const { epoch, end: stretchEnd } of this.history.stretches(path, end)) {
+    for (const { epoch, end: stretchEnd } of stretchesOf(path, end)) {
       for (const [what, marks] of [
         ["shown", own.shown],
         ["durable", own.durable],
@@ -165,6 +166,7 @@ export class NodeAccounts {
     const { engine } = node;
     if (engine === undefined) return;
     const { log, state } = engine;
+    checkSmallChunks(state);
     const expected = this.history.replay(this.pathOf(node, log), state.appliedOffset).dump();
     const found = state.dump();
     if (found === expected) return;

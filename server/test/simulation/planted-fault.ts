@@ -14,13 +14,24 @@ import type { FakeLink } from "./fake-network.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
 
 export class PlantedFault {
+  /** A run begins. @returns undoes what it has changed for all nodes. */
+  begin(): () => void {
+    return () => {};
+  }
+
   files(files: FileSystem, _node: SimulatedNode): FileSystem {
     return files;
   }
 
-  appended(_node: SimulatedNode, _gate: ReleaseGate): void {}
+  /** A record was appended. */
+  appended(_log: OperationLog, _gate: ReleaseGate): void {}
 
-  /** What copies the records of a master. */
+  /** The log is released up to this offset. */
+  release(gate: ReleaseGate, offset: number): void {
+    gate.advance(offset);
+  }
+
+  /** What plans, and copies the records of a master. */
   executor(executor: Executor, _state: StateMachine, _log: OperationLog, _node: SimulatedNode): Executor {
     return executor;
   }

@@ -9,6 +9,7 @@ const KB = 1024;
 export interface ScenarioFaults {
   readonly kill: number;
   readonly power: number;
+  readonly killThenPower: number;
   readonly crashAtOperation: number;
   readonly cut: number;
   readonly hold: number;
@@ -50,6 +51,7 @@ export class Scenario {
     this.faults = {
       kill: 2,
       power: 4,
+      killThenPower: 2,
       crashAtOperation: 5,
       cut: 3 * isReplicated,
       hold: 2 * isReplicated,

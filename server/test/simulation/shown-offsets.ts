@@ -5,7 +5,7 @@
  */
 import type { Frame } from "./client-connection.ts";
 import { Finding } from "./finding.ts";
-import { TOKEN, type WrittenEpoch, type WrittenRecord } from "./log-history.ts";
+import { stretchesOf, TOKEN, type WrittenEpoch, type WrittenRecord } from "./log-history.ts";
 import type { NodeAccounts } from "./node-account.ts";
 import type { Engine, SimulatedNode } from "./simulated-node.ts";
 
@@ -39,10 +39,9 @@ export function noteShown(accounts: NodeAccounts, node: SimulatedNode, engine: E
 
 /** The first record with this token on a path. */
 export function withToken(path: readonly WrittenEpoch[], token: string, end: number): WrittenRecord | undefined {
-  for (const [i, epoch] of path.entries()) {
-    const record = epoch.withToken(token);
-    const stretchEnd = Math.min(path.at(i + 1)?.previousEnd ?? end, end);
-    if (record !== undefined && record.firstOffset <= stretchEnd) return record;
+  for (const stretch of stretchesOf(path, end)) {
+    const record = stretch.epoch.withToken(token);
+    if (record !== undefined && record.firstOffset <= stretch.end) return record;
   }
   return undefined;
 }

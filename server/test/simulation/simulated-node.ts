@@ -167,7 +167,7 @@ export class SimulatedNode {
     };
     const turnEnd = new TurnEnd((run) => this.#later(life, choices.between(0, TURN_MS_MAX), run), onFailure);
     const gate = new ReleaseGate(0, onFailure);
-    let durable = (offset: number): void => gate.advance(offset);
+    let durable = (offset: number): void => fault.release(gate, offset);
     const directory = await this.#openDirectory(
       config,
       fault.files(disk.mount(), this),
@@ -184,7 +184,7 @@ export class SimulatedNode {
     log.onAppended = () => {
       flushed.request();
       tap.read((record) => this.parts.observer.appended(this, log, record));
-      fault.appended(this, gate);
+      fault.appended(log, gate);
     };
     gate.advance(log.durableOffset);
     const random = choices.fork().draw;
@@ -240,7 +240,7 @@ export class SimulatedNode {
       random,
       nodeId: `${name}-${life}`,
       address: () => `http://${name}`,
-      release: (offset) => gate.advance(offset),
+      release: (offset) => fault.release(gate, offset),
       restart: () => {
         this.adoptions++;
         this.#restart(life);

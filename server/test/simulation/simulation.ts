@@ -13,6 +13,7 @@ import { checkEnd } from "./end-checks.ts";
 import { FakeDisk } from "./fake-disk.ts";
 import { FakeNetwork } from "./fake-network.ts";
 import { Finding } from "./finding.ts";
+import { stretchesOf } from "./log-history.ts";
 import { type DeliveredMessage, MessageAccount, tokenOf } from "./message-account.ts";
 import { NodeAccounts } from "./node-account.ts";
 import { NodeClock } from "./node-clock.ts";
@@ -23,6 +24,7 @@ import { SeededChoices } from "./seeded-choices.ts";
 import { noteShown } from "./shown-offsets.ts";
 import { type ClientObserver, type ReplyBody, SimulatedClient } from "./simulated-client.ts";
 import { type Engine, type NodeObserver, SimulatedNode } from "./simulated-node.ts";
+import { useSmallChunks } from "./small-chunks.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -66,11 +68,13 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
   readonly succeeded = new Set<string>();
   readonly trace: (line: () => string) => void;
   readonly #choices: SeededChoices;
+  readonly #fault: PlantedFault;
   #failure: { readonly error: unknown } | undefined;
   #connectionCount = 0;
 
   constructor({ seed, fault = new PlantedFault(), print }: SimulationOptions) {
     this.seed = seed;
+    this.#fault = fault;
     const { scheduler } = this;
     this.trace =
       print === undefined ? () => {} : (line) => print(`${scheduler.nowMs.toFixed(3).padStart(10)}  ${line()}`);
@@ -91,7 +95,7 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
       filter: (link, from, message) => fault.link(link, from, message),
     });
     nodes = scenario.nodeNames.map((name) => {
-      const disk = new FakeDisk({ scheduler, choices: choices.fork(), capacityBytes: DISK_BYTES, trace });
+      const disk = new FakeDisk({ name, scheduler, choices: choices.fork(), capacityBytes: DISK_BYTES, trace });
       const clock = new NodeClock(scheduler, choices.fork());
       const shared = { name, scenario, scheduler, clock, disk, network, fault, trace };
       return new SimulatedNode({ ...shared, choices: choices.fork(), observer: this });
@@ -120,12 +124,15 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
 
   async run(): Promise<SimulationResult> {
     let finding: Finding | undefined;
+    const undo = [useSmallChunks(), this.#fault.begin(), onUnhandledRejection((error) => this.failed(error))];
     try {
       await this.#play();
     } catch (error) {
       finding = error instanceof Finding ? error : new Finding("failure", describe(error), error);
       const found = finding;
       this.trace(() => `FOUND ${found.message}`);
+    } finally {
+      for (const each of undo) each();
     }
     const { seed, scenario, scheduler, accounts, succeeded } = this;
     return {
@@ -192,16 +199,28 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
   recovered(node: SimulatedNode): void {
     const { engine } = node;
     if (engine === undefined) return;
-    this.accounts.recovered(node, engine.log);
-    this.accounts.compare(node);
+    this.#note(() => {
+      this.accounts.recovered(node, engine.log);
+      this.accounts.compare(node);
+    });
+  }
+
+  /** What is found is told when the event is over: the server must not see it. */
+  #note(check: () => void): void {
+    if (this.#failure !== undefined) return;
+    try {
+      check();
+    } catch (error) {
+      this.failed(error);
+    }
   }
 
   appended(...[node, log, record]: Parameters<NodeObserver["appended"]>): void {
-    this.accounts.appended(node, log, record, node.engine === undefined || node.isMaster);
+    this.#note(() => this.accounts.appended(node, log, record, node.engine === undefined || node.isMaster));
   }
 
   durable(...[node, log, offset]: Parameters<NodeObserver["durable"]>): void {
-    this.accounts.durable(node, log, offset);
+    this.#note(() => this.accounts.durable(node, log, offset));
   }
 
   failed(error: unknown): void {
@@ -236,7 +255,7 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
 
   lastChange(node: SimulatedNode, { log, state }: Engine, key: string): number {
     const path = this.accounts.pathOf(node, log);
-    const stretches = this.accounts.history.stretches(path, state.appliedOffset);
+    const stretches = stretchesOf(path, state.appliedOffset);
     return Math.max(0, ...stretches.map(({ epoch, end }) => epoch.lastChange(key, end)));
   }
 
@@ -251,11 +270,7 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
   }
 
   left(connection: ClientConnection, frame: Frame): void {
-    try {
-      this.#left(connection, frame);
-    } catch (error) {
-      this.failed(error);
-    }
+    this.#note(() => this.#left(connection, frame));
   }
 
   #left(connection: ClientConnection, frame: Frame): void {
@@ -329,6 +344,17 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
       if (connection.isOpen) run();
     });
   }
+}
+
+/** What nobody catches ends the process of a server, and must not end this one. @returns undoes it. */
+function onUnhandledRejection(failed: (error: unknown) => void): () => void {
+  const others = process.listeners("unhandledRejection");
+  process.removeAllListeners("unhandledRejection");
+  process.on("unhandledRejection", failed);
+  return () => {
+    process.removeListener("unhandledRejection", failed);
+    for (const each of others) process.on("unhandledRejection", each);
+  };
 }
 
 interface DeliveryPush {

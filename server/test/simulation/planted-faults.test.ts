@@ -1,0 +1,17 @@
+import { describe, expect, it } from "vitest";
+import { PLANTED_FAULTS } from "./planted-faults.ts";
+import { simulate } from "./simulation.ts";
+
+const SEEDS_MAX = 200;
+
+describe("the simulation finds", () => {
+  it.each(PLANTED_FAULTS)("$name", async ({ plant, checks }) => {
+    for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+      const { finding } = await simulate({ seed, fault: plant() });
+      if (finding === undefined) continue;
+      expect(checks, `seed ${seed}: ${finding.message}`).toContain(finding.check);
+      return;
+    }
+    expect.fail(`it was not found within ${SEEDS_MAX} seeds`);
+  });
+});
