@@ -111,7 +111,8 @@ export class AcknowledgedWrites {
 
   async #publish(send: (command: string, payload: object) => Promise<unknown>): Promise<void> {
     const payload = ++this.#published;
-    await send("queue.publish", { queue: QUEUE, payload });
+    // However often it is not acknowledged, it does not die.
+    await send("queue.publish", { queue: QUEUE, payload, max_retries: 65_535 });
     this.#publishedAcknowledged.add(payload);
     this.count++;
   }

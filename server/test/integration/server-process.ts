@@ -45,8 +45,13 @@ export class ServerProcesses {
     return join(this.#directory, name);
   }
 
-  async end(): Promise<void> {
+  /** All of them. */
+  async kill(): Promise<void> {
     for (const server of this.#servers) await server.kill("SIGKILL");
+  }
+
+  async end(): Promise<void> {
+    await this.kill();
     rmSync(this.#directory, { recursive: true, maxRetries: 5 });
   }
 }
