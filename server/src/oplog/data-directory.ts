@@ -332,7 +332,10 @@ function nextIdentity(
   // An epoch in which nothing was written ends before its first offset; one that has lost what it followed, where that ends.
   const end = nextOffset > previousEnd ? givenOut : nextOffset - 1;
   const leftOut = found.isReplica ? UNHEARD_OFFSETS_MAX : LOST_OFFSETS_MAX;
-  const history = isOver ? found.history.next(end, epochOffset(givenOut, leftOut, clock.nowMs())) : found.history;
+  // A replica that has lost the end of an epoch has not come to the next one: it gets both again.
+  const history = isOver
+    ? found.history.next(end, epochOffset(givenOut, leftOut, clock.nowMs()))
+    : found.history.reachedAt(nextOffset - 1);
   const mayLoseTail = fsync !== "always";
   return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
 }
