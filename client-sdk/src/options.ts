@@ -38,6 +38,11 @@ export interface ClientOptions {
    */
   readonly idempotentWrites?: boolean;
   /**
+   * Whether a replica's word is followed to its master. False, with one URL: this server and no other is spoken to, to ask a
+   * replica how it is or to promote it, and what only a master does fails with ReadOnlyReplicaError. Default true.
+   */
+  readonly followMaster?: boolean;
+  /**
    * `master`: reads go where writes go. `replicas`: to the replica with the fewest unanswered commands of this client, equals in
    * turn, and to the master only while no replica is connected. `any`: the same, the master being one of them.
    * Only with several URLs. Default `master`.
@@ -69,6 +74,7 @@ export interface ResolvedOptions {
   readonly heartbeatMs: number;
   readonly reconnect: BackoffOptions;
   readonly idempotentWrites: boolean;
+  readonly followMaster: boolean;
   readonly readFrom: ReadFrom;
   readonly readYourWrites: boolean;
 }
@@ -77,6 +83,8 @@ export interface ResolvedOptions {
 export function resolveOptions(given: SynapClientOptions): ResolvedOptions {
   const urls = (Array.isArray(given.url) ? given.url : [given.url]).map((url: string | URL) => socketUrl(String(url)));
   if (urls.length === 0) throw new TypeError("url: at least one is needed");
+  const { followMaster = true } = given;
+  if (!followMaster && urls.length > 1) throw new TypeError("followMaster: false is for a client of one URL");
   return {
     urls: [...new Set(urls)],
     format: oneOf("format", given.format ?? "msgpack", ["msgpack", "json"]),
@@ -90,6 +98,7 @@ export function resolveOptions(given: SynapClientOptions): ResolvedOptions {
     heartbeatMs: positive("heartbeatMs", given.heartbeatMs ?? 15_000),
     reconnect: given.reconnect ?? {},
     idempotentWrites: given.idempotentWrites ?? true,
+    followMaster,
     readFrom: oneOf("readFrom", given.readFrom ?? "master", ["master", "replicas", "any"]),
     readYourWrites: given.readYourWrites ?? false,
   };

@@ -6,7 +6,8 @@
  *                   '--- held ones get their deadline extended by one timer, at a third of it
  *
  * When the connection is lost, others get the messages at once: the handlers' signals are aborted, and what they still
- * do counts for nothing. `stop` lets the running ones finish and gives the waiting ones back without a retry spent.
+ * do counts for nothing. A server that crashed had no time to give the messages to others: they stay this worker's to their
+ * deadline, and can be acknowledged. Only the server knows which it was, so it is told in any case. `stop` lets the running ones finish and gives the waiting ones back without a retry spent.
  */
 import { onAbort } from "./abort-signals.ts";
 import type { ReadOptions } from "./commander.ts";
@@ -166,8 +167,8 @@ export class Worker<T> implements AsyncDisposable {
     while (this.#running.size < this.#concurrency && this.#stopping === undefined) {
       const delivery = this.#waiting.shift();
       if (delivery === undefined) break;
-      // Its connection ended while it waited: somebody else has it.
       if (!delivery.signal.aborted) void this.#run(delivery);
+      else void this.#giveBack(delivery);
     }
     if (this.#running.size === 0) this.#tellIdle();
   }
@@ -207,12 +208,10 @@ export class Worker<T> implements AsyncDisposable {
   /** Tells the server. @returns whether the message was still this worker's. */
   async #settle(delivery: Delivery<T>, signal: AbortSignal, tell: () => Promise<unknown>): Promise<boolean> {
     try {
-      if (!signal.aborted) {
-        await tell();
-        return true;
-      }
+      await tell();
+      return true;
     } catch (error) {
-      if (!isGone(error)) {
+      if (!isGone(error) && !signal.aborted) {
         this.#emitter.emit("error", { error });
         return false;
       }
@@ -220,6 +219,15 @@ export class Worker<T> implements AsyncDisposable {
     this.#lost += 1;
     this.#emitter.emit("lost", { message: delivery });
     return false;
+  }
+
+  /** Its connection ended while it waited. Somebody else has it; or nobody, after a crash, and then not to its deadline. */
+  async #giveBack(delivery: Delivery<T>): Promise<void> {
+    try {
+      await delivery.nack({ delayMs: 0 });
+    } catch (error) {
+      if (!isGone(error)) this.#emitter.emit("error", { error });
+    }
   }
 
   /** One more deadline for each message that is held. */

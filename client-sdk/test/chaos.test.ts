@@ -7,7 +7,6 @@ import { connect, type SynapClient } from "../src/index.ts";
 import { until } from "./condition.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { MessageProxy } from "./message-proxy.ts";
-import { NumberingProxy } from "./numbering-proxy.ts";
 import { ServerProcess } from "./server-process.ts";
 
 let server: ServerProcess;
@@ -82,7 +81,6 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
   it.each(seeds)("seed %i", async (seed) => {
     const draw = random(seed);
     const messages = await MessageProxy.start(server.url);
-    const numbering = new NumberingProxy(messages);
     const faults = await FaultProxy.start(Number(new URL(messages.url).port));
     const synap = await connect(faults.url, { format, timeoutMs: 15_000, reconnect: { initialMs: 1, maxMs: 10 } });
     await synap.kv.flushdb();
@@ -107,7 +105,7 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
     isOver = true;
     await breaking;
     expect(faultCount).toBeGreaterThan(3);
-    expect(numbering.repeatedCount).toBeGreaterThan(0);
+    expect(messages.repeatedCount).toBeGreaterThan(0);
     await synap.close();
     await faults.end();
     await messages.end();

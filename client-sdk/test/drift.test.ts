@@ -178,6 +178,9 @@ const CALLS: Readonly<Record<CommandName, (synap: SynapClient) => unknown>> = {
   "admin.clients": ({ admin }) => admin.clients(5),
   "admin.slowlog.get": ({ admin }) => admin.slowlog.get(5),
   "admin.slowlog.reset": ({ admin }) => admin.slowlog.reset(),
+  "admin.snapshot": ({ admin }) => admin.snapshot(),
+  "admin.promote": ({ admin }) => admin.promote(),
+  "admin.wait": ({ admin }) => admin.wait(0),
   "admin.commands": ({ admin }) => admin.commands(),
 };
 

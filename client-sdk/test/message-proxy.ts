@@ -58,6 +58,22 @@ export class MessageProxy {
     return this.requests.filter(({ command, payload }) => command !== "kv.del" || JSON.stringify(payload) !== "{}");
   }
 
+  /** Numbered writes that came again, each as often as it did. An atomic batch is one. */
+  get repeatedCount(): number {
+    const seen = new Set<string>();
+    let count = 0;
+    for (const message of this.requests) {
+      const isPlain = Array.isArray(message.commands) && message.atomic !== true;
+      for (const { client_id, request_id, idempotent } of isPlain ? (message.commands as Fields[]) : [message]) {
+        if (idempotent !== true) continue;
+        const key = `${String(client_id)} ${String(request_id)}`;
+        if (seen.has(key)) count += 1;
+        seen.add(key);
+      }
+    }
+    return count;
+  }
+
   push(message: Fields): void {
     for (const client of this.#clients) client.send(JSON.stringify(message));
   }

@@ -1,13 +1,9 @@
-/**
- * Writes that are sent again under their number, over both forms of the wire. Here a proxy keeps the numbers, so that this is
- * tested with every version of the server; reconnect.test.ts has the same with servers that keep them.
- */
+/** Writes that are sent again under their number, over both forms of the wire: the server runs them once. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ConnectionLostError, connect, type SynapClient } from "../src/index.ts";
 import { failure, until } from "./condition.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { type Fields, MessageProxy } from "./message-proxy.ts";
-import { NumberingProxy } from "./numbering-proxy.ts";
 import { ServerProcess } from "./server-process.ts";
 
 let server: ServerProcess;
@@ -20,13 +16,11 @@ afterAll(() => server.end());
 
 describe.each(["msgpack", "json"] as const)("over %s", (format) => {
   let messages: MessageProxy;
-  let numbering: NumberingProxy;
   let faults: FaultProxy;
   let synap: SynapClient;
 
   beforeEach(async () => {
     messages = await MessageProxy.start(server.url);
-    numbering = new NumberingProxy(messages);
     faults = await FaultProxy.start(Number(new URL(messages.url).port));
     synap = await connect(faults.url, { format, reconnect: { initialMs: 5, maxMs: 20 } });
     await synap.kv.flushdb();
@@ -55,7 +49,7 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
     faults.cutWithin(1);
     expect(await synap.kv.incr("n")).toBe(1);
     expect(await synap.kv.get("n")).toBe(1);
-    expect(numbering.repeatedCount).toBe(1);
+    expect(messages.repeatedCount).toBe(1);
   });
 
   it("so is a frame full of them, in their order", async () => {
@@ -67,7 +61,7 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
     faults.cut();
     faults.release();
     expect(await sums).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
-    expect(numbering.repeatedCount).toBeGreaterThan(0);
+    expect(messages.repeatedCount).toBeGreaterThan(0);
   });
 
   it("so are batches, atomic or not", async () => {

@@ -9,6 +9,8 @@ const program = fileURLToPath(new URL("../../server/bin/synap-server.js", import
 export interface ServerOptions {
   /** 0, the default, takes a free one. */
   readonly port?: number;
+  /** Where it keeps its data; without one it keeps none over its end. */
+  readonly dataDirectory?: string;
   /** Each as `section.key=value`. */
   readonly settings?: readonly string[];
   readonly flags?: readonly string[];
@@ -28,10 +30,16 @@ export class ServerProcess {
     this.#ended = ended;
   }
 
-  static async start({ port = 0, settings = [], flags = [] }: ServerOptions = {}): Promise<ServerProcess> {
+  static async start({
+    port = 0,
+    dataDirectory,
+    settings = [],
+    flags = [],
+  }: ServerOptions = {}): Promise<ServerProcess> {
     const set = ["logging.format=json", ...settings].flatMap((setting) => ["--set", setting]);
     const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_"));
-    const argv = [program, "--port", String(port), "--resp-port", "0", ...memoryOnly(), ...set, ...flags];
+    const data = dataDirectory === undefined ? ["--no-persistence"] : ["--data-dir", dataDirectory];
+    const argv = [program, "--port", String(port), "--resp-port", "0", ...data, ...set, ...flags];
     const child = spawn(process.execPath, argv, {
       env: Object.fromEntries(kept),
       stdio: ["ignore", "pipe", "inherit"],
@@ -71,18 +79,3 @@ export class ServerProcess {
     await this.#ended;
   }
 }
-
-/** Versions that persist by default have a flag for it; this one does not know it. */
-function memoryOnly(): readonly string[] {
-  return KNOWS_NO_PERSISTENCE ? ["--no-persistence"] : [];
-}
-
-const KNOWS_NO_PERSISTENCE = await (async () => {
-  const help = spawn(process.execPath, [program, "--help"], { stdio: ["ignore", "pipe", "inherit"] });
-  let text = "";
-  help.stdout.on("data", (chunk: Buffer) => {
-    text += chunk.toString();
-  });
-  await once(help, "close");
-  return text.includes("--no-persistence");
-})();

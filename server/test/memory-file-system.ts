@@ -106,10 +106,6 @@ class MemoryHandle implements FileHandle {
     return this.#disk.syncing;
   }
 
-  async truncate(bytes: number): Promise<void> {
-    this.#file.truncate(bytes);
-  }
-
   async size(): Promise<number> {
     return this.#file.bytes.length;
   }

@@ -146,9 +146,21 @@ export class DataNode {
 }
 
 /** Nobody else runs: the owner before has ended. */
+let lockCount = 0;
+/** Whoever waits for it waits for something else too. */
+const NEVER = (): Promise<void> => new Promise(() => {});
+
 export function takeLock(files: FileSystem, directory: string): Promise<DataLock | string> {
-  const self = { pid: 1, host: "here", startedAt: "" };
-  return DataLock.take({ files, directory, self, isRunning: () => false, nowMs: () => 0 });
+  const self = { pid: 1, space: "here", startedAt: "" };
+  return DataLock.take({
+    files,
+    directory,
+    self,
+    unique: String(++lockCount),
+    isRunning: () => false,
+    pause: NEVER,
+    onWait: () => {},
+  });
 }
 
 export async function waitUntil(condition: () => boolean): Promise<void> {

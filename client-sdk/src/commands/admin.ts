@@ -1,7 +1,19 @@
 /** The server itself. Always about the master that the client writes to; `admin` permission is needed where there are tokens. */
 import { type CallOptions, type Commander, field, reply } from "../commander.ts";
 import type { CommandMap } from "../generated/command-map.ts";
-import type { AdminClientsReply, AdminConfigSetReply, AdminSlowlogGetReply } from "../generated/shapes.ts";
+import type {
+  AdminClientsReply,
+  AdminConfigSetReply,
+  AdminPromoteReply,
+  AdminSlowlogGetReply,
+  AdminSnapshotReply,
+} from "../generated/shapes.ts";
+
+/** How long `wait` waits at the server without `waitMs`. */
+const WAIT_MS = 1_000;
+/** For the answer of a server that has waited to come back. */
+const ANSWER_MS = 5_000;
+const DAY_MS = 86_400_000;
 
 /** A command as the server describes it. */
 export type CommandDescription = CommandMap["admin.commands"]["reply"]["commands"][number];
@@ -39,6 +51,29 @@ export class Admin {
   /** The connections, oldest first. */
   clients(limit?: number, options?: CallOptions): Promise<AdminClientsReply> {
     return this.#commander.send("admin.clients", limit === undefined ? {} : { limit }, reply, options);
+  }
+
+  /** Begins a snapshot and does not wait for its end: `info` tells of it. `started` is false where one is under way already. */
+  snapshot(options?: CallOptions): Promise<AdminSnapshotReply> {
+    return this.#commander.send("admin.snapshot", {}, reply, options);
+  }
+
+  /** Makes a replica the master of a new epoch. Stop the old master first. @throws InvalidRequestError when it is a master. */
+  promote(options?: CallOptions): Promise<AdminPromoteReply> {
+    return this.#commander.send("admin.promote", {}, reply, options);
+  }
+
+  /**
+   * Waits until `replicas` of them have on disk what the master has taken so far, or `waitMs` (1000; 0 is a day) are over,
+   * which is no error and undoes nothing.
+   *
+   * @returns how many have it
+   */
+  wait(replicas: number, waitMs: number = WAIT_MS, options?: CallOptions): Promise<number> {
+    // The wait is not part of the time that the answer may take.
+    const timeoutMs = (waitMs === 0 ? DAY_MS : waitMs) + (options?.timeoutMs ?? ANSWER_MS);
+    const payload = { replicas, timeout_ms: waitMs };
+    return this.#commander.send("admin.wait", payload, field("replicas"), { ...options, timeoutMs });
   }
 
   /** Every command with the JSON Schema of its payload. */

@@ -31,6 +31,8 @@ export interface ConnectionOptions {
   readonly codec: Codec;
   readonly session: Session;
   readonly isNumbering: boolean;
+  /** Whether what a replica refuses is to go to its master, and is not refused then. */
+  readonly followMaster: boolean;
   readonly timeoutMs: number;
 }
 
@@ -70,6 +72,7 @@ export class Connection {
   readonly #codec: Codec;
   readonly #session: Session;
   readonly #listener: ConnectionListener;
+  readonly #followMaster: boolean;
   readonly #flights = new Map<number, Flight>();
   #socket: Socket | undefined;
   #isHeard = true;
@@ -83,6 +86,7 @@ export class Connection {
     this.#codec = options.codec;
     this.#session = options.session;
     this.#listener = listener;
+    this.#followMaster = options.followMaster;
   }
 
   /** @throws ConnectionFailedError, ProtocolError */
@@ -173,7 +177,8 @@ export class Connection {
 
   /**
    * The first request is a numbered write without arguments. It does nothing, whatever the server is, and how it is refused
-   * tells what the server can do: INVALID_REQUEST that it does not number writes, READ_ONLY_REPLICA that it is a replica.
+   * tells what the server can do: INVALID_REQUEST that it does not number writes, READ_ONLY_REPLICA that it is a replica, and
+   * SERVICE_UNAVAILABLE that it can do nothing yet, since it is still reading its data.
    */
   async #greet({ isNumbering }: ConnectionOptions, timeoutMs: number): Promise<void> {
     const hello = new Request("kv.del", {}, "numbered", undefined);
@@ -189,11 +194,12 @@ export class Connection {
     });
     this.send([hello]);
     try {
-      const { code, details } = await answer;
+      const { code, details, error } = await answer;
       this.isNumbering = isNumbering && code !== "INVALID_REQUEST";
       this.isReplica = code === "READ_ONLY_REPLICA";
-      this.masterUrl = masterOf(details);
+      if (this.#followMaster) this.masterUrl = masterOf(details);
       if (code === "UNAUTHORIZED") throw serverError(code, "the server wants a valid token");
+      if (code === "SERVICE_UNAVAILABLE") throw new ConnectionFailedError(`the server is not ready: ${String(error)}`);
     } finally {
       clearTimeout(timer);
     }
@@ -294,7 +300,7 @@ export class Connection {
       this.#listener.resend([request]);
       return;
     }
-    if (code === "READ_ONLY_REPLICA") {
+    if (code === "READ_ONLY_REPLICA" && this.#followMaster) {
       this.isReplica = true;
       this.#listener.moved(request, masterOf(details));
       return;

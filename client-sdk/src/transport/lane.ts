@@ -269,7 +269,7 @@ export class Lane {
   async #connect(): Promise<void> {
     this.#isConnecting = true;
     this.#sweeper ??= this.#startSweeper();
-    const { token, connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering } = this.#options;
+    const { token, connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering, followMaster } = this.#options;
     let connection: Connection;
     try {
       const given = typeof token === "function" ? await token() : token;
@@ -279,6 +279,7 @@ export class Lane {
         codec: this.#codec,
         session: this.#session,
         isNumbering,
+        followMaster,
         timeoutMs,
       };
       connection = await Connection.open(options, {

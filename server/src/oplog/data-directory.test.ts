@@ -74,14 +74,32 @@ describe("a data directory", () => {
     const clock = new TestClock();
     const node = await open(files, { clock, lock: takeLock });
     const [path] = named(files, /lock-/);
-    await files.remove(path);
+    const content = async () => Buffer.from((await readWhole(files, path)) ?? []).toString();
+    const before = await content();
     clock.ms += LOCK_TOUCH_MS - 1;
     node.directory.tick();
     await node.durable();
-    expect(named(files, /lock-/)).toEqual([]);
+    expect(await content()).toBe(before);
     clock.ms += 1;
     node.directory.tick();
-    await expect.poll(() => named(files, /lock-/)).toEqual([path]);
+    await expect.poll(content).not.toBe(before);
+    await node.close();
+  });
+
+  it("takes no snapshot in the middle of a record, which no log could follow", async () => {
+    const node = await open(new MemoryFileSystem(), {});
+    node.state.skipTo(node.log.nextOffset);
+    expect(() => node.directory.snapshots.take()).toThrow("within a record");
+  });
+
+  it("ends where another server has taken its lock away", async () => {
+    const files = new MemoryFileSystem();
+    const clock = new TestClock();
+    const node = await open(files, { clock, lock: takeLock });
+    await files.remove(named(files, /lock-/)[0]);
+    clock.ms += LOCK_TOUCH_MS;
+    node.directory.tick();
+    await expect.poll(() => node.failure).toBeInstanceOf(DataDirectoryError);
     await node.close();
   });
 

@@ -94,6 +94,12 @@ export class EpochHistory {
     return new EpochHistory(this.epochs.filter((each) => each.epoch <= epoch));
   }
 
+  /** This history up to the first epoch that follows more than a log has that ends at `offset`. */
+  reachedAt(offset: number): EpochHistory {
+    const missed = this.epochs.findIndex(({ previousEnd }, i) => i > 0 && previousEnd > offset);
+    return missed < 0 ? this : new EpochHistory(this.epochs.slice(0, missed));
+  }
+
   /** The first offset, from `offset` on, that is not in a gap between two epochs. Of an epoch without operations there is only gap. */
   behindGap(offset: number): number {
     return this.#behindGap(offset, Number.POSITIVE_INFINITY);

@@ -25,9 +25,11 @@ export class LogFiles {
   async #sizeOf(name: string): Promise<number> {
     try {
       const file = await this.#files.open(`${this.#directory}/${name}`, "read");
-      const size = await file.size();
-      await file.close();
-      return size;
+      try {
+        return await file.size();
+      } finally {
+        await file.close();
+      }
     } catch (error) {
       if (isMissing(error)) return 0;
       throw error;

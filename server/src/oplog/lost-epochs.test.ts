@@ -43,3 +43,25 @@ it("an epoch that has lost what it followed is followed from there", async () =>
   expect(fourth.log.history.holds(1, kept)).toBe(true);
   await fourth.close();
 });
+
+it("a replica that has lost the end of an epoch is not in the next one", async () => {
+  const path = temporaryDirectory();
+  const before = `${temporaryDirectory()}/copy`;
+  const options = { path, fsync: "never", isReplica: true } as const;
+  const first = await DataNode.open(options);
+  const kept = first.put("a", "1");
+  await first.durable();
+  cpSync(path, before, { recursive: true });
+  const lost = first.put("b", "2");
+  await first.durable();
+  await first.directory.saveHistory(first.log.history.next(lost, lost + 1000), true);
+  await first.kill();
+  const identity = readFileSync(`${path}/identity.json`);
+  rmSync(path, { recursive: true });
+  cpSync(before, path, { recursive: true });
+  writeFileSync(`${path}/identity.json`, identity);
+  const second = await DataNode.open(options);
+  expect(second.log.epoch).toBe(1);
+  expect(second.log.nextOffset).toBe(kept + 1);
+  await second.close();
+});

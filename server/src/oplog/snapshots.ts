@@ -187,7 +187,8 @@ export class Snapshots {
   /** Removes snapshots and segments that nobody needs any more. */
   async prune(): Promise<void> {
     const { files, directory } = this.#options;
-    const pinned = Math.min(...[...this.#pins].map((pin) => pin.offset));
+    let pinned = Number.POSITIVE_INFINITY;
+    for (const { offset } of this.#pins) pinned = Math.min(pinned, offset);
     const kept = this.#taken.filter(({ offset }, i) => i < KEPT_SNAPSHOTS || offset >= pinned);
     const dropped = this.#taken.filter((each) => !kept.includes(each));
     this.#taken = kept;

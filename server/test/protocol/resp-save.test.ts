@@ -103,6 +103,8 @@ it("BGSAVE is admin.snapshot, LASTSAVE and INFO tell of it", async () => {
   await startWithDisk("--fsync", "interval", "--set", "persistence.snapshot_interval_secs=600");
   await ask("set", "k", "v");
   const startedAt = Number(await ask("lastsave"));
+  expect([await ask("multi"), await ask("bgsave")]).toEqual(["+OK", "-ERR Command not allowed inside a transaction"]);
+  expect(await ask("discard")).toBe("+OK");
   expect(await ask("bgsave")).toBe("+Background saving started");
   await expect.poll(snapshotsIn).toHaveLength(1);
   await expect.poll(() => ask("info", "persistence")).toContain("rdb_bgsave_in_progress:0\r\n");

@@ -164,7 +164,7 @@ export class StaleEpochAccepted extends PlantedFault {
     const own = hello.identity.history.current.epoch;
     const { replicationId, history } = message.identity;
     const epochs = history.epochs.map((each, i) => {
-      const isNext = history.epochs.at(i - 1)?.epoch === own && each.previousEnd < hello.lastOffset;
+      const isNext = i > 0 && history.epochs[i - 1].epoch === own && each.previousEnd < hello.lastOffset;
       return isNext ? { ...each, previousEnd: hello.lastOffset } : each;
     });
     return encodeLinkMessage({ ...message, identity: { replicationId, history: new EpochHistory(epochs) } });

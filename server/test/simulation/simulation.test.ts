@@ -1,27 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { runSeeds } from "./seed-range.ts";
 import { type SimulationResult, simulate } from "./simulation.ts";
 
-/** More run by `npm run simulate`. */
-const SEEDS = 120;
-/** So that the rest of a file does not wait for a slow one. */
-const SEEDS_PER_TEST = 20;
-
-function firstSeeds(): number[] {
-  return Array.from({ length: SEEDS / SEEDS_PER_TEST }, (_, i) => 1 + i * SEEDS_PER_TEST);
-}
-
-describe("nothing is lost, taken back, or done twice", () => {
-  it.each(firstSeeds())("in the seeds from %i on", async (from) => {
-    for (let seed = from; seed < from + SEEDS_PER_TEST; seed++) {
-      const { finding } = await simulate({ seed });
-      expect(finding?.message, `npm run simulate -- --seed ${seed} --verbose`).toBeUndefined();
-    }
-  });
-});
+describe("nothing is lost, taken back, or done twice", () => runSeeds(1, 101));
 
 describe("a seed", () => {
   it("gives the same run every time", async () => {
-    const transcripts = [];
+    const transcripts: string[] = [];
     const results: SimulationResult[] = [];
     for (let i = 0; i < 2; i++) {
       const lines: string[] = [];

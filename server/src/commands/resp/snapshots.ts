@@ -11,7 +11,8 @@ export const snapshotCommands: readonly RespCommand[] = [
   {
     name: "bgsave",
     arity: 1,
-    flags: ["admin", "noscript"],
+    // In a transaction the state is in the middle of a record, and a snapshot is of the end of one.
+    flags: ["admin", "noscript", "no_multi"],
     keys: NO_KEYS,
     group: "server",
     summary: "Take a snapshot in the background",
