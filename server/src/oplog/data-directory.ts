@@ -285,15 +285,13 @@ function nextIdentity(
   const mayHaveLost = !found.isClosed && found.mayLoseTail;
   // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
   const isOver = !isReplica && (mayHaveLost || found.isReplica);
-  const { firstOffset, previousEnd } = found.history.current;
-  const givenOut = Math.max(nextOffset, firstOffset) - 1;
+  const reached = found.history.reachedAt(nextOffset - 1);
+  const givenOut = Math.max(nextOffset, found.history.current.firstOffset) - 1;
   // An epoch in which nothing was written ends before its first offset; one that has lost what it followed, where that ends.
-  const end = nextOffset > previousEnd ? givenOut : nextOffset - 1;
+  const end = reached === found.history ? givenOut : nextOffset - 1;
   const leftOut = found.isReplica ? UNHEARD_OFFSETS_MAX : LOST_OFFSETS_MAX;
   // A replica that has lost the end of an epoch has not come to the next one: it gets both again.
-  const history = isOver
-    ? found.history.next(end, epochOffset(givenOut, leftOut, clock.nowMs()))
-    : found.history.reachedAt(nextOffset - 1);
+  const history = isOver ? found.history.next(end, epochOffset(givenOut, leftOut, clock.nowMs())) : reached;
   const mayLoseTail = fsync !== "always";
   return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
 }
