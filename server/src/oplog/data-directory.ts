@@ -20,7 +20,7 @@ import { IDENTITY_NAME, type Identity, loadIdentity, saveIdentity } from "./iden
 import { LogFileReader, listSegments } from "./log-file-reader.ts";
 import { LogDamage, type RecoveredLog } from "./log-recovery.ts";
 import { type FsyncPolicy, LogWriter } from "./log-writer.ts";
-import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt, UNHEARD_OFFSETS_MAX } from "./operation-log.ts";
+import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt, promotionOffset } from "./operation-log.ts";
 import { type ImageSource, listSnapshots, type Pin, type SnapshotFile, Snapshots } from "./snapshots.ts";
 import { type Opened, type Recovered, recoverState } from "./state-recovery.ts";
 
@@ -289,9 +289,10 @@ function nextIdentity(
   const givenOut = Math.max(nextOffset, found.history.current.firstOffset) - 1;
   // An epoch in which nothing was written ends before its first offset; one that has lost what it followed, where that ends.
   const end = reached === found.history ? givenOut : nextOffset - 1;
-  const leftOut = found.isReplica ? UNHEARD_OFFSETS_MAX : LOST_OFFSETS_MAX;
+  const nowMs = clock.nowMs();
+  const begins = found.isReplica ? promotionOffset(givenOut, nowMs) : epochOffset(givenOut, LOST_OFFSETS_MAX, nowMs);
   // A replica that has lost the end of an epoch has not come to the next one: it gets both again.
-  const history = isOver ? found.history.next(end, epochOffset(givenOut, leftOut, clock.nowMs())) : reached;
+  const history = isOver ? found.history.next(end, begins) : reached;
   const mayLoseTail = fsync !== "always";
   return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
 }
