@@ -6,7 +6,7 @@ export default defineConfig({
     // Two cores are the smallest machine the project supports; the tests must pass on it.
     maxWorkers: 2,
     testTimeout: 20_000,
-    globalSetup: "server/test/build.ts",
+    globalSetup: ["server/test/build.ts", "client-sdk/test/build.ts"],
     reporters: ["default", "json"],
     // Read by .ci/run, which counts what passed and failed from it.
     outputFile: { json: "node_modules/.cache/synap/test-report.json" },

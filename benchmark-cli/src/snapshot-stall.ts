@@ -13,9 +13,10 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { benchmarkOptions } from "./benchmark-options.ts";
-import { fill, type Load, runLoad } from "./load.ts";
+import { type Load, runLoad } from "./load.ts";
 import type { LoopDelay } from "./loop-probe.ts";
 import { rssBytes, sleep, start, temporaryDirectory, until } from "./processes.ts";
+import { fillRedis } from "./redis-process.ts";
 import { Report } from "./report.ts";
 import { startSynap } from "./synap-process.ts";
 import { KEY_BYTES, VALUE_BYTES } from "./workload.ts";
@@ -61,7 +62,9 @@ const synap = await startSynap(options.server, {
   ipc: true,
 });
 const bare = start(process.execPath, [...process.execArgv, PROBE], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
-await fill(synap.port, { count: options.keys, valueBytes: VALUE_BYTES });
+await fillRedis(synap.respPort, options.keys, VALUE_BYTES);
+const { size } = await synap.command("kv.dbsize");
+if (size !== options.keys) throw new Error(`stored ${options.keys} keys, the server has ${size}`);
 const rssBefore = rssBytes(synap.child);
 report.progress(`stored ${options.keys} keys`);
 if (isSnapshotUnderWay()) throw new Error("the snapshot has begun too early");

@@ -1,4 +1,5 @@
 /** The state and its log: from the data directory, or empty and in memory. */
+import { randomBytes } from "node:crypto";
 import type { Config } from "./config/schema.ts";
 import { DataDirectory, DataDirectoryError, type DataDirectoryOptions } from "./oplog/data-directory.ts";
 import { DataLock } from "./oplog/data-lock.ts";
@@ -8,6 +9,7 @@ import { nodeFileSystem } from "./oplog/node-file-system.ts";
 import { OperationLog, offsetAt } from "./oplog/operation-log.ts";
 import { isRunning, thisProcess } from "./oplog/process-identity.ts";
 import type { Clock } from "./runtime/clock.ts";
+import { pause } from "./runtime/pause.ts";
 import { StartError } from "./runtime/start-error.ts";
 import { KeyStore } from "./state/key-store.ts";
 import { QueueStore } from "./state/queue-store.ts";
@@ -35,7 +37,7 @@ export interface StorageParts
 
 /** Throws `StartError` for what the operator can mend. */
 export async function openStorage(parts: StorageParts): Promise<Storage> {
-  const { config, clock, otherBytes } = parts;
+  const { config, clock, otherBytes, logger } = parts;
   const { persistence, replication } = config;
   const makeState = (appliedOffset: number) => emptyState(config, otherBytes, appliedOffset);
   if (!persistence.enabled) {
@@ -55,7 +57,15 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
       snapshotLogBytes: persistence.snapshotLogBytes,
       isReplica: replication.role === "replica",
       lock: (files, path) =>
-        DataLock.take({ files, directory: path, self: thisProcess(), isRunning, nowMs: () => clock.nowMs() }),
+        DataLock.take({
+          files,
+          directory: path,
+          self: thisProcess(),
+          unique: randomBytes(8).toString("hex"),
+          isRunning,
+          pause,
+          onWait: (why) => logger.info(why),
+        }),
       newReplicationId,
       makeState,
       restore: (state) => new StateRestorer(state),

@@ -7,7 +7,9 @@ import { describeConfig } from "./config/print.ts";
 import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
 import type { Fanout } from "./fanout/fanout.ts";
+import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
+import { PersistenceReport } from "./persistence-report.ts";
 import type { Replication } from "./replication/replication.ts";
 import { replicationReport } from "./replication/replication-report.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -20,6 +22,8 @@ export interface NodeReportParts {
   readonly commands: readonly Command[];
   readonly state: StateMachine;
   readonly log: OperationLog;
+  /** Undefined where everything is in memory only. */
+  readonly directory: DataDirectory | undefined;
   readonly connections: Connections;
   readonly fanout: Fanout;
 }
@@ -27,6 +31,7 @@ export interface NodeReportParts {
 export class NodeReport implements Node {
   readonly slowLog: SlowLog;
   readonly commands: readonly Command[];
+  readonly persistence: PersistenceReport;
   #replication: Replication | undefined;
   readonly #parts: NodeReportParts;
   readonly #startedAtMs: number;
@@ -34,6 +39,7 @@ export class NodeReport implements Node {
   constructor(parts: NodeReportParts) {
     this.#parts = parts;
     this.commands = parts.commands;
+    this.persistence = new PersistenceReport(parts.log, parts.directory);
     this.slowLog = new SlowLog(parts.config.slowlog.thresholdMs, parts.config.slowlog.maxEntries);
     this.#startedAtMs = parts.clock.nowMs();
   }
@@ -70,7 +76,7 @@ export class NodeReport implements Node {
         rss_bytes: process_.rss,
         heap_used_bytes: process_.heapUsed,
       },
-      persistence: { enabled: false },
+      persistence: this.persistence.section(),
       replication: replicationReport(this.replication, log),
       clients: {
         http: connections.httpActive,

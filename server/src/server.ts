@@ -23,6 +23,7 @@ import { Metrics } from "./metrics/metrics.ts";
 import { StorageInstruments } from "./metrics/storage-instruments.ts";
 import { metricsSources } from "./metrics-readings.ts";
 import { NodeReport } from "./node-report.ts";
+import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
 import { pages } from "./pages.ts";
 import type { Replication } from "./replication/replication.ts";
@@ -231,7 +232,7 @@ async function recover(front: Front, config: Config, logger: Logger, clock: Cloc
 function buildEngine(front: Front, storage: Storage, config: Config, clock: Clock) {
   const { connections, turnEnd, gate, wireCodecs, reportBug } = front;
   const { state, log, directory } = storage;
-  const parts = { config, clock, connections, state, log, turnEnd, wireCodecs, reportBug };
+  const parts = { config, clock, connections, state, log, directory, turnEnd, wireCodecs, reportBug };
   const { fanout, node, executor } = buildExecutor(parts);
   front.fanoutBytes = () => fanout.heldBytes;
   const instruments = new CommandInstruments(allCommands);
@@ -284,13 +285,15 @@ interface ExecutorParts {
   readonly connections: Connections;
   readonly state: StateMachine;
   readonly log: OperationLog;
+  readonly directory: DataDirectory | undefined;
   readonly turnEnd: TurnEnd;
   readonly wireCodecs: Readonly<Record<Format, Codec>>;
   readonly reportBug: (where: string, error: unknown) => string;
 }
 
 /** What runs commands, what it tells of them, and what it shows of this process. */
-function buildExecutor({ config, clock, connections, state, log, turnEnd, wireCodecs, reportBug }: ExecutorParts) {
+function buildExecutor(parts: ExecutorParts) {
+  const { config, clock, connections, state, log, directory, turnEnd, wireCodecs, reportBug } = parts;
   const fanout = buildFanout({
     config,
     state,
@@ -300,7 +303,7 @@ function buildExecutor({ config, clock, connections, state, log, turnEnd, wireCo
     seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
     slowConsumersDropped: () => connections.slowClientsCutOff,
   });
-  const node = new NodeReport({ config, clock, commands: allCommands, state, log, connections, fanout });
+  const node = new NodeReport({ config, clock, commands: allCommands, state, log, directory, connections, fanout });
   const executor = new Executor({
     state,
     log,

@@ -10,7 +10,7 @@ import type { ArgumentShape, FieldShape } from "../src/commands/argument-shape.t
 import type { Limits } from "../src/commands/command.ts";
 import { CommandError, fail } from "../src/commands/errors.ts";
 import { Executor } from "../src/commands/execute.ts";
-import type { Node, NodeReplication } from "../src/commands/node.ts";
+import type { Node, NodePersistence, NodeReplication } from "../src/commands/node.ts";
 import { SlowLog } from "../src/commands/slow-log.ts";
 import { configFromFlags } from "../src/config/load.ts";
 import type { Caller } from "../src/dispatch/caller.ts";
@@ -80,6 +80,10 @@ export const NO_REPLICATION: NodeReplication = {
   whenReplicated: () => () => {},
 };
 
+export const NO_PERSISTENCE: NodePersistence = {
+  beginSnapshot: () => fail("INVALID_REQUEST", "nothing is kept on disk here"),
+};
+
 /** A string, number, bigint, boolean, null, `Uint8Array`, array or object. */
 export type Plain = unknown;
 
@@ -146,6 +150,7 @@ export class Engine {
     return {
       slowLog: new SlowLog(10, 100),
       replication: NO_REPLICATION,
+      persistence: NO_PERSISTENCE,
       commands: allCommands,
       info: () => ({}),
       configuration: () => ({}),

@@ -12,8 +12,7 @@ export type FileCall =
   | "freeBytes"
   | "read"
   | "write"
-  | "sync"
-  | "truncate";
+  | "sync";
 
 /** Of a call that is about to be made: an error that it fails with instead, something to wait for first, or nothing. */
 export type Fault = (call: FileCall, name: string) => Error | Promise<void> | undefined;
@@ -47,7 +46,6 @@ export class FaultyFileSystem implements FileSystem {
         file.writeNow(bytes, position);
       },
       sync: () => this.#do("sync", at.path, () => file.sync()),
-      truncate: (bytes) => this.#do("truncate", at.path, () => file.truncate(bytes)),
       size: () => file.size(),
       close: () => file.close(),
     };

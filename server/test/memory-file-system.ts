@@ -31,6 +31,8 @@ function failure(code: string, path: string): Error {
 }
 
 export class MemoryFileSystem implements FileSystem {
+  /** While it is there, what is to be synced waits for it. */
+  syncing: Promise<void> = Promise.resolve();
   readonly #files = new Map<string, MemoryFile>();
 
   /** All paths, sorted. */
@@ -56,7 +58,7 @@ export class MemoryFileSystem implements FileSystem {
       this.#files.set(path, file);
     }
     if (file === undefined) throw failure("ENOENT", path);
-    return new MemoryHandle(file);
+    return new MemoryHandle(file, this);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -79,9 +81,11 @@ export class MemoryFileSystem implements FileSystem {
 
 class MemoryHandle implements FileHandle {
   readonly #file: MemoryFile;
+  readonly #disk: MemoryFileSystem;
 
-  constructor(file: MemoryFile) {
+  constructor(file: MemoryFile, disk: MemoryFileSystem) {
     this.#file = file;
+    this.#disk = disk;
   }
 
   async read(into: Uint8Array, position: number): Promise<number> {
@@ -98,10 +102,8 @@ class MemoryHandle implements FileHandle {
     this.#file.write(bytes, position);
   }
 
-  async sync(): Promise<void> {}
-
-  async truncate(bytes: number): Promise<void> {
-    this.#file.truncate(bytes);
+  sync(): Promise<void> {
+    return this.#disk.syncing;
   }
 
   async size(): Promise<number> {

@@ -31,7 +31,7 @@ import { StateMachine } from "../src/state/state-machine.ts";
 import { StateRestorer } from "../src/state/state-restorer.ts";
 import { StateSnapshot } from "../src/state/state-snapshot.ts";
 import { crc32 } from "../src/structures/crc32.ts";
-import { argumentsFor, caller, commandNamed, type Plain, plain, seededRandom } from "./engine.ts";
+import { argumentsFor, caller, commandNamed, NO_PERSISTENCE, type Plain, plain, seededRandom } from "./engine.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
 
 const STEP_MS = 1;
@@ -194,6 +194,7 @@ export class ReplicationNode {
         clients: () => [],
         memory: () => ({ total: 0, keys: 0 }),
         removals: () => ({ expired: 0, evicted: 0 }),
+        persistence: NO_PERSISTENCE,
         replication: { role: "master", promote: fails, replicasAt: () => 0, whenReplicated: () => fails } as never,
       },
       random: seededRandom(1),
@@ -235,9 +236,7 @@ export class ReplicationNode {
 
   async step(): Promise<void> {
     if (!this.isRunning) return;
-    const deferred = this.#deferred;
-    this.#deferred = [];
-    for (const run of deferred) run();
+    this.#endTurn();
     this.replication.tick();
     this.directory.tick();
     this.directory.snapshots.slice(5);
@@ -246,6 +245,12 @@ export class ReplicationNode {
     this.adoptions++;
     await this.stop();
     await this.#open();
+  }
+
+  #endTurn(): void {
+    const deferred = this.#deferred;
+    this.#deferred = [];
+    for (const run of deferred) run();
   }
 
   get state(): StateMachine {
@@ -267,7 +272,16 @@ export class ReplicationNode {
   async stop(): Promise<void> {
     if (!this.isRunning) return;
     this.isRunning = false;
-    await this.replication.stop();
+    let isOver = false;
+    const stopped = this.replication.stop().finally(() => {
+      isOver = true;
+    });
+    // What it waits for is made durable at the ends of turns.
+    while (!isOver) {
+      this.#endTurn();
+      await turn();
+    }
+    await stopped;
     await this.directory.close();
     this.set.network.dropAll(this.name);
   }

@@ -2,6 +2,7 @@
 import { adminClients, adminCommands, adminConfig, adminConfigSet, adminInfo } from "./admin/node.ts";
 import { adminPromote, adminWait } from "./admin/replication.ts";
 import { adminSlowlogGet, adminSlowlogReset } from "./admin/slow-log.ts";
+import { adminSnapshot } from "./admin/snapshot.ts";
 import type { Command } from "./command.ts";
 import { keyCopy, keyExists, keyRandomkey, keyRename, keyRenamenx, keyType } from "./key/key.ts";
 import { keyObject } from "./key/object.ts";
@@ -125,6 +126,7 @@ export const allCommands: readonly Command[] = [
   adminConfig,
   adminConfigSet,
   adminClients,
+  adminSnapshot,
   adminPromote,
   adminWait,
   adminSlowlogGet,

@@ -120,9 +120,12 @@ export class Executor {
     return this.#state.appliedOffset;
   }
 
-  /** Whether what is due by the clock may be planned now: not while the log takes nothing, and not on a replica. */
+  /**
+   * Whether what no client has asked for may be planned now, such as what is due by the clock, and deliveries: not while
+   * writes are refused, and not on a replica.
+   */
   get mayPlan(): boolean {
-    return !this.isReplica && this.#log.refusal === undefined;
+    return !this.isReplica && this.writeRefusal === undefined && this.#log.refusal === undefined;
   }
 
   /**

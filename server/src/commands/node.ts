@@ -6,6 +6,7 @@ import type { SlowLog } from "./slow-log.ts";
 export interface Node {
   readonly slowLog: SlowLog;
   readonly replication: NodeReplication;
+  readonly persistence: NodePersistence;
   /** Every command, in the order of the registry. */
   readonly commands: readonly Command[];
   /** One object per section of `admin.info`. */
@@ -17,6 +18,19 @@ export interface Node {
   memory(): MemoryUse;
   /** Keys removed by their deadline and by the memory limit, on this node. */
   removals(): { readonly expired: number; readonly evicted: number };
+}
+
+/** What this node keeps on disk. */
+export interface NodePersistence {
+  /** Begins a snapshot, or joins the one under way. Errors: INVALID_REQUEST where nothing is kept, SERVICE_UNAVAILABLE. */
+  beginSnapshot(): BegunSnapshot | CommandError;
+}
+
+export interface BegunSnapshot {
+  /** False where one is under way already. */
+  readonly started: boolean;
+  /** It holds everything up to this offset. */
+  readonly offset: number;
 }
 
 /** This node among its replicas, or beside its master. */

@@ -168,6 +168,7 @@ describe("what shows nothing of the state", () => {
       "admin.promote",
       "admin.slowlog.get",
       "admin.slowlog.reset",
+      "admin.snapshot",
       "admin.wait",
       "kv.time",
       "pubsub.channels",

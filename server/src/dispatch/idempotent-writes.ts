@@ -106,6 +106,11 @@ export class IdempotentWrite {
     runner.executor.at(runner.clock.nowMs());
     const known = this.#all.replies.find(this.#id);
     if (known !== undefined) return this.#again(runner, requestId, known);
+    if (!runner.executor.mayPlan) {
+      // Nothing has happened, so nothing would happen twice.
+      runner.executor.showsState();
+      return runner.encode(this.codec, requestId, result);
+    }
     return runner.settle(command, result, this.codec, requestId, this);
   }
 

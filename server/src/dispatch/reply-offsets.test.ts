@@ -126,6 +126,15 @@ describe("a late reply", () => {
     expect(waiter.releaseOffsets).toEqual([105]);
   });
 
+  it("that shows nothing of the state waits for nothing, whatever came before it", () => {
+    const waiter = new Waiter("websocket");
+    const wait = { command: "admin.wait", payload: { replicas: 1, timeout_ms: 1000 }, request_id: "1" };
+    expect(fixture.sendAs(waiter, wait)).toBeUndefined();
+    fixture.run("kv.set", { key: "a", value: "3" });
+    fixture.pass(1000);
+    expect(waiter.releaseOffsets).toEqual([0]);
+  });
+
   it("of nothing found waits for the state of its last moment", () => {
     fixture.run("queue.create", { name: "q" });
     const waiter = wait();

@@ -8,6 +8,7 @@ import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import { Glob } from "../structures/glob.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
+import { APPEND_FSYNC } from "./resp-save-commands.ts";
 
 const FLAGS: readonly RespFlag[] = ["admin", "noscript", "loading", "stale"];
 const NOTIFY = "notify-keyspace-events";
@@ -23,14 +24,20 @@ type Sections = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /** By Redis' name: how the value is read from the configuration. */
 const PARAMETERS: Readonly<Record<string, (call: RespCall, sections: Sections) => string>> = {
-  appendonly: () => "no",
+  appendfsync: (_call, { persistence }) => APPEND_FSYNC[String(persistence.fsync)],
+  appendonly: (_call, { persistence }) => (persistence.enabled === true ? "yes" : "no"),
   databases: () => "1",
   maxclients: (_call, { server }) => String(server.max_connections),
   maxmemory: ({ dispatcher }) => String(dispatcher.store.memoryBytesMax),
   "maxmemory-policy": (_call, { kv_store }) => POLICIES[String(kv_store.eviction_policy)],
   [NOTIFY]: ({ dispatcher }) => dispatcher.runner.executor.fanout.keyspace.flags,
   "proto-max-bulk-len": ({ dispatcher }) => String(dispatcher.requestBytesMax),
-  save: () => "",
+  dir: (_call, { persistence }) => String(persistence.directory),
+  save: (_call, { persistence }) => {
+    const secs = Number(persistence.snapshot_interval_secs);
+    // Redis: after so many seconds, if there were so many writes.
+    return persistence.enabled === true && secs > 0 ? `${secs} 1` : "";
+  },
   timeout: () => "0",
 };
 

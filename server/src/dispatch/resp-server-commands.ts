@@ -4,6 +4,7 @@ import { version } from "../config/version.ts";
 import { POLICIES } from "./resp-config.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { REDIS_VERSION } from "./resp-greeting.ts";
+import { persistenceFields, saveCommands } from "./resp-save-commands.ts";
 
 const MB = 2 ** 20;
 const FLAGS: readonly RespFlag[] = ["loading", "stale"];
@@ -17,6 +18,7 @@ export const serverCommands: readonly ConnectionCommand[] = [
   server("monitor", 1, ADMIN, "Listen for all requests received by the server in real time", "1.0.0", ({ sink }) =>
     sink.error(MONITOR_REFUSED),
   ),
+  ...saveCommands,
 ];
 
 function server(
@@ -117,7 +119,7 @@ const SECTIONS: Readonly<Record<string, (sections: Sections, call: RespCall) => 
     maxmemory: memory.limit_bytes,
     maxmemory_policy: POLICIES[memory.eviction_policy],
   }),
-  persistence: () => ({ loading: 0, aof_enabled: 0 }),
+  persistence: (_sections, call) => persistenceFields(call),
   stats: ({ clients, keyspace }, { dispatcher }) => {
     const { counters, fanout } = dispatcher.runner.executor;
     return {

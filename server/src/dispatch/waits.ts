@@ -119,6 +119,8 @@ export class Waits {
     parked.session.remove(parked);
     const { runner, request, encoder } = this.#reply(parked);
     const command = runner.registry.commands[request.index];
+    // What the command before has shown is nothing to this one.
+    runner.executor.at(runner.clock.nowMs());
     // That there was nothing until now is the state of now.
     if (command.shows === "state") runner.executor.showsState();
     const error =

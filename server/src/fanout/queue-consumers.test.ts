@@ -3,7 +3,7 @@ import { ConsumerConnection } from "../../test/consumer-connection.ts";
 import { Engine, type Plain } from "../../test/engine.ts";
 import { JsonCodec } from "../codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../codecs/msgpack/message-pack-codec.ts";
-import { CommandError } from "../commands/errors.ts";
+import { CommandError, fail } from "../commands/errors.ts";
 import { TurnEnd } from "../runtime/turn-end.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import { PushEncoder } from "./push-encoder.ts";
@@ -442,6 +442,23 @@ describe("subscriptions", () => {
     expect(consumers.heldBytes).toBeGreaterThan(0);
     session.closed();
     expect([subscriptions.count, consumers.count, consumers.heldBytes]).toEqual([0, 0, 0]);
+  });
+
+  it("are given nothing while writes are refused, and give nothing back; then all goes on", () => {
+    const consumed = new Consumed();
+    const [first, second] = [new ConsumerConnection(), new ConsumerConnection()];
+    consumed.subscribe(first, 2);
+    consumed.publish("a", "b", "c");
+    consumed.executor.writeRefusal = fail("SERVICE_UNAVAILABLE", "no replicas");
+    const { nextOffset } = consumed.log;
+    consumed.subscribe(second);
+    first.session.closed();
+    consumed.endTurn();
+    expect([first.payloads, second.payloads, consumed.log.nextOffset]).toEqual([["a", "b"], [], nextOffset]);
+    consumed.executor.writeRefusal = undefined;
+    consumed.pass(0);
+    consumed.endTurn();
+    expect([...second.payloads].sort()).toEqual(["a", "b", "c"]);
   });
 
   it("are refused past the limits, and where nothing can be pushed", () => {

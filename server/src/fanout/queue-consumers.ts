@@ -311,6 +311,8 @@ export class QueueConsumers {
 
   /** Serves what is due, up to a round; the rest at the end of the turn. */
   #serve(): void {
+    // Who is due stays so, until `runDue` comes, which is when the log takes deliveries again.
+    if (!this.#executor.mayPlan) return;
     this.#isServing = true;
     try {
       let left = ROUND_MAX;
@@ -363,6 +365,7 @@ export class QueueConsumers {
   // The end of a turn
 
   #atTurnEnd(): boolean {
+    if (!this.#executor.mayPlan) return false;
     this.#executor.at(this.#options.clock.nowMs());
     this.#releaseSome();
     if (this.#dueLines.length > 0) this.#serve();
@@ -398,7 +401,7 @@ export class QueueConsumers {
 
   /**
    * Deals with what is due in the queues, in one record: deliveries that time out, delayed messages, expired ones, old
-   * dedup ids, retries of all dead letters.
+   * dedup ids, retries of all dead letters. Also has those served who were due while the log took nothing.
    * @param limit messages and dedup ids, at least 2.
    * @returns `limit` where more is due, else less.
    */
@@ -408,6 +411,7 @@ export class QueueConsumers {
     executor.begin();
     const count = this.#due.stage(nowMs, executor.planner.writer, limit);
     executor.commit();
+    if (this.#releasing.length > 0 || this.#dueLines.length > 0) this.#task.request();
     return this.nextDueMs <= nowMs ? limit : Math.min(count, limit - 1);
   }
 }

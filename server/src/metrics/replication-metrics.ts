@@ -18,6 +18,7 @@ export interface ReplicationReadings {
 }
 
 export interface ReplicaReadings {
+  /** No two have the same, or the page could not be read. */
   readonly address: string;
   readonly lagMs: number;
   readonly lagOperations: number;

@@ -1,7 +1,7 @@
 /**
  * The data directory: everything that outlives the process, opened, kept in order and closed in one place.
  *
- *     lock-HOST-PID       whose it is now (data-lock.ts)
+ *     lock-...            whose it is now (data-lock.ts)
  *     identity.json       whose log it is, and its epochs (identity.ts)
  *     log-OFFSET.synap    the log, in segments (segment.ts)
  *     snapshot-...synap   the state at an offset (snapshot-file.ts)
@@ -18,6 +18,7 @@ import { EpochHistory } from "./epochs.ts";
 import type { FileHandle, FileSystem } from "./file-system.ts";
 import { IDENTITY_NAME, type Identity, loadIdentity, saveIdentity } from "./identity.ts";
 import { LogFileReader, listSegments } from "./log-file-reader.ts";
+import { LogFiles } from "./log-files.ts";
 import { LogDamage, type RecoveredLog } from "./log-recovery.ts";
 import { type FsyncPolicy, LogWriter } from "./log-writer.ts";
 import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt, promotionOffset } from "./operation-log.ts";
@@ -72,12 +73,16 @@ export class DataDirectory {
   readonly snapshots: Snapshots;
   readonly recovered: Recovered;
   readonly reserve: DiskReserve;
+  readonly logFiles: LogFiles;
   readonly #options: DataDirectoryOptions;
   readonly #lock: DataLock;
   #identity: Identity;
   #touchedAtMs: number;
+  #isClosing = false;
   #markedBytes = 0;
   #markAtMs = 0;
+  /** What was newest when the log's files were counted. */
+  #measuredAt = "";
 
   private constructor(options: DataDirectoryOptions, lock: DataLock, identity: Identity, opened: Opened) {
     this.#options = options;
@@ -114,7 +119,7 @@ export class DataDirectory {
         syncLog: () => this.writer.syncSoon(),
         replicationId: identity.replicationId,
         clock,
-        begin: () => options.beginSnapshot(this.state),
+        begin: () => this.#beginSnapshot(),
         intervalMs: options.snapshotIntervalMs,
         logBytes: options.snapshotLogBytes,
         report: (event) => {
@@ -131,6 +136,7 @@ export class DataDirectory {
       opened.snapshots,
       opened.logBytes,
     );
+    this.logFiles = new LogFiles(files, directory);
     this.reserve = new DiskReserve({
       files,
       directory,
@@ -149,21 +155,38 @@ export class DataDirectory {
     const lock = await options.lock(files, path);
     if (typeof lock === "string") throw new DataDirectoryError(lock);
     try {
-      // A process that was killed may have renamed what it had no time to make durable; from here on it is relied on.
-      await files.syncDirectory(path);
-      await finishAdoption(files, path);
-      const found = await openIdentity(options);
-      const opened = await recoverState(options, found);
-      const identity = nextIdentity(options, found, opened.log);
-      await saveIdentity(files, path, identity);
-      const directory = new DataDirectory(options, lock, identity, opened);
-      await directory.writer.start(opened.log.tail);
-      await directory.reserve.measure();
+      const opening = DataDirectory.#openLocked(options, lock);
+      const isHeld = await lock.touchWhile(opening);
+      const directory = await opening;
+      if (!isHeld) throw new DataDirectoryError(`${path} was taken over by another server while it was read`);
       return directory;
     } catch (error) {
       await lock.release();
       throw error;
     }
+  }
+
+  static async #openLocked(options: DataDirectoryOptions, lock: DataLock): Promise<DataDirectory> {
+    const { files, path } = options;
+    // A process that was killed may have renamed what it had no time to make durable; from here on it is relied on.
+    await files.syncDirectory(path);
+    await finishAdoption(files, path);
+    const found = await openIdentity(options);
+    const opened = await recoverState(options, found);
+    const identity = nextIdentity(options, found, opened.log);
+    await saveIdentity(files, path, identity);
+    const directory = new DataDirectory(options, lock, identity, opened);
+    await directory.writer.start(opened.log.tail);
+    await directory.reserve.measure();
+    await directory.logFiles.measure();
+    return directory;
+  }
+
+  #beginSnapshot(): ImageSource {
+    const { state, log } = this;
+    // While a record is gathered the state runs ahead of the log, and no log could go on behind such a snapshot.
+    if (state.appliedOffset !== log.nextOffset - 1) throw new Error("a snapshot was asked for within a record");
+    return this.#options.beginSnapshot(state);
   }
 
   get path(): string {
@@ -193,11 +216,29 @@ export class DataDirectory {
     this.writer.syncWhereDue();
     this.#markWhereQuiet(nowMs);
     this.reserve.measure().catch(onFailure);
+    this.#measureLogWhereChanged();
     if (nowMs - this.#touchedAtMs < LOCK_TOUCH_MS) return;
     this.#touchedAtMs = nowMs;
-    this.#lock
-      .touch()
-      .catch((error: unknown) => this.#options.logger.warn(`the lock was not renewed: ${String(error)}`));
+    this.#touchLock().catch((error: unknown) =>
+      this.#options.logger.warn(`the lock was not renewed: ${String(error)}`),
+    );
+  }
+
+  #measureLogWhereChanged(): void {
+    const { writer, snapshots } = this;
+    const seen = `${writer.segmentName} ${snapshots.newest?.name}`;
+    if (seen === this.#measuredAt) return;
+    this.#measuredAt = seen;
+    // A figure for people: without it everything goes on.
+    this.logFiles
+      .measure()
+      .catch((error: unknown) => this.#options.logger.warn(`the log files were not counted: ${String(error)}`));
+  }
+
+  async #touchLock(): Promise<void> {
+    if ((await this.#lock.touch()) || this.#isClosing) return;
+    const problem = `another server has taken ${this.path} over, while this one was held up`;
+    this.#options.onFailure(new DataDirectoryError(problem));
   }
 
   #markWhereQuiet(nowMs: number): void {
@@ -237,6 +278,7 @@ export class DataDirectory {
 
   /** Makes all of the log durable and gives the directory back. Nothing may be appended any more. */
   async close(): Promise<void> {
+    this.#isClosing = true;
     await this.snapshots.close();
     await this.writer.close();
     await saveIdentity(this.#options.files, this.path, { ...this.#identity, isClosed: true });

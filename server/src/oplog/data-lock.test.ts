@@ -3,20 +3,21 @@ import { once } from "node:events";
 import { readdirSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { temporaryDirectory } from "../../test/data-node.ts";
-import { DataLock, LOCK_STALE_MS, type LockOptions, type ProcessIdentity } from "./data-lock.ts";
+import { DataLock, LOCK_WATCH_MS, type LockOptions, type ProcessIdentity } from "./data-lock.ts";
 import { nodeFileSystem } from "./node-file-system.ts";
 import { isRunning, thisProcess } from "./process-identity.ts";
 
-const NOW_MS = 1_700_000_000_000;
-
-/** A machine on which these processes run. */
-function machine(directory: string, host: string, running: readonly number[], nowMs = NOW_MS) {
+/** A space of process ids in which these are running. A pause is over at once, when `meanwhile` has happened. */
+function machine(directory: string, space: string, running: readonly number[], meanwhile = async () => {}) {
+  let count = 0;
   return (pid: number): LockOptions => ({
     files: nodeFileSystem,
     directory,
-    self: { pid, host, startedAt: `start of ${pid}` },
+    self: { pid, space, startedAt: `start of ${pid}` },
+    unique: `${space}-${pid}-${++count}`,
     isRunning: (owner) => running.includes(owner.pid) && owner.startedAt === `start of ${owner.pid}`,
-    nowMs: () => nowMs,
+    pause: (ms) => (ms === LOCK_WATCH_MS ? meanwhile() : new Promise((resolve) => setImmediate(resolve))),
+    onWait: () => {},
   });
 }
 
@@ -33,45 +34,66 @@ describe("the lock of a data directory", () => {
     const first = await take(here(1));
     const problem = `the data directory ${path} is in use by process 1: stop it, or use another --data-dir`;
     expect(await DataLock.take(here(2))).toBe(problem);
-    expect(readdirSync(path)).toEqual(["lock-here-1"]);
-    await first.touch();
+    expect(readdirSync(path)).toEqual(["lock-here-1-1"]);
+    expect(await first.touch()).toBe(true);
     expect(await DataLock.take(here(2))).toBe(problem);
     await first.release();
     await take(here(2));
-    expect(readdirSync(path)).toEqual(["lock-here-2"]);
+    expect(readdirSync(path)).toEqual(["lock-here-2-4"]);
   });
 
   it("is taken from an owner that has died, also where another process has its number now", async () => {
     const path = temporaryDirectory();
     await take(machine(path, "here", [1])(1));
     await take(machine(path, "here", [2])(2));
-    writeFileSync(
-      `${path}/lock-here-1`,
-      JSON.stringify({ pid: 1, host: "here", startedAt: "earlier", touchedAtMs: NOW_MS }),
-    );
-    await take(machine(path, "here", [1, 3])(3));
-    expect(readdirSync(path)).toEqual(["lock-here-3"]);
+    writeFileSync(`${path}/lock-old`, JSON.stringify({ pid: 3, space: "here", startedAt: "earlier" }));
+    await take(machine(path, "here", [3])(3));
+    expect(readdirSync(path)).toEqual(["lock-here-3-1"]);
   });
 
-  it("is taken from one's own number of an earlier time", async () => {
-    const path = temporaryDirectory();
-    await take(machine(path, "here", [])(7));
-    await take(machine(path, "here", [7])(7));
-    expect(readdirSync(path)).toEqual(["lock-here-7"]);
-  });
-
-  it("of another host is judged by its age", async () => {
+  it("of a stranger is left to it where its file changes while it is watched", async () => {
     const path = temporaryDirectory();
     const there = await take(machine(path, "there", [1])(1));
-    // That the same number runs here says nothing.
-    for (const ageMs of [0, LOCK_STALE_MS - 1]) {
-      const problem = await DataLock.take(machine(path, "here", [], NOW_MS + ageMs)(1));
-      expect(problem).toContain(`in use ${Math.round(ageMs / 1000)} s ago by process 1 on there`);
-      expect(problem).toContain("remove lock-there-1");
+    // That the same number runs here says nothing, nor that it does not.
+    for (const running of [[], [1]]) {
+      const touched = machine(path, "here", running, async () => {
+        await there.touch();
+      });
+      expect(await DataLock.take(touched(1))).toMatch(/is in use by process 1 of there: stop it/);
+      expect(readdirSync(path)).toEqual(["lock-there-1-1"]);
     }
-    await take(machine(path, "here", [], NOW_MS + LOCK_STALE_MS)(1));
-    expect(readdirSync(path)).toEqual(["lock-here-1"]);
-    await there.release();
+  });
+
+  it("of a stranger is taken where its file does not change, and the stranger sees that", async () => {
+    const path = temporaryDirectory();
+    const there = await take(machine(path, "there", [1])(1));
+    const here = await take(machine(path, "here", [1])(1));
+    expect(readdirSync(path)).toEqual(["lock-here-1-1"]);
+    expect([await there.touch(), await here.touch()]).toEqual([false, true]);
+  });
+
+  it("of a stranger is free where it is given back meanwhile", async () => {
+    const path = temporaryDirectory();
+    const there = await take(machine(path, "there", [1])(1));
+    await take(machine(path, "here", [], () => there.release())(2));
+    expect(readdirSync(path)).toEqual(["lock-here-2-1"]);
+  });
+
+  it("is renewed while its owner is busy with something else", async () => {
+    const path = temporaryDirectory();
+    const busy = await take(machine(path, "there", [1])(1));
+    let finish = (): void => {};
+    const reading = busy.touchWhile(
+      new Promise<void>((resolve) => {
+        finish = resolve;
+      }),
+    );
+    const touched = machine(path, "here", [], async () => {
+      for (let i = 0; i < 20; i++) await new Promise((resolve) => setImmediate(resolve));
+    });
+    expect(await DataLock.take(touched(2))).toMatch(/is in use by process 1 of there/);
+    finish();
+    expect(await reading).toBe(true);
   });
 
   it("is had by one at most of many that begin at once", async () => {
@@ -86,23 +108,10 @@ describe("the lock of a data directory", () => {
 
   it("is not kept by what no server has written", async () => {
     const path = temporaryDirectory();
-    const files = [
-      "",
-      "{",
-      "null",
-      "7",
-      JSON.stringify({ pid: "1" }),
-      JSON.stringify({ pid: 1, host: "here", startedAt: "" }),
-    ];
+    const files = ["", "{", "null", "7", JSON.stringify({ pid: "1" }), JSON.stringify({ pid: 1, space: "here" })];
     for (const [i, text] of files.entries()) writeFileSync(`${path}/lock-odd-${i}`, text);
     await take(machine(path, "here", [1, 2])(2));
-    expect(readdirSync(path)).toEqual(["lock-here-2"]);
-  });
-
-  it("has a file name whatever the host is called", async () => {
-    const path = temporaryDirectory();
-    await take(machine(path, "../a b/ü", [1])(1));
-    expect(readdirSync(path)).toEqual(["lock-.._a_b__-1"]);
+    expect(readdirSync(path)).toEqual(["lock-here-2-1"]);
   });
 });
 

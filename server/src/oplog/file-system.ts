@@ -29,7 +29,6 @@ export interface FileHandle {
   writeNow(bytes: Uint8Array, position: number): void;
   /** Returns when all that was written is on disk (`fdatasync`). A failure must never be tried again: what it was about may be lost. */
   sync(): Promise<void>;
-  truncate(bytes: number): Promise<void>;
   /** Bytes. */
   size(): Promise<number>;
   close(): Promise<void>;

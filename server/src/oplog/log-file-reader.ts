@@ -246,12 +246,14 @@ export class LogFileReader {
     }
     const opened = await SegmentReader.open(this.#files, this.#directory, next.name);
     if (!(opened instanceof SegmentReader)) throw new Error(`${opened.name} is damaged: ${opened.problem}`);
-    await this.#reader.close();
+    const read = this.#reader;
     this.#reader = opened;
     this.#isAtEnd = false;
+    await read.close();
     return true;
   }
 
+  /** Not while `next` is under way: it may open the file of the next segment. */
   close(): Promise<void> {
     return this.#reader.close();
   }

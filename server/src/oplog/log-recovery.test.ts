@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { DataNode, REPLICATION_ID } from "../../test/data-node.ts";
 import { MemoryFileSystem } from "../../test/memory-file-system.ts";
+import { TAG_BYTES } from "../state/value.ts";
+import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import { crc32 } from "../structures/crc32.ts";
 import type { EpochHistory } from "./epochs.ts";
-import { readWhole } from "./file-system.ts";
+import { type FileHandle, readWhole } from "./file-system.ts";
 import { loadIdentity } from "./identity.ts";
 import { listSegments } from "./log-file-reader.ts";
 import type { LogRecord } from "./log-record.ts";
@@ -432,5 +434,89 @@ it("says which record could not be applied", async () => {
   await expect(recovering).rejects.toMatchObject({
     message: `data/${log.lastName}: the record at byte ${places[2].at}, offset ${places[2].record.firstOffset}, cannot be applied`,
     cause: bug,
+  });
+});
+
+describe("what clients have sent", () => {
+  /** A record of the log in the middle of a value. */
+  function forged(firstOffset: number, durableOffset: number, epoch = 1): Uint8Array {
+    const bytes = new Uint8Array(300).fill(118);
+    writeRecord(bytes, 100, { kind: KIND_MARK, firstOffset, durableOffset, epoch, count: 0 }, bytes, 0);
+    return bytes;
+  }
+
+  it.each([
+    ["of an offset that no log comes to", () => forged(2 ** 47, 2 ** 47 - 1)],
+    ["that names its own offset", (next: number) => forged(next, next)],
+    ["of an epoch that never was", (next: number) => forged(next + 1, next, 9)],
+  ])("is not taken for a record %s: a torn tail is cut all the same", async (_name, forge) => {
+    let next = 0;
+    const log = await DamagedLog.of(async (node) => {
+      await node.acknowledged("first", "1");
+      next = node.log.nextOffset;
+      const value = forge(next);
+      node.commit((writer) => writer.put(rangeOf("torn"), TAG_BYTES, new ByteRange(value, 0, value.length), 0));
+      await node.durable();
+    });
+    const torn = log.placesIn(log.lastName)[1];
+    await log.with(log.lastName, (bytes) => void bytes.fill(0, torn.at, torn.at + 40));
+    const { cut, nextOffset } = await log.recover();
+    expect([cut?.at, nextOffset]).toEqual([torn.at, next]);
+  });
+});
+
+describe("what no record names as durable", () => {
+  /** Where bytes were written to segments. */
+  class WrittenFileSystem extends MemoryFileSystem {
+    readonly written: { readonly at: number; readonly bytes: number }[] = [];
+
+    override async open(path: string, mode: "read" | "write" | "create"): Promise<FileHandle> {
+      const file = await super.open(path, mode);
+      const write = file.write.bind(file);
+      file.write = (bytes, position) => {
+        if (mode === "write") this.written.push({ at: position, bytes: bytes.length });
+        return write(bytes, position);
+      };
+      return file;
+    }
+  }
+
+  it("is written again before it is shown: after a failed sync the cache may not tell the truth", async () => {
+    const log = await DamagedLog.of(five);
+    const places = log.placesIn(log.lastName);
+    const last = places[places.length - 1];
+    const end = last.at + RECORD_HEADER_BYTES + last.record.operations.length;
+    const files = new WrittenFileSystem();
+    const file = await files.open(`${PATH}/${log.lastName}`, "create");
+    await file.write(log.bytesOf(log.lastName), 0);
+    await recoverLog({
+      files,
+      directory: PATH,
+      history: log.history,
+      replicationId: REPLICATION_ID,
+      fromOffset: log.history.epochs[0].firstOffset - 1,
+      apply: () => undefined,
+      onProgress: () => undefined,
+    });
+    const [again] = files.written;
+    expect([files.written.length, again.at <= last.at, again.at + again.bytes]).toEqual([1, true, end]);
+    expect(await readWhole(files, `${PATH}/${log.lastName}`)).toEqual(log.bytesOf(log.lastName));
+  });
+
+  it("is nothing in a log that was closed, and nothing is written", async () => {
+    const log = await DamagedLog.of(five, { isClosed: true });
+    const files = new WrittenFileSystem();
+    const file = await files.open(`${PATH}/${log.lastName}`, "create");
+    await file.write(log.bytesOf(log.lastName), 0);
+    await recoverLog({
+      files,
+      directory: PATH,
+      history: log.history,
+      replicationId: REPLICATION_ID,
+      fromOffset: log.history.epochs[0].firstOffset - 1,
+      apply: () => undefined,
+      onProgress: () => undefined,
+    });
+    expect(files.written).toEqual([]);
   });
 });

@@ -32,6 +32,7 @@ import {
   recordBytesAt,
   recordProblem,
 } from "./log-record.ts";
+import { SEGMENT_HEADER_BYTES } from "./segment.ts";
 import { SegmentFile } from "./segment-file.ts";
 
 /** The log cannot be used as it is. `message` says what is wrong, where, and the way out. */
@@ -81,6 +82,8 @@ class LogRecovery {
   #namedOffset = 0;
   #records = 0;
   #doneBytes = 0;
+  /** Where in a segment the buffers of records began that were read of it last. */
+  #places: { readonly name: string; readonly at: number; readonly firstOffset: number }[] = [];
   #cut: TornTail | undefined;
 
   constructor(options: LogRecoveryOptions) {
@@ -183,6 +186,8 @@ class LogRecovery {
   #applyAll(records: Uint8Array, expected: number, name: string, fileAt: number): number {
     const { fromOffset } = this.#options;
     let next = expected;
+    if (this.#places[0]?.name !== name) this.#places = [];
+    this.#places.push({ name, at: fileAt, firstOffset: firstOffsetAt(records, 0) });
     for (let at = 0; at < records.length; at += recordBytesAt(records, at)) {
       const record = readRecord(records, at);
       this.#namedOffset = Math.max(this.#namedOffset, record.durableOffset);
@@ -233,7 +238,7 @@ class LogRecovery {
     const rest = await reader.bytesFrom(at, reader.bytes - at);
     const problem = damage?.problem ?? "zeros stand before other bytes";
     if (damage?.isOtherVersion === true) throw this.#refusal(damage);
-    const namedOffset = Math.max(this.#namedOffset, greatestNamed(rest, nextOffset));
+    const namedOffset = Math.max(this.#namedOffset, greatestNamed(rest, nextOffset, this.#options.history));
     if (this.#isMissing(namedOffset, nextOffset)) {
       throw this.#refusal({
         name: reader.name,
@@ -265,10 +270,23 @@ class LogRecovery {
   async #openTail(reader: SegmentReader): Promise<SegmentFile> {
     const { files, directory } = this.#options;
     const file = await files.open(`${directory}/${reader.name}`, "write");
-    // What was read may only be in the system's cache, written by a process that was killed before its sync. From here on
-    // readers are shown it.
+    // What was read may only be in the system's cache: written by a process that was killed before its sync, or one whose
+    // sync has failed, after which the system may take for written what is not. From here on readers are shown it, so what no
+    // record names as durable is written once more.
+    if (this.#namedOffset < this.#nextOffset - 1) {
+      const at = Math.max(SEGMENT_HEADER_BYTES, this.#unprovenAt(reader.name));
+      for (let from = at; from < reader.position; from += ZEROS.length) {
+        await file.write(await reader.bytesFrom(from, Math.min(ZEROS.length, reader.position - from)), from);
+      }
+    }
     await file.sync();
     return new SegmentFile(reader.name, file, reader.bytes, reader.position);
+  }
+
+  /** Before the first record of a segment that no later one names as durable. */
+  #unprovenAt(name: string): number {
+    const places = this.#places.filter((place) => place.name === name);
+    return places.findLast((place) => place.firstOffset <= this.#namedOffset + 1)?.at ?? 0;
   }
 
   #refusal({ name, at, problem }: Damage): LogDamage {
@@ -284,6 +302,8 @@ const WAY_OUT =
   "there on, move this file and the later log files out of the directory and start again.";
 
 const ZEROS = Buffer.alloc(2 ** 20);
+/** What is checked of a torn end, which is 16 MB at most where nobody plays tricks: some of it twice. */
+const CHECKED_BYTES_MAX = 256 * 2 ** 20;
 
 async function writeAndClose(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
   try {
@@ -306,13 +326,48 @@ async function endOfBytes(reader: SegmentReader, at: number): Promise<number> {
   return end;
 }
 
-/** The greatest durable offset that a valid record in these bytes names, wherever it begins; 0 where there is none. */
-function greatestNamed(bytes: Uint8Array, nextOffset: number): number {
+/**
+ * The greatest durable offset that a valid record in these bytes names, wherever it begins; 0 where there is none. The
+ * bytes may be what clients have sent: only what could stand here is taken for a record, and what is inside of one never.
+ * @param nextOffset that of the first record that is missing.
+ */
+function greatestNamed(bytes: Uint8Array, nextOffset: number, history: EpochHistory): number {
+  // An operation has a byte at least.
+  const offsetMax = history.behindGap(nextOffset) + bytes.length;
   let named = 0;
-  for (let at = 1; at + RECORD_HEADER_BYTES <= bytes.length; at++) {
-    if (bytes[at + 8] !== RECORD_VERSION || bytes[at + 9] > KIND_MARK) continue;
-    if (firstOffsetAt(bytes, at) < nextOffset || recordProblem(bytes, at, bytes.length) !== undefined) continue;
-    named = Math.max(named, readRecord(bytes, at).durableOffset);
+  let checkedBytes = 0;
+  for (let at = 1; at + RECORD_HEADER_BYTES <= bytes.length; ) {
+    if (!mayBeRecord(bytes, at, nextOffset, offsetMax, history)) {
+      at++;
+      continue;
+    }
+    checkedBytes += recordBytesAt(bytes, at);
+    // So much of what looks like records and is none was put there. What it hides cannot be told.
+    if (checkedBytes > CHECKED_BYTES_MAX) return nextOffset;
+    if (recordProblem(bytes, at, bytes.length) === undefined) {
+      named = Math.max(named, readRecord(bytes, at).durableOffset);
+      at += recordBytesAt(bytes, at);
+    } else {
+      at++;
+    }
   }
   return named;
+}
+
+function mayBeRecord(
+  bytes: Uint8Array,
+  at: number,
+  nextOffset: number,
+  offsetMax: number,
+  history: EpochHistory,
+): boolean {
+  const kind = bytes[at + 9];
+  if (bytes[at + 8] !== RECORD_VERSION || (kind !== KIND_OPERATIONS && kind !== KIND_MARK)) return false;
+  const { firstOffset, durableOffset, epoch, operations } = readRecord(bytes, at);
+  if (firstOffset < nextOffset || firstOffset > offsetMax || durableOffset >= firstOffset) return false;
+  // A view that does not lie within the bytes is shorter than the record says.
+  return (
+    operations.length + RECORD_HEADER_BYTES === recordBytesAt(bytes, at) &&
+    history.epochs.some((each) => each.epoch === epoch)
+  );
 }

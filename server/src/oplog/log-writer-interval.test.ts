@@ -26,7 +26,6 @@ class SlowDisk {
       if (!this.isSlow) return Promise.resolve();
       return new Promise((resolve, reject) => this.#syncs.push({ resolve, reject }));
     },
-    truncate: async () => undefined,
     size: async () => 0,
     close: async () => {
       this.calls.push("close");

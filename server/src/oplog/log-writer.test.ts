@@ -115,6 +115,32 @@ describe("segments", () => {
     }
   });
 
+  it("keep their file where a spare is wanted while the next one begins", async () => {
+    for (const held of ["write", "sync", "rename"] as const) {
+      const { node, files, path } = await openNode();
+      await node.acknowledged("first", "v".repeat(40_000));
+      await settled(files);
+      files.calls.length = 0;
+      const latch = new Latch();
+      const isHeld = (call: string, name: string) =>
+        call === held && (held === "rename" ? /^log-\d/ : /^log-next/).test(name);
+      files.fault = (call, name) => (isHeld(call, name) ? latch.opened : undefined);
+      node.put("second", "v".repeat(40_000));
+      node.directory.endTurn();
+      await waitUntil(() => files.calls.some((call) => isHeld(...(call.split(" ") as [string, string]))));
+      // As the look at the disk's room does, whenever it comes.
+      node.directory.writer.keepSpare(true);
+      await settled(files);
+      files.fault = () => undefined;
+      latch.open();
+      await node.durable();
+      const { content, failure } = node;
+      expect(failure, held).toBeUndefined();
+      await node.kill();
+      expect(await reopened(path), held).toBe(content);
+    }
+  });
+
   it("have room for a record that is larger than others are", async () => {
     const { node, path } = await openNode();
     await node.acknowledged("small", "1");

@@ -76,6 +76,10 @@ export class LogWriter {
     this.#segments.prepare();
   }
 
+  get fsync(): FsyncPolicy {
+    return this.#options.fsync;
+  }
+
   /** The name of the segment that is written to. */
   get segmentName(): string | undefined {
     return this.#segment?.name;
@@ -261,8 +265,10 @@ export class LogWriter {
   }
 
   #durableTo(offset: number): void {
-    this.#options.log.durableTo(offset);
-    this.#options.onDurable(offset);
+    const { log, onDurable } = this.#options;
+    log.durableTo(offset);
+    // It may have come further meanwhile: a new epoch begins behind a gap.
+    onDurable(log.durableOffset);
   }
 
   /** Writes and syncs what is left and the mark that says so, whatever the policy, and closes. Nothing may be appended any more. */

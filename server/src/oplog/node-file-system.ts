@@ -75,10 +75,6 @@ class OpenFile implements FileHandle {
     });
   }
 
-  async truncate(bytes: number): Promise<void> {
-    await this.#handle.truncate(bytes);
-  }
-
   async size(): Promise<number> {
     return (await this.#handle.stat()).size;
   }

@@ -88,6 +88,15 @@ describe("the operation log", () => {
     ]);
   });
 
+  it("is durable up to an epoch's beginning also when a group comes late that was written before", () => {
+    const log = durableLog();
+    const last = append(log);
+    makeDurable(log, last);
+    log.beginEpoch(history.next(last, 5000));
+    log.durableTo(last);
+    expect(log.durableOffset).toBe(4999);
+  });
+
   it("does not say of an epoch's beginning that it is durable before what is in front of it is", () => {
     const log = durableLog();
     append(log);

@@ -200,6 +200,8 @@ export class OperationLog {
 
   /** The writer has made everything up to this offset durable, as `persistence.fsync` has it. */
   durableTo(offset: number): void {
+    // A mark that was on its way when an epoch began names what came before it.
+    if (offset <= this.#durableOffset) return;
     this.#durableOffset = offset;
     this.backlog.keepFrom = offset + 1;
   }

@@ -1,11 +1,11 @@
 /** What the lock of a data directory needs to know of processes. */
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import type { ProcessIdentity } from "./data-lock.ts";
 import { codeOf } from "./file-system.ts";
 
 export function thisProcess(): ProcessIdentity {
-  return { pid: process.pid, host: hostname(), startedAt: startOf(process.pid) };
+  return { pid: process.pid, space: `${hostname()} ${processSpace()}`.trim(), startedAt: startOf(process.pid) };
 }
 
 /** Whether the process that wrote this still runs here: one that has only its number is another. */
@@ -19,6 +19,17 @@ export function isRunning(owner: ProcessIdentity): boolean {
   }
   // A process that has ended and whose parent has not looked yet is found too, and has no start any more.
   return owner.startedAt === "" || owner.startedAt === startOf(owner.pid);
+}
+
+/** Two containers can have the same host name, and both a process 1. Empty where there are no such spaces. */
+function processSpace(): string {
+  if (process.platform !== "linux") return "";
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "EACCES") return "";
+    throw error;
+  }
 }
 
 const ENDED = "ended";

@@ -15,6 +15,7 @@ import { listSegments } from "./log-file-reader.ts";
 import type { OperationLog } from "./operation-log.ts";
 import { isFull } from "./segment-file.ts";
 import {
+  decodeSnapshotHeader,
   encodeSnapshotHeader,
   SNAPSHOT_HEADER_BYTES,
   SnapshotFraming,
@@ -38,6 +39,8 @@ export interface SnapshotFile {
   readonly offset: number;
   /** Of the file. */
   readonly bytes: number;
+  /** When it was begun; 0 where the file does not say. */
+  readonly startedAtMs: number;
 }
 
 /** Keeps a snapshot and the log behind it from being removed. */
@@ -89,6 +92,10 @@ export class Snapshots {
   #lastAtMs: number;
   #lastLogBytes: number;
   #lastOffset = -1;
+  /** How long the last one took; undefined where this process has taken none. */
+  lastDurationMs: number | undefined;
+  /** Why the last try was given up; undefined where it was not. */
+  abandoned: string | undefined;
 
   /** @param taken those that are there, newest first. */
   constructor(options: SnapshotsOptions, taken: readonly SnapshotFile[], replayedLogBytes: number) {
@@ -106,6 +113,15 @@ export class Snapshots {
 
   get isUnderWay(): boolean {
     return this.#run !== undefined;
+  }
+
+  get offsetUnderWay(): number | undefined {
+    return this.#run?.offset;
+  }
+
+  /** Bytes of log since the last one was begun. */
+  get logBytesSince(): number {
+    return this.#options.log.appendedBytes - this.#lastLogBytes;
   }
 
   /** Takes one, or joins the one under way; undefined where it was abandoned, which `report` has told. */
@@ -131,7 +147,7 @@ export class Snapshots {
   #isDue(): boolean {
     const { log, clock, intervalMs, logBytes } = this.#options;
     if (log.nextOffset - 1 === this.#lastOffset) return false;
-    if (logBytes > 0 && log.appendedBytes - this.#lastLogBytes >= logBytes) return true;
+    if (logBytes > 0 && this.logBytesSince >= logBytes) return true;
     return intervalMs > 0 && clock.monotonicMs() - this.#lastAtMs >= intervalMs;
   }
 
@@ -139,10 +155,16 @@ export class Snapshots {
     const { log, clock } = this.#options;
     this.#lastAtMs = clock.monotonicMs();
     this.#lastLogBytes = log.appendedBytes;
-    const run = new SnapshotRun(this.#options);
+    const run = new SnapshotRun({ ...this.#options, report: (event) => this.#report(event) });
     this.#lastOffset = run.offset;
     run.done.then((snapshot) => this.#finished(snapshot)).catch(this.#options.onFailure);
     return run;
+  }
+
+  #report(event: SnapshotEvent): void {
+    if (event.kind === "taken") this.lastDurationMs = event.durationMs;
+    this.abandoned = event.kind === "abandoned" ? event.reason : undefined;
+    this.#options.report(event);
   }
 
   async #finished(snapshot: SnapshotFile | undefined): Promise<void> {
@@ -152,7 +174,8 @@ export class Snapshots {
       this.#lastOffset = this.#taken[0]?.offset ?? -1;
       return;
     }
-    this.#taken.unshift(snapshot);
+    // One at the same offset has the same name: it was replaced, and is not to be removed as an old one.
+    this.#taken = [snapshot, ...this.#taken.filter(({ offset }) => offset !== snapshot.offset)];
     await this.prune();
   }
 
@@ -164,7 +187,8 @@ export class Snapshots {
   /** Removes snapshots and segments that nobody needs any more. */
   async prune(): Promise<void> {
     const { files, directory } = this.#options;
-    const pinned = Math.min(...[...this.#pins].map((pin) => pin.offset));
+    let pinned = Number.POSITIVE_INFINITY;
+    for (const { offset } of this.#pins) pinned = Math.min(pinned, offset);
     const kept = this.#taken.filter(({ offset }, i) => i < KEPT_SNAPSHOTS || offset >= pinned);
     const dropped = this.#taken.filter((each) => !kept.includes(each));
     this.#taken = kept;
@@ -191,15 +215,17 @@ export async function listSnapshots(files: FileSystem, directory: string): Promi
   for (const name of await files.list(directory)) {
     if (name === TEMPORARY_NAME) await files.remove(`${directory}/${name}`);
     const offset = snapshotOffset(name);
-    if (offset !== undefined) snapshots.push({ name, offset, bytes: await sizeOf(files, `${directory}/${name}`) });
+    if (offset !== undefined) snapshots.push({ name, offset, ...(await lookAt(files, `${directory}/${name}`)) });
   }
   return snapshots.sort((a, b) => b.offset - a.offset);
 }
 
-async function sizeOf(files: FileSystem, path: string): Promise<number> {
+async function lookAt(files: FileSystem, path: string): Promise<Pick<SnapshotFile, "bytes" | "startedAtMs">> {
   const file = await files.open(path, "read");
   try {
-    return await file.size();
+    const head = new Uint8Array(SNAPSHOT_HEADER_BYTES);
+    const header = decodeSnapshotHeader(head.subarray(0, await file.read(head, 0)));
+    return { bytes: await file.size(), startedAtMs: typeof header === "string" ? 0 : header.startedAtMs };
   } finally {
     await file.close();
   }
@@ -214,6 +240,7 @@ class SnapshotRun {
   readonly #source: ImageSource;
   readonly #framing = new SnapshotFraming();
   readonly #startedMs: number;
+  readonly #startedAtMs: number;
   #chunks: Uint8Array[] = [];
   #waitingBytes = 0;
   #isWalked = false;
@@ -224,6 +251,7 @@ class SnapshotRun {
   constructor(options: SnapshotsOptions) {
     this.#options = options;
     this.#startedMs = options.clock.monotonicMs();
+    this.#startedAtMs = options.clock.nowMs();
     this.#source = options.begin();
     this.offset = this.#source.offset;
     this.done = this.#write();
@@ -277,12 +305,15 @@ class SnapshotRun {
         const name = snapshotName(this.offset);
         await files.rename(path, `${directory}/${name}`);
         await files.syncDirectory(directory);
-        const snapshot = { name, offset: this.offset, bytes };
+        const snapshot = { name, offset: this.offset, bytes, startedAtMs: this.#startedAtMs };
         report({ kind: "taken", snapshot, durationMs: clock.monotonicMs() - this.#startedMs });
         return snapshot;
       }
     } catch (error) {
-      if (!isFull(error) && !isMissing(error)) throw error;
+      if (!isFull(error) && !isMissing(error)) {
+        await file?.close();
+        throw error;
+      }
       this.abandon(error instanceof Error ? error.message : String(error));
     }
     await file?.close();
@@ -293,8 +324,8 @@ class SnapshotRun {
 
   /** Writes what comes until it is complete or abandoned; returns the length of the file. */
   async #fill(file: FileHandle): Promise<number> {
-    const { log, replicationId, clock } = this.#options;
-    const header = { offset: this.offset, epoch: log.epoch, replicationId, startedAtMs: clock.nowMs() };
+    const { log, replicationId } = this.#options;
+    const header = { offset: this.offset, epoch: log.epoch, replicationId, startedAtMs: this.#startedAtMs };
     await file.write(encodeSnapshotHeader(header), 0);
     let at = SNAPSHOT_HEADER_BYTES;
     let syncedAt = 0;

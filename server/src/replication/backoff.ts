@@ -1,6 +1,7 @@
 /** How long to leave a peer alone that could not be reached: longer each time, and never the same for all who try. */
 const FIRST_MS = 100;
-const LONGEST_MS = 5000;
+/** A replica that was cut off for seconds is to have caught up within two of its link being possible again. */
+const LONGEST_MS = 1000;
 
 export class Backoff {
   /** Draws from [0, 1). */

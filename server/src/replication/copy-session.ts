@@ -341,10 +341,14 @@ export class CopySession implements OpeningEnd {
     this.#end(reason ?? "the link has ended", "cut");
   }
 
-  /** Ends the link, for a reason of this node's own; resolves when nothing of it is under way any more. */
-  async stop(why: string): Promise<void> {
+  /** Ends the link, for a reason of this node's own. */
+  stop(why: string): void {
     this.#end(why, "close");
-    await this.#work;
+  }
+
+  /** What is still under way of it, also when the link has ended: nobody else may touch the log or the directory before. */
+  get work(): Promise<void> | undefined {
+    return this.#work;
   }
 
   #refuse(reason: RefusalReason, message: string): void {

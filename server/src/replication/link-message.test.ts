@@ -18,6 +18,8 @@ import {
 
 const offset = fc.integer({ min: 0, max: 2 ** 48 - 1 });
 const bytes = fc.uint8Array({ maxLength: 300 });
+/** Printable ASCII. */
+const name = fc.string({ minLength: 1, maxLength: 255 });
 const status = { durableOffset: offset, nowMs: offset, lagMs: fc.integer({ min: 0, max: 2 ** 32 - 1 }) };
 
 const identity = fc
@@ -39,7 +41,7 @@ const message: fc.Arbitrary<LinkMessage> = fc.oneof(
   fc.record({
     kind: fc.constant(HELLO),
     version: fc.nat(),
-    nodeId: fc.string({ maxLength: 40 }),
+    nodeId: name,
     address: fc.webUrl(),
     identity,
     lastOffset: offset,
@@ -47,7 +49,7 @@ const message: fc.Arbitrary<LinkMessage> = fc.oneof(
   fc.record({
     kind: fc.constant(WELCOME),
     identity,
-    address: fc.string({ maxLength: 40 }),
+    address: name,
     fullSync: fc.option(
       fc.record({
         reason: fc.constantFrom("another-log" as const, "diverged" as const, "too-far-behind" as const),
@@ -110,6 +112,25 @@ describe("a message of a link", () => {
     ["\u0007123", "a message of kind 7 has another length than 4"],
   ])("such as %j is refused", (text, why) => {
     expect(decodeLinkMessage(Buffer.from(text, "latin1"))).toMatch(why);
+  });
+
+  it.each(["", "a\n", "\u001b[2J", "\u00e9", "n".repeat(256), 1])(
+    "from a node that calls itself %j is refused",
+    (nodeId) => {
+      const identity = { replicationId: "0".repeat(32), history: EpochHistory.beginning(1) };
+      const hello = { kind: HELLO, version: 1, nodeId: "NODE", address: "a", identity, lastOffset: 0 } as const;
+      const text = new TextDecoder().decode(encodeLinkMessage(hello));
+      const named = new TextEncoder().encode(text.replace('"NODE"', JSON.stringify(nodeId)));
+      expect(decodeLinkMessage(named)).toBe("a field is missing");
+    },
+  );
+
+  it("that refuses says why in one line of bounded length", () => {
+    const refusal = { kind: REFUSAL, reason: "FAILURE", message: `so\n\u001b[2J\u2028${"y".repeat(5000)}` } as const;
+    const read = decodeLinkMessage(encodeLinkMessage(refusal));
+    const message = typeof read === "object" && read.kind === REFUSAL ? read.message : "";
+    expect(message.slice(0, 26)).toBe("so\\u{a}\\u{1b}[2J\\u{2028}yy");
+    expect(message).toHaveLength(1024);
   });
 
   it("keeps a reason that only a later version knows", () => {

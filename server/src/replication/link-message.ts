@@ -18,6 +18,7 @@
  */
 import { decodeIdentity, encodeIdentity, type Identity } from "../oplog/identity.ts";
 import { readUint32, readUint48, writeUint32, writeUint48 } from "../state/operation.ts";
+import { printable } from "./printable.ts";
 
 /** Raised where messages change so that an older node would not understand them. */
 export const LINK_VERSION = 1;
@@ -37,7 +38,7 @@ export type LinkIdentity = Pick<Identity, "replicationId" | "history">;
 export interface Hello {
   readonly kind: typeof HELLO;
   readonly version: number;
-  /** Tells links of the same process from those of others. */
+  /** Tells links of the same process from those of others. Printable ASCII, as the address is. */
   readonly nodeId: string;
   /** Where the replica serves clients, for information. */
   readonly address: string;
@@ -80,7 +81,7 @@ export type RefusalReason =
 export interface Refusal {
   readonly kind: typeof REFUSAL;
   readonly reason: RefusalReason;
-  /** A sentence for people. */
+  /** A sentence for people, and for a log: what comes of it is printable. */
   readonly message: string;
 }
 
@@ -165,8 +166,13 @@ export function encodeLinkMessage(message: LinkMessage): Uint8Array {
   }
 }
 
-/** The message, its byte ranges as views of `bytes`; or why there is none. */
+/** The message, its byte ranges as views of `bytes`; or why there is none, which may quote it and is printable. */
 export function decodeLinkMessage(bytes: Uint8Array): LinkMessage | string {
+  const message = decode(bytes);
+  return typeof message === "string" ? printable(message) : message;
+}
+
+function decode(bytes: Uint8Array): LinkMessage | string {
   const kind = bytes[0];
   switch (kind) {
     case HELLO:
@@ -269,7 +275,7 @@ function decodeFullSync(value: unknown): FullSync | string {
 function decodeRefusal({ reason, message }: Record<string, unknown>): Refusal | string {
   if (typeof reason !== "string" || typeof message !== "string") return "a field is missing";
   // A reason of a later version is as good as any: the sentence says more.
-  return { kind: REFUSAL, reason: REASONS.find((known) => known === reason) ?? "FAILURE", message };
+  return { kind: REFUSAL, reason: REASONS.find((known) => known === reason) ?? "FAILURE", message: printable(message) };
 }
 
 const REASONS: readonly RefusalReason[] = [
@@ -294,8 +300,9 @@ function isOffset(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
+/** Names go into lines of the log and labels of metrics as they are. */
 function isName(value: unknown): value is string {
-  return typeof value === "string" && value.length <= 300;
+  return typeof value === "string" && /^[\x20-\x7e]{1,255}$/.test(value);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -25,8 +25,8 @@ export interface LinkEnd {
 
 /** The master's side, as the transport knows it. */
 export interface ReplicaLinks {
-  /** A replica has opened a link; it speaks first. */
-  connected(socket: LinkSocket): LinkEnd;
+  /** A replica has opened a link; it speaks first. @param peerHost its IP address; empty where that is not known. */
+  connected(socket: LinkSocket, peerHost?: string): LinkEnd;
   /** Takes no replica any more; resolves when those in sync have all of the log, and all links were told to end. */
   stop(): Promise<void>;
 }

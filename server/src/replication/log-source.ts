@@ -92,8 +92,15 @@ export class LogSource {
   }
 
   #openAgain(): void {
-    this.#openFiles().then(
-      () => this.#parts.onReady(),
+    this.#tellOf(this.#openFiles());
+  }
+
+  /** Whoever has closed it meanwhile is not told: nothing of it is ready any more. */
+  #tellOf(work: Promise<void>): void {
+    work.then(
+      () => {
+        if (!this.#isClosed) this.#parts.onReady();
+      },
       (error: unknown) => this.#parts.onFailure(error),
     );
   }
@@ -117,10 +124,7 @@ export class LogSource {
   #takeRead(bytesMax: number): Uint8Array | undefined {
     const range = this.#range;
     if (range === undefined) {
-      this.#read().then(
-        () => this.#parts.onReady(),
-        (error: unknown) => this.#parts.onFailure(error),
-      );
+      this.#tellOf(this.#read());
       return undefined;
     }
     let end = 0;
@@ -139,8 +143,13 @@ export class LogSource {
     const reader = this.#reader;
     if (reader === undefined) return;
     this.#isOpening = true;
-    this.#range = await reader.next();
-    this.#isOpening = false;
+    try {
+      this.#range = await reader.next();
+    } finally {
+      this.#isOpening = false;
+      // It was left to this read, which may have opened another file.
+      if (this.#isClosed) await reader.close();
+    }
     if (this.#range !== undefined) this.#emptyReaders = 0;
     if (this.#isClosed || this.#range !== undefined) return;
     // All that is on disk was read; what is newer is in memory, or in files that were begun since.
@@ -171,7 +180,8 @@ export class LogSource {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#unpin();
-    // A read that is under way finds itself closed; its file is closed then.
+    // A read that is under way finds itself closed, and closes its file: closed here, it could go on to the next segment's.
+    if (this.#isOpening) return;
     this.#reader?.close().catch((error: unknown) => this.#parts.onFailure(error));
   }
 }

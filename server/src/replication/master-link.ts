@@ -39,7 +39,11 @@ export class MasterLink {
   /** When all that the master has told of was last here. */
   #currentAtMs = Number.NEGATIVE_INFINITY;
   #knownEpoch = 0;
+  /** What the last session has still under way. */
+  #work: Promise<void> | undefined;
   #isStopped = false;
+  /** The node is to start again from a snapshot that has come. */
+  #isAdopting = false;
   #wasLinked = false;
 
   constructor(options: MasterLinkOptions) {
@@ -53,7 +57,8 @@ export class MasterLink {
     const nowMs = this.#options.clock.monotonicMs();
     this.#session?.tick();
     this.#look(nowMs);
-    if (!this.#isStopped && this.#session === undefined && nowMs >= this.#retryAtMs) this.#open();
+    const isFree = this.#session === undefined && this.#work === undefined;
+    if (!this.#isStopped && isFree && nowMs >= this.#retryAtMs) this.#open();
   }
 
   #open(): void {
@@ -69,6 +74,10 @@ export class MasterLink {
     const { clock, logger, url } = this.#options;
     this.#knownEpoch = this.knownEpoch;
     this.#session = undefined;
+    this.#work = session.work?.then(() => {
+      this.#work = undefined;
+    });
+    this.#isAdopting ||= session.isAdopting;
     this.#isStopped ||= session.isAdopting;
     const delayMs = this.#backoff.delayMs();
     this.#retryAtMs = clock.monotonicMs() + delayMs;
@@ -146,8 +155,8 @@ export class MasterLink {
    */
   async stop(why: string): Promise<boolean> {
     this.#isStopped = true;
-    const session = this.#session;
-    await session?.stop(why);
-    return session?.isAdopting !== true;
+    this.#session?.stop(why);
+    await this.#work;
+    return !this.#isAdopting;
   }
 }

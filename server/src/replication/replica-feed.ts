@@ -13,6 +13,7 @@ import type { FileHandle } from "../oplog/file-system.ts";
 import type { OperationLog } from "../oplog/operation-log.ts";
 import type { Pin, SnapshotFile } from "../oplog/snapshots.ts";
 import type { Logger } from "../runtime/logger.ts";
+import type { LimitedLog } from "./limited-log.ts";
 import {
   ACK,
   decodeLinkMessage,
@@ -34,6 +35,7 @@ import {
 import type { LinkEnd, LinkSocket } from "./link-socket.ts";
 import { LogSource } from "./log-source.ts";
 import type { OffsetTimes } from "./offset-times.ts";
+import { replicaAddress } from "./replica-address.ts";
 import type { ReplicationFiles } from "./replication-files.ts";
 import { syncPlan } from "./sync-plan.ts";
 import { UnacknowledgedBytes } from "./unacknowledged-bytes.ts";
@@ -47,6 +49,8 @@ export interface FeedParts {
   readonly times: OffsetTimes;
   readonly clock: { nowMs(): number; monotonicMs(): number };
   readonly logger: Logger;
+  /** For what a peer can cause as often as it likes. */
+  readonly lines: LimitedLog;
   readonly heartbeatMs: number;
   readonly timeoutMs: number;
   readonly owner: FeedOwner;
@@ -84,7 +88,7 @@ const PUBLISHED_UNSENT_BYTES_MAX = 2 ** 20;
 
 export class ReplicaFeed implements LinkEnd {
   state: FeedState = "greeting";
-  /** Where the replica says that it serves clients. */
+  /** Where the replica serves clients. */
   address = "";
   nodeId = "";
   /** The last offset that it has made durable. */
@@ -94,6 +98,7 @@ export class ReplicaFeed implements LinkEnd {
   readonly linkedAtMs: number;
   readonly #parts: FeedParts;
   readonly #socket: LinkSocket;
+  readonly #peerHost: string;
   readonly #unacknowledged = new UnacknowledgedBytes();
   #source: LogSource | undefined;
   #snapshot: SnapshotCopy | undefined;
@@ -102,9 +107,10 @@ export class ReplicaFeed implements LinkEnd {
   #heardAtMs: number;
   #spokeAtMs: number;
 
-  constructor(parts: FeedParts, socket: LinkSocket) {
+  constructor(parts: FeedParts, socket: LinkSocket, peerHost: string) {
     this.#parts = parts;
     this.#socket = socket;
+    this.#peerHost = peerHost;
     this.linkedAtMs = parts.clock.nowMs();
     this.#heardAtMs = parts.clock.monotonicMs();
     this.#spokeAtMs = this.#heardAtMs;
@@ -136,7 +142,7 @@ export class ReplicaFeed implements LinkEnd {
       this.#snapshot.receivedBytes = Math.max(this.#snapshot.receivedBytes, message.bytes);
       this.#parts.owner.isReady(this);
     } else if (message.kind === REFUSAL) {
-      this.#parts.logger.error(`the replica ${this.address} has refused this master: ${message.message}`);
+      this.#parts.lines.error(`the replica ${this.address} has refused this master: ${message.message}`);
       this.#end(() => this.#socket.close());
     } else {
       this.refuse({ reason: "FAILURE", message: `a message of kind ${message.kind} is out of place` });
@@ -145,7 +151,7 @@ export class ReplicaFeed implements LinkEnd {
 
   #greet(hello: Hello): void {
     const { owner, log, replicationId } = this.#parts;
-    this.address = hello.address;
+    this.address = replicaAddress(hello.address, this.#peerHost);
     this.nodeId = hello.nodeId;
     const plan = syncPlan({ replicationId, history: log.history }, log.nextOffset - 1, hello);
     const refused = owner.refusalOf(this, hello) ?? (plan.sync === "none" ? plan : undefined);
@@ -216,7 +222,8 @@ export class ReplicaFeed implements LinkEnd {
   }
 
   #acknowledge(offset: number): void {
-    if (this.#source === undefined) return;
+    // Before it is welcomed nobody knows yet what it has to acknowledge.
+    if (this.state !== "log" || this.#source === undefined) return;
     if (offset > this.#source.takenOffset && offset > this.#syncOffset) {
       this.refuse({ reason: "FAILURE", message: `offset ${offset} is acknowledged and was not sent` });
       return;
@@ -291,10 +298,10 @@ export class ReplicaFeed implements LinkEnd {
   /** Called often: sends a heartbeat where one is due, and ends a link that is silent. */
   tick(): void {
     if (this.state === "closed") return;
-    const { clock, heartbeatMs, timeoutMs, logger } = this.#parts;
+    const { clock, heartbeatMs, timeoutMs, lines } = this.#parts;
     const nowMs = clock.monotonicMs();
     if (nowMs - this.#heardAtMs >= timeoutMs) {
-      logger.warn(`replica ${this.address} was silent for ${timeoutMs} ms: the link is cut`);
+      lines.warn(`replica ${this.address} was silent for ${timeoutMs} ms: the link is cut`);
       this.#end(() => this.#socket.cut());
       return;
     }
@@ -316,10 +323,10 @@ export class ReplicaFeed implements LinkEnd {
   /** Says why, and ends the link. */
   refuse({ reason, message }: Refused): void {
     if (this.state === "closed") return;
-    const { logger } = this.#parts;
+    const { lines } = this.#parts;
     const line = `replica ${this.address || "of unknown address"} is refused (${reason}): ${message}`;
-    if (reason === "STALE_EPOCH") logger.error(line);
-    else if (reason !== "SHUTTING_DOWN") logger.warn(line);
+    if (reason === "STALE_EPOCH") lines.error(line);
+    else if (reason !== "SHUTTING_DOWN") lines.warn(line);
     this.#send({ kind: REFUSAL, reason, message });
     this.#end(() => this.#socket.close());
   }
@@ -336,10 +343,10 @@ export class ReplicaFeed implements LinkEnd {
 
   closed(): void {
     if (this.state === "closed") return;
-    const { logger } = this.#parts;
+    const { logger, lines } = this.#parts;
     if (this.#snapshot?.isDelivered === true)
       logger.info(`replica ${this.address} has its snapshot, and starts from it`);
-    else if (this.nodeId !== "") logger.warn(`replica ${this.address}: the link has ended`);
+    else if (this.nodeId !== "") lines.warn(`replica ${this.address}: the link has ended`);
     this.#end(() => {});
   }
 

@@ -10,6 +10,7 @@
 
 import type { PublishedMessage } from "../fanout/fanout.ts";
 import type { Pin } from "../oplog/snapshots.ts";
+import { LimitedLog } from "./limited-log.ts";
 import type { Hello } from "./link-message.ts";
 import type { LinkEnd, LinkSocket, ReplicaLinks } from "./link-socket.ts";
 import { OffsetTimes } from "./offset-times.ts";
@@ -21,7 +22,7 @@ import { ReplicaWaits } from "./replica-waits.ts";
 /** Links at a time, those that have not said hello included. */
 export const REPLICAS_MAX = 32;
 
-export interface ReplicaFeedsOptions extends Omit<FeedParts, "owner" | "times"> {
+export interface ReplicaFeedsOptions extends Omit<FeedParts, "owner" | "times" | "lines"> {
   /** Has `run` called at the end of the turn (runtime/turn-end.ts). */
   readonly turnEnd: { add(run: () => boolean): { request(): void } };
   /** Why this node takes no replicas at all. */
@@ -32,6 +33,7 @@ export interface ReplicaFeedsOptions extends Omit<FeedParts, "owner" | "times"> 
 
 export interface ReplicaReport {
   readonly address: string;
+  readonly nodeId: string;
   readonly state: ReplicaFeed["state"];
   readonly acknowledgedOffset: number;
   readonly lagOperations: number;
@@ -63,12 +65,13 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
   readonly waits: ReplicaWaits;
   readonly #options: ReplicaFeedsOptions;
   readonly #parts: FeedParts;
+  readonly #lines: LimitedLog;
   readonly #times = new OffsetTimes();
   readonly #task: { request(): void };
   /** In the order of their turn. */
   #feeds: ReplicaFeed[] = [];
   readonly #ready = new Set<ReplicaFeed>();
-  /** By node. */
+  /** By node, the oldest first. */
   readonly #pins = new Map<string, KeptPin>();
   readonly #published = new PublishedBatch();
   #isStopped = false;
@@ -78,13 +81,14 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
 
   constructor(options: ReplicaFeedsOptions) {
     this.#options = options;
-    this.#parts = { ...options, times: this.#times, owner: this };
+    this.#lines = new LimitedLog(options.logger, options.clock);
+    this.#parts = { ...options, times: this.#times, owner: this, lines: this.#lines };
     this.#task = options.turnEnd.add(() => this.#pump());
     this.waits = new ReplicaWaits((count) => quorumOffset(this.acknowledgedOffsets(), count));
   }
 
-  connected(socket: LinkSocket): LinkEnd {
-    const feed = new ReplicaFeed(this.#parts, socket);
+  connected(socket: LinkSocket, peerHost = ""): LinkEnd {
+    const feed = new ReplicaFeed(this.#parts, socket, peerHost);
     const isFull = this.#feeds.length >= REPLICAS_MAX;
     this.#feeds.push(feed);
     if (this.#isStopped) feed.refuse({ reason: "SHUTTING_DOWN", message: "the master is shutting down" });
@@ -115,6 +119,8 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
   }
 
   isReady(feed: ReplicaFeed): void {
+    // What it waited for, such as a file, can come after its end; nobody would take it out again.
+    if (feed.state === "closed") return;
     this.#ready.add(feed);
     this.#task.request();
   }
@@ -129,11 +135,20 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
     this.#feeds = this.#feeds.filter((each) => each !== feed);
     this.#ready.delete(feed);
     if (pin !== undefined) {
-      this.#unpin(feed.nodeId);
-      this.#pins.set(feed.nodeId, { pin, untilMs: this.#options.clock.monotonicMs() + PIN_MS });
+      this.#keep(feed.nodeId, pin);
     }
     this.#options.onChange();
     if (this.#feeds.length === 0) this.#endWhereDone();
+  }
+
+  /** For as many as can be linked: a node id is whatever a hello says. */
+  #keep(nodeId: string, pin: Pin): void {
+    this.#unpin(nodeId);
+    for (const [oldest] of this.#pins) {
+      if (this.#pins.size < REPLICAS_MAX) break;
+      this.#unpin(oldest);
+    }
+    this.#pins.set(nodeId, { pin, untilMs: this.#options.clock.monotonicMs() + PIN_MS });
   }
 
   #unpin(nodeId: string): void {
@@ -187,6 +202,7 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
   /** Called often. */
   tick(): void {
     for (const feed of [...this.#feeds]) feed.tick();
+    this.#lines.tick();
     const nowMs = this.#options.clock.monotonicMs();
     for (const [nodeId, { untilMs }] of this.#pins) if (untilMs <= nowMs) this.#unpin(nodeId);
   }
@@ -210,8 +226,8 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
   report(): ReplicaReport[] {
     return this.#feeds
       .filter(({ nodeId }) => nodeId !== "")
-      .map(({ address, state, acknowledgedOffset, lagOperations, lagMs, isInSync, linkedAtMs }) => {
-        return { address, state, acknowledgedOffset, lagOperations, lagMs, isInSync, linkedAtMs };
+      .map(({ address, nodeId, state, acknowledgedOffset, lagOperations, lagMs, isInSync, linkedAtMs }) => {
+        return { address, nodeId, state, acknowledgedOffset, lagOperations, lagMs, isInSync, linkedAtMs };
       });
   }
 

@@ -149,6 +149,23 @@ describe("a replica", () => {
     expect(set.disks.get("replica")?.paths.filter((path) => path.includes("diverged"))).toEqual([]);
   });
 
+  it("gets a snapshot that was taken again at the same offset", async () => {
+    const set = replicationSet();
+    const master = await set.start("master");
+    write(master, 10);
+    await set.pass(5);
+    for (let i = 0; i < 4; i++) {
+      let isTaken = false;
+      void master.directory.snapshots.take().then(() => {
+        isTaken = true;
+      });
+      await set.until(() => isTaken);
+    }
+    const replica = await set.start("replica", { of: "master" });
+    await set.until(() => isCurrent(replica, master));
+    expect(replica.dump()).toBe(master.dump());
+  });
+
   it("refuses writes with the address of its master, and answers reads", async () => {
     const set = replicationSet();
     const { master, replica } = await pair(set);
@@ -183,6 +200,65 @@ describe("a replica", () => {
     expect(master.replication.replicas()).toEqual([]);
     set.network.stalled.delete("replica");
     await set.until(() => isCurrent(replica, master));
+  });
+
+  it("is given up by its master when it is silent", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    // It stands still, and its connection stays.
+    replica.isRunning = false;
+    await set.pass(4900);
+    expect(master.replication.replicas()).toHaveLength(1);
+    await set.pass(200);
+    expect(master.replication.replicas()).toEqual([]);
+    replica.isRunning = true;
+    await set.until(() => isCurrent(replica, master) && master.replication.replicas().length === 1);
+    expect(replica.adoptions).toBe(1);
+  });
+
+  it("is sent nothing that its master may still lose", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    const before = replica.executor.appliedOffset;
+    let release = (): void => {};
+    set.diskOf("master").syncing = new Promise((resolve) => {
+      release = resolve;
+    });
+    write(master, 5, "not on disk ");
+    await set.pass(50);
+    expect(replica.executor.appliedOffset).toBe(before);
+    release();
+    await set.until(() => isCurrent(replica, master));
+    expect(replica.run("kv.get", { key: "not on disk 4" })).toBe("not on disk  4");
+  });
+
+  it("acknowledges nothing that it may still lose", async () => {
+    const set = replicationSet();
+    const { master, replica } = await pair(set);
+    let release = (): void => {};
+    set.diskOf("replica").syncing = new Promise((resolve) => {
+      release = resolve;
+    });
+    const offset = write(master, 5);
+    await set.until(() => replica.executor.appliedOffset === offset);
+    await set.pass(50);
+    expect(master.replication.replicasAt(offset)).toBe(0);
+    const promoted = replica.replication.promote();
+    await set.pass(50);
+    expect(replica.replication.role).toBe("replica");
+    release();
+    expect(await settled(set, promoted)).toEqual({ epoch: 2, offset });
+  });
+
+  it("that starts from a snapshot is not promoted before it has", async () => {
+    const set = replicationSet();
+    const master = await set.start("master");
+    write(master, 5);
+    const replica = await set.start("replica", { of: "master" });
+    await set.until(() => replica.replication.linkReport()?.lastFailure?.includes("starting from it") === true);
+    expect(codeOf(await replica.replication.promote())).toBe("SERVICE_UNAVAILABLE");
+    await set.until(() => isCurrent(replica, master));
+    expect(await settled(set, replica.replication.promote())).toMatchObject({ epoch: 2 });
   });
 
   it("stays linked by heartbeats while nothing is written", async () => {

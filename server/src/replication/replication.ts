@@ -242,6 +242,8 @@ export class Replication implements NodeReplication {
 
   /** Ends the link to a master; those of replicas are ended through `links`. */
   async stop(): Promise<void> {
+    // Whoever has asked for it is told how it ends; here it only must not be under way any more.
+    await Promise.allSettled([this.#promotion]);
     await this.#link?.stop("this node is stopping");
   }
 }

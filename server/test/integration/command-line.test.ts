@@ -226,7 +226,7 @@ describe("a server", () => {
       readFileSync(join(checkout, "package.json"), "utf8"),
     );
     // As npm does it: the arguments after the script, all of it by a shell.
-    const script = `${root.scripts.start} --port 0 --set logging.format=json`;
+    const script = `${root.scripts.start} --port 0 --no-persistence --set logging.format=json`;
     const server = new Process("sh", ["-c", script], {}, checkout);
     expect(JSON.parse(await server.logged(/ ready: /))).toMatchObject({ pid: server.child.pid });
     server.child.kill("SIGTERM");

@@ -6,7 +6,15 @@ import { type RunningServer, startServer } from "../../src/server.ts";
 
 let server: RunningServer;
 beforeAll(async () => {
-  const flags = ["--port", "0", "--log-level", "silent", "--set", "protocol.idempotency_window_secs=2"];
+  const flags = [
+    "--no-persistence",
+    "--port",
+    "0",
+    "--log-level",
+    "silent",
+    "--set",
+    "protocol.idempotency_window_secs=2",
+  ];
   server = await startServer(configFromFlags(...flags), silentLogger);
 });
 afterAll(() => server.stop());

@@ -27,16 +27,31 @@ export class ServerProcesses {
    * @param args beside the port and the directory.
    */
   async start(name: string, ...args: string[]): Promise<ServerProcess> {
-    const directory = join(this.#directory, name);
-    const own = ["--data-dir", directory, ...(args.includes("--port") ? [] : ["--port", "0"])];
-    const server = new ServerProcess([...own, ...args], this.#directory);
-    this.#servers.push(server);
+    const server = this.begin(name, ...args);
     await server.ready();
     return server;
   }
 
-  async end(): Promise<void> {
+  /** The same, without waiting until it is ready. */
+  begin(name: string, ...args: string[]): ServerProcess {
+    const own = ["--data-dir", this.pathOf(name), ...(args.includes("--port") ? [] : ["--port", "0"])];
+    const server = new ServerProcess([...own, ...args], this.#directory);
+    this.#servers.push(server);
+    return server;
+  }
+
+  /** Of a data directory. */
+  pathOf(name: string): string {
+    return join(this.#directory, name);
+  }
+
+  /** All of them. */
+  async kill(): Promise<void> {
     for (const server of this.#servers) await server.kill("SIGKILL");
+  }
+
+  async end(): Promise<void> {
+    await this.kill();
     rmSync(this.#directory, { recursive: true, maxRetries: 5 });
   }
 }
@@ -45,6 +60,8 @@ export class ServerProcess {
   readonly child: ChildProcess;
   url = "";
   port = 0;
+  /** Undefined where it speaks no RESP. */
+  respUrl: string | undefined;
   /** Everything it has logged. */
   output = "";
   readonly #closed: Promise<unknown>;
@@ -67,7 +84,8 @@ export class ServerProcess {
   }
 
   async ready(): Promise<void> {
-    const [, url, port] = await this.logged(READY);
+    const [, url, port, respUrl] = await this.logged(READY);
+    this.respUrl = respUrl;
     this.url = url;
     this.port = Number(port);
   }

@@ -316,13 +316,6 @@ class OpenFile implements FileHandle {
     });
   }
 
-  truncate(bytes: number): Promise<void> {
-    return this.#operate("write", `truncate to ${bytes}`, () => {
-      this.#disk.grow(bytes - this.#file.length);
-      this.#file.truncate(bytes);
-    });
-  }
-
   size(): Promise<number> {
     return this.#operate("read", "size", () => this.#file.length);
   }

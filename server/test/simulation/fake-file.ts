@@ -52,10 +52,6 @@ export class FakeFile {
     }
   }
 
-  truncate(length: number): void {
-    this.#bytes = resized(this.#bytes, length);
-  }
-
   /** What a sync that begins now is about. */
   pending(): SyncedContent {
     const sectors = new Map<number, { write: number; bytes: Uint8Array }>();

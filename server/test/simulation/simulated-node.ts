@@ -198,7 +198,7 @@ export class SimulatedNode {
       slowConsumersDropped: () => 0,
     });
     const connections = new Connections();
-    const report = new NodeReport({ config, clock, commands: allCommands, state, log, connections, fanout });
+    const report = new NodeReport({ config, clock, commands: allCommands, state, log, directory, connections, fanout });
     const reportBug = (where: string, error: unknown): string => {
       onFailure(new Finding("failure", `${name}: a bug at ${where}`, error));
       return "bug";
@@ -271,7 +271,7 @@ export class SimulatedNode {
     onFailure: (error: unknown) => void,
   ): Promise<DataDirectory> {
     const { scenario, choices, clock, fault, name } = this.parts;
-    const self = { pid: this.#life, host: name, startedAt: String(this.#life) };
+    const self = { pid: this.#life, space: name, startedAt: String(this.#life) };
     return DataDirectory.open({
       ...scenario.storage,
       files,
@@ -280,7 +280,16 @@ export class SimulatedNode {
       clock,
       isReplica: this.masterName !== undefined,
       lock: (on, directory) =>
-        DataLock.take({ files: on, directory, self, isRunning: () => false, nowMs: () => clock.nowMs() }),
+        DataLock.take({
+          files: on,
+          directory,
+          self,
+          unique: `${name}-${this.#life}`,
+          isRunning: () => false,
+          // Nothing waits for a stranger here, and a start ends by itself.
+          pause: () => new Promise(() => {}),
+          onWait: () => {},
+        }),
       newReplicationId: () => Buffer.from(`${name}-${this.#life}`.padEnd(16, ".")).toString("hex").slice(0, 32),
       makeState: (appliedOffset) => fault.state(appliedOffset, this) ?? emptyState(appliedOffset),
       restore: (state) => new StateRestorer(state),

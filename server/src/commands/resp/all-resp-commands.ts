@@ -6,6 +6,7 @@ import { replicationCommands } from "./replication.ts";
 import type { RespCommand } from "./resp-command.ts";
 import { roomCommands } from "./rooms.ts";
 import { slowLogCommands } from "./slow-log.ts";
+import { snapshotCommands } from "./snapshots.ts";
 import { stringCommands } from "./strings.ts";
 
 export const allRespCommands: readonly RespCommand[] = [
@@ -16,4 +17,5 @@ export const allRespCommands: readonly RespCommand[] = [
   ...roomCommands,
   ...slowLogCommands,
   ...replicationCommands,
+  ...snapshotCommands,
 ];

@@ -3,6 +3,7 @@
  * heartbeats and its own bounds on what is unsent, so uWS neither pings nor drops here.
  */
 import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
+import { addressText } from "../peer-address.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
 import {
@@ -98,6 +99,6 @@ function upgrade(http: HttpTraffic, response: HttpResponse, request: HttpRequest
 function opened(http: HttpTraffic, socket: WebSocket<LinkData>): void {
   const { link } = socket.getUserData();
   link.socket = socket;
-  link.end = http.replicaLinks()?.connected(link);
+  link.end = http.replicaLinks()?.connected(link, addressText(socket.getRemoteAddress()));
   if (link.end === undefined) socket.close();
 }

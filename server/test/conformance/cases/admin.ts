@@ -124,6 +124,13 @@ export const admin: readonly Case[] = [
     ],
   },
   {
+    name: "admin.snapshot is for servers that keep data on disk",
+    steps: [
+      run("admin.snapshot", {}, failure("INVALID_REQUEST")),
+      run("admin.snapshot", { now: true }, failure("INVALID_PAYLOAD", { path: "now" })),
+    ],
+  },
+  {
     name: "admin.promote is for replicas",
     steps: [
       {

@@ -1,0 +1,355 @@
+/**
+ * One WebSocket from its opening to its end: frames go out, replies come back and settle the commands they belong to.
+ * It never comes back to life; what was not answered when it ends is handed to its lane, which knows what may be sent again.
+ *
+ *     lane --send(requests)--> frame n in flight --reply n--> request.succeed / fail
+ *                                                        '--> listener.resend    not run: too much for one frame
+ *                                                        '--> listener.moved     not run: the master is another
+ *                                    '-- closed --------------> listener.lost    not known
+ */
+import { ConnectionFailedError, ProtocolError, serverError } from "../errors.ts";
+import type { Codec, Message } from "../wire/codec.ts";
+import { Request } from "../wire/request.ts";
+import type { Session } from "../wire/session.ts";
+import { type Frame, openSocket, type Socket } from "./socket.ts";
+
+export interface ConnectionListener {
+  /** Some of what was in flight is answered: there is room for more. */
+  answered(): void;
+  /** The server did not run it, and it may go out again. */
+  resend(requests: readonly Request[]): void;
+  /** The server did not run it since it is a replica. @param master where the master is, if it said so. */
+  moved(request: Request, master: string | undefined): void;
+  push(message: Message): void;
+  /** It is over. @param unanswered in the order in which they were sent. */
+  lost(unanswered: readonly Request[], reason: Error): void;
+}
+
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly token: string | undefined;
+  readonly codec: Codec;
+  readonly session: Session;
+  readonly isNumbering: boolean;
+  /** Whether what a replica refuses is to go to its master, and is not refused then. */
+  readonly followMaster: boolean;
+  readonly timeoutMs: number;
+}
+
+interface Flight {
+  readonly requests: readonly Request[];
+  /** A frame of several commands, which its reply answers one by one. */
+  readonly isShared: boolean;
+  /** Something in it changes something. */
+  readonly isWriting: boolean;
+  readonly bytes: number;
+}
+
+/** How the server answers one command. */
+interface Result {
+  readonly success?: unknown;
+  readonly payload?: unknown;
+  readonly error?: unknown;
+  readonly code?: unknown;
+  readonly details?: unknown;
+}
+
+/** Refusals of a batch that are about all of its commands. */
+const FOR_ALL = /^(?:UNAUTHORIZED|FORBIDDEN|RATE_LIMIT_EXCEEDED|SERVICE_UNAVAILABLE|READ_ONLY_REPLICA|INTERNAL_ERROR)$/;
+
+export class Connection {
+  /** Whether the server takes numbered writes. */
+  isNumbering = false;
+  /** It has refused the write that it was greeted with. */
+  isReplica = false;
+  masterUrl: string | undefined;
+  /** The server has said that it will close: nothing more is sent. */
+  isClosing = false;
+  inFlightCount = 0;
+  inFlightBytes = 0;
+  /** Something beside the greeting was answered. */
+  hasAnswered = false;
+  readonly #codec: Codec;
+  readonly #session: Session;
+  readonly #listener: ConnectionListener;
+  readonly #followMaster: boolean;
+  readonly #flights = new Map<number, Flight>();
+  #socket: Socket | undefined;
+  #isHeard = true;
+  #sharedCount = 0;
+  #sharedWritingCount = 0;
+  #lostReason: Error | undefined;
+  /** Until then its end is a failure to open. */
+  #isGreeted = false;
+
+  private constructor(options: ConnectionOptions, listener: ConnectionListener) {
+    this.#codec = options.codec;
+    this.#session = options.session;
+    this.#listener = listener;
+    this.#followMaster = options.followMaster;
+  }
+
+  /** @throws ConnectionFailedError, ProtocolError */
+  static async open(options: ConnectionOptions, listener: ConnectionListener): Promise<Connection> {
+    const connection = new Connection(options, listener);
+    const startedAt = performance.now();
+    connection.#socket = await openSocket(
+      options.url,
+      options.token,
+      {
+        message: (frame) => connection.#received(frame),
+        closed: (code, reason) => connection.#closed(code, reason),
+      },
+      options.timeoutMs,
+    );
+    try {
+      await connection.#greet(options, Math.max(1, options.timeoutMs - (performance.now() - startedAt)));
+    } catch (error) {
+      connection.#isGreeted = false;
+      connection.#socket.close();
+      throw error;
+    }
+    connection.#isGreeted = true;
+    return connection;
+  }
+
+  /** Whether something came since the last call. */
+  wasHeard(): boolean {
+    const heard = this.#isHeard;
+    this.#isHeard = false;
+    return heard;
+  }
+
+  /** Requests that are sent and not answered, in order. */
+  *unanswered(): Generator<Request> {
+    for (const { requests } of this.#flights.values()) yield* requests;
+  }
+
+  /**
+   * Whether a frame may leave now. The server may run a part of a shared frame alone, when it has taken too long or its answers
+   * are too many; the rest is sent again, and must not come behind what was issued after it. So shared frames of reads may
+   * be on their way together, and one that writes only alone; nothing waits for single commands.
+   */
+  mayFollow(requests: readonly Request[]): boolean {
+    return this.#sharedWritingCount === 0 && (this.#sharedCount === 0 || !requests.some(isWriting));
+  }
+
+  /** One frame. Several requests become a batch. */
+  send(requests: readonly Request[]): void {
+    const [first] = requests;
+    const isShared = requests.length > 1 && first.items === undefined;
+    const isNumbered = this.isNumbering && first.safety === "numbered" && !isShared;
+    const id = isNumbered ? first.id : this.#session.next();
+    const frame = this.#frame(requests, id, isShared);
+    for (const request of requests) {
+      request.attempts += 1;
+      if (request.id === 0) request.id = id;
+    }
+    const bytes = typeof frame === "string" ? frame.length : frame.byteLength;
+    this.#take(id, { requests, isShared, isWriting: isShared && requests.some(isWriting), bytes });
+    this.#socket?.send(frame);
+  }
+
+  #take(id: number, flight: Flight): void {
+    this.#flights.set(id, flight);
+    this.#count(flight, 1);
+  }
+
+  #count({ requests, isShared, isWriting, bytes }: Flight, sign: 1 | -1): void {
+    this.inFlightCount += sign * requests.length;
+    this.inFlightBytes += sign * bytes;
+    if (isShared) this.#sharedCount += sign;
+    if (isWriting) this.#sharedWritingCount += sign;
+  }
+
+  /** Ends it for a reason of ours; `lost` follows. */
+  end(reason: Error): void {
+    this.#lostReason ??= reason;
+    this.#socket?.close();
+  }
+
+  #frame(requests: readonly Request[], id: number, isShared: boolean): Frame {
+    const [first] = requests;
+    if (isShared) return this.#codec.batch(requests, id, this.isNumbering, false);
+    if (first.items === undefined) return this.#codec.single(first, id, this.isNumbering);
+    return this.#codec.batch(first.items, id, this.isNumbering && first.safety === "numbered", first.isAtomic);
+  }
+
+  /**
+   * The first request is a numbered write without arguments. It does nothing, whatever the server is, and how it is refused
+   * tells what the server can do: INVALID_REQUEST that it does not number writes, READ_ONLY_REPLICA that it is a replica, and
+   * SERVICE_UNAVAILABLE that it can do nothing yet, since it is still reading its data.
+   */
+  async #greet({ isNumbering }: ConnectionOptions, timeoutMs: number): Promise<void> {
+    const hello = new Request("kv.del", {}, "numbered", undefined);
+    hello.id = this.#session.next();
+    this.#codec.encode(hello);
+    this.isNumbering = true;
+    const timer = setTimeout(() => {
+      this.end(new ConnectionFailedError(`the server did not answer within ${Math.round(timeoutMs)} ms`));
+    }, timeoutMs);
+    const answer = new Promise<Result>((resolve, reject) => {
+      this.#onGreeted = resolve;
+      hello.promise.catch(reject);
+    });
+    this.send([hello]);
+    try {
+      const { code, details, error } = await answer;
+      this.isNumbering = isNumbering && code !== "INVALID_REQUEST";
+      this.isReplica = code === "READ_ONLY_REPLICA";
+      if (this.#followMaster) this.masterUrl = masterOf(details);
+      if (code === "UNAUTHORIZED") throw serverError(code, "the server wants a valid token");
+      if (code === "SERVICE_UNAVAILABLE") throw new ConnectionFailedError(`the server is not ready: ${String(error)}`);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #onGreeted: ((result: Result) => void) | undefined;
+
+  #received(frame: Frame): void {
+    this.#isHeard = true;
+    try {
+      this.#read(this.#codec.decode(frame));
+    } catch (error) {
+      // What is not the protocol makes everything after it doubtful.
+      if (!(error instanceof ProtocolError)) throw error;
+      this.end(error);
+    }
+  }
+
+  #read(message: Message): void {
+    if (typeof message.success !== "boolean") {
+      if (typeof message.type !== "string") throw new ProtocolError("a message is neither a reply nor a push");
+      if (message.type === "closing") this.isClosing = true;
+      this.#listener.push(message);
+      return;
+    }
+    const id = Number(message.request_id);
+    const flight = this.#flights.get(id);
+    if (flight === undefined) throw unknownReply(message);
+    this.#flights.delete(id);
+    this.#count(flight, -1);
+    if (this.#onGreeted !== undefined) {
+      this.#onGreeted(message);
+      this.#onGreeted = undefined;
+      return;
+    }
+    try {
+      if (flight.isShared) this.#settleShared(flight.requests, message);
+      else this.#settleAlone(flight.requests[0], message);
+    } catch (error) {
+      // It was no reply: nothing of this frame is answered.
+      this.#take(id, flight);
+      throw error;
+    }
+    this.hasAnswered = true;
+    this.#listener.answered();
+  }
+
+  #settleAlone(request: Request, message: Message): void {
+    if (message.success !== true || request.items === undefined) {
+      this.#settle(request, message, false);
+      return;
+    }
+    const results = resultsOf(message, request.items.length);
+    const refused = results.find(({ code }) => code === "READ_ONLY_REPLICA");
+    // Its reads have been answered, and none of its writes has happened: all of it can run at the master.
+    if (refused !== undefined) this.#settle(request, refused, false);
+    else request.succeed(results);
+  }
+
+  #settleShared(requests: readonly Request[], message: Message): void {
+    if (message.success === true) {
+      const results = resultsOf(message, requests.length);
+      for (let i = 0; i < requests.length; i++) this.#settle(requests[i], results[i], true);
+      return;
+    }
+    if (FOR_ALL.test(String(message.code))) {
+      for (const request of requests) this.#settle(request, message, false);
+      return;
+    }
+    // Together they were too much, or one of them spoils the frame: each goes alone, and gets what is its own.
+    const done = Number(detailsOf(message).commands_done ?? 0);
+    const again: Request[] = [];
+    for (const [index, request] of requests.entries()) {
+      request.isAlone = true;
+      if (index >= done || this.#isRepeatable(request)) again.push(request);
+      else this.#settle(request, { code: "INTERNAL_ERROR", error: LOST_ANSWER, details: message.details }, false);
+    }
+    this.#listener.resend(again);
+  }
+
+  /** Whether a command that may have run can be sent once more. */
+  #isRepeatable(request: Request): boolean {
+    return request.safety === "read" || (request.safety === "numbered" && this.isNumbering);
+  }
+
+  #settle(request: Request, result: Result, isShared: boolean): void {
+    if (result.success === true) {
+      request.succeed(result.payload);
+      return;
+    }
+    const code = String(result.code);
+    const details = detailsOf(result);
+    // The frame had had its time before this command, or no room was left for its answer: it has not happened, and may
+    // well go alone.
+    const isCrowdedOut = isShared && code === "PAYLOAD_TOO_LARGE";
+    if (isCrowdedOut || (this.isClosing && code === "SERVICE_UNAVAILABLE")) {
+      request.isAlone ||= details.limit_ms === undefined;
+      this.#listener.resend([request]);
+      return;
+    }
+    if (code === "READ_ONLY_REPLICA" && this.#followMaster) {
+      this.isReplica = true;
+      this.#listener.moved(request, masterOf(details));
+      return;
+    }
+    const { command, id: requestId } = request;
+    request.fail(serverError(code, String(result.error), { command, requestId, details }));
+  }
+
+  #closed(code: number, reason: string): void {
+    const why = reason === "" ? `code ${code}` : `code ${code}, ${reason}`;
+    const error = this.#lostReason ?? new ConnectionFailedError(`the connection ended (${why})`);
+    const unanswered = [...this.unanswered()];
+    this.#flights.clear();
+    this.inFlightCount = 0;
+    this.inFlightBytes = 0;
+    if (this.#isGreeted) this.#listener.lost(unanswered, error);
+    else for (const request of unanswered) request.fail(error);
+  }
+}
+
+function isWriting({ safety }: Request): boolean {
+  return safety !== "read";
+}
+
+const LOST_ANSWER = "the command ran, but its answer did not fit beside the others' and cannot be asked for again";
+
+/** A reply to nothing: either ours is a bug, or the server says that it could not read a frame. */
+function unknownReply(message: Message): ProtocolError {
+  const said = message.success === false ? `: ${String(message.code)}, ${String(message.error)}` : "";
+  return new ProtocolError(`a reply came to a request that was not made, or was answered already${said}`);
+}
+
+function resultsOf(message: Message, count: number): readonly Result[] {
+  const { results } = message;
+  if (!Array.isArray(results) || results.length !== count) {
+    throw new ProtocolError("the reply of a batch has not as many results as the batch had commands");
+  }
+  if (!results.every((result) => typeof result === "object" && result !== null)) {
+    throw new ProtocolError("the reply of a batch has something that is no result");
+  }
+  // Each is an object, and its fields are looked at one by one.
+  return results as readonly Result[];
+}
+
+function detailsOf({ details }: Result): Readonly<Record<string, unknown>> {
+  return typeof details === "object" && details !== null ? (details as Readonly<Record<string, unknown>>) : {};
+}
+
+function masterOf(details: unknown): string | undefined {
+  const { master } = detailsOf({ details });
+  return typeof master === "string" && master !== "" ? master : undefined;
+}

@@ -1,0 +1,424 @@
+/**
+ * A line to one server that outlives its connections. Commands that are issued in the same turn of the event loop leave
+ * together, in one frame, once nothing more is being issued; more than may be in flight wait here.
+ *
+ *     issued --> queue --(end of the turn, room in flight)--> connection --> answered
+ *                  ^                                            |
+ *                  '--- lost, and safe to send again -----------'    lost, and not safe: ConnectionLostError
+ *
+ * A command may be what ends its connections. When three in a row end without an answer, the commands that were on their way
+ * go one by one, and one that ends three more by itself is given up. Everything else is tried until its time is over.
+ */
+import {
+  ClientClosedError,
+  CommandTimeoutError,
+  ConnectionLostError,
+  SynapError,
+  serverError,
+  TooManyCommandsError,
+} from "../errors.ts";
+import type { ResolvedOptions } from "../options.ts";
+import type { Codec, Message } from "../wire/codec.ts";
+import { Request } from "../wire/request.ts";
+import type { Session } from "../wire/session.ts";
+import { Backoff } from "./backoff.ts";
+import { Connection } from "./connection.ts";
+import { unref } from "./socket.ts";
+
+const LOSSES_TOGETHER_MAX = 3;
+const BLAME_MAX = 3;
+/** Commands of one frame: more do not make it faster. The server takes 1,000, or what `max_batch_commands` says. */
+const FRAME_COMMANDS_MAX = 512;
+const FRAME_BYTES_MAX = 262_144;
+const IN_FLIGHT_BYTES_MAX = 8_388_608;
+/** How often time limits are looked at. */
+const SWEEP_MS = 100;
+/** Its `then` is a hop of the microtask queue; Node's queueMicrotask costs several times as much. */
+const NOW = Promise.resolve();
+/** What a frame has beside its commands. */
+const ENVELOPE_BYTES_MAX = 512;
+
+export interface LaneListener {
+  /** A connection is there, and was greeted. */
+  opened(lane: Lane, connection: Connection): void;
+  /** A connection ended, or could not be made. The lane goes on trying while there is a reason to. */
+  failed(lane: Lane, error: Error): void;
+  /** As in ConnectionListener. */
+  moved(request: Request, master: string | undefined): void;
+  push(lane: Lane, message: Message): void;
+}
+
+export class Lane {
+  /** It keeps a connection without commands: somebody is subscribed over it. */
+  isWanted = false;
+  readonly #url: () => string;
+  readonly #options: ResolvedOptions;
+  readonly #session: Session;
+  readonly #codec: Codec;
+  readonly #listener: LaneListener;
+  readonly #backoff: Backoff;
+  #queue: Request[] = [];
+  #head = 0;
+  #issuedCount = 0;
+  #connection: Connection | undefined;
+  #isConnecting = false;
+  #isClosed = false;
+  #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #sweeper: ReturnType<typeof setInterval> | undefined;
+  #isFlushDue = false;
+  #queuedAtHop = -1;
+  #lastFailure: Error | undefined;
+  #isPinging = false;
+  /** Connections that ended one after the other without an answer. */
+  #lossesInRow = 0;
+  /** Commands up to this place in the order are under suspicion. */
+  #carefulUpTo = 0;
+  #sweptAt = 0;
+  #silentMs = 0;
+  #drained: (() => void)[] = [];
+
+  /** @param url is asked at each attempt: the master may have moved. */
+  constructor(url: () => string, options: ResolvedOptions, session: Session, codec: Codec, listener: LaneListener) {
+    this.#url = url;
+    this.#options = options;
+    this.#session = session;
+    this.#codec = codec;
+    this.#listener = listener;
+    this.#backoff = new Backoff(options.reconnect);
+  }
+
+  get isOpen(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** Whether commands of this turn are still being gathered. */
+  get isGathering(): boolean {
+    return this.#isFlushDue;
+  }
+
+  get queuedCount(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  /** Commands that are not answered. */
+  get load(): number {
+    return this.queuedCount + (this.#connection?.inFlightCount ?? 0);
+  }
+
+  get lastFailure(): Error | undefined {
+    return this.#lastFailure;
+  }
+
+  /** Takes a command; its promise tells how it went. */
+  issue(request: Request): void {
+    if (request.isDone) return;
+    if (this.#isClosed) {
+      request.fail(new ClientClosedError("the client is closed", { command: request.command }));
+      return;
+    }
+    if (this.queuedCount >= this.#options.maxQueued) {
+      const { command } = request;
+      request.fail(new TooManyCommandsError(`${this.queuedCount} commands wait to be sent already`, { command }));
+      return;
+    }
+    if (request.source === "" && !this.#encode(request)) return;
+    this.#issuedCount += 1;
+    request.sequence = this.#issuedCount;
+    this.#queue.push(request);
+    this.#flushSoon();
+  }
+
+  /** Opens a connection if there is none. Failures are told to the listener and tried again. */
+  open(): void {
+    if (this.#connection !== undefined || this.#isConnecting || this.#isClosed) return;
+    if (this.#retryTimer !== undefined) return;
+    void this.#connect();
+  }
+
+  /** Resolves when no command waits to be sent. */
+  drained(): Promise<void> {
+    if (this.queuedCount === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  /** Takes what is not sent yet away from here, for another lane. */
+  takeQueued(): Request[] {
+    this.#prune();
+    const taken = this.#queue;
+    this.#queue = [];
+    this.#tellDrained();
+    return taken;
+  }
+
+  /** Ends it. What is not answered fails. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#retryTimer);
+    clearInterval(this.#sweeper);
+    const closed = new ClientClosedError("the client was closed");
+    for (const request of this.takeQueued()) request.fail(closed);
+    this.#connection?.end(closed);
+  }
+
+  /** Ends the connection, as if it had been lost: what is safe is sent again over a new one. */
+  drop(reason: Error): void {
+    this.#connection?.end(reason);
+  }
+
+  #encode(request: Request): boolean {
+    if (request.safety === "numbered" && request.id === 0) request.id = this.#session.next();
+    try {
+      for (const item of request.items ?? []) {
+        if (item.safety === "numbered" && item.id === 0) item.id = this.#session.next();
+        this.#codec.encode(item);
+      }
+      if (request.items === undefined) this.#codec.encode(request);
+      const bytes = request.items?.reduce((sum, item) => sum + item.bytes, 0) ?? request.bytes;
+      if (bytes > this.#options.maxRequestBytes - ENVELOPE_BYTES_MAX) throw tooLarge(request, bytes);
+      return true;
+    } catch (error) {
+      request.fail(error);
+      return false;
+    }
+  }
+
+  #flushSoon(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    this.#queuedAtHop = -1;
+    void NOW.then(this.#hop);
+  }
+
+  /**
+   * One turn issues commands over several hops of the microtask queue: a caller that awaits an async function is a hop
+   * or two behind one that awaits the command itself. So the frame leaves when a whole hop has added nothing.
+   */
+  readonly #hop = (): void => {
+    if (this.#queue.length !== this.#queuedAtHop) {
+      this.#queuedAtHop = this.#queue.length;
+      void NOW.then(this.#hop);
+      return;
+    }
+    this.#isFlushDue = false;
+    this.#flush();
+  };
+
+  #flush(): void {
+    this.#sweeper ??= this.#startSweeper();
+    const connection = this.#connection;
+    if (connection === undefined) {
+      this.open();
+      return;
+    }
+    while (this.#hasRoom(connection)) {
+      const before = this.#head;
+      const requests = this.#take();
+      if (requests.length === 0) break;
+      const mustWait = this.#isCareful(requests[0]) && connection.inFlightCount > 0;
+      if (mustWait || !connection.mayFollow(requests)) {
+        this.#head = before;
+        break;
+      }
+      connection.send(requests);
+    }
+    if (this.#head > 1_024 || this.#head === this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    if (this.queuedCount === 0) this.#tellDrained();
+  }
+
+  #hasRoom(connection: Connection): boolean {
+    return (
+      !connection.isClosing &&
+      connection.inFlightCount < this.#options.maxInFlight &&
+      connection.inFlightBytes < IN_FLIGHT_BYTES_MAX
+    );
+  }
+
+  /** The next frame: as many as may share one, or one that goes alone. */
+  #take(): Request[] {
+    const taken: Request[] = [];
+    let bytes = 0;
+    while (this.#head < this.#queue.length && taken.length < FRAME_COMMANDS_MAX) {
+      const request = this.#queue[this.#head];
+      if (!request.isDone) {
+        if ((request.isAlone || this.#isCareful(request)) && taken.length > 0) break;
+        if (taken.length > 0 && bytes + request.bytes > FRAME_BYTES_MAX) break;
+        taken.push(request);
+        bytes += request.bytes;
+      }
+      this.#head += 1;
+      if (taken.length > 0 && (request.isAlone || this.#isCareful(request))) break;
+    }
+    return taken;
+  }
+
+  /** Forgets what is over and was never sent. */
+  #prune(): void {
+    this.#queue = this.#queue.slice(this.#head).filter(({ isDone }) => !isDone);
+    this.#head = 0;
+  }
+
+  #tellDrained(): void {
+    if (this.#drained.length === 0) return;
+    for (const resolve of this.#drained.splice(0)) resolve();
+  }
+
+  async #connect(): Promise<void> {
+    this.#isConnecting = true;
+    this.#sweeper ??= this.#startSweeper();
+    const { token, connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering, followMaster } = this.#options;
+    let connection: Connection;
+    try {
+      const given = typeof token === "function" ? await token() : token;
+      const options = {
+        url: this.#url(),
+        token: given,
+        codec: this.#codec,
+        session: this.#session,
+        isNumbering,
+        followMaster,
+        timeoutMs,
+      };
+      connection = await Connection.open(options, {
+        answered: () => this.#answered(),
+        resend: (requests) => this.#sendAgain(requests),
+        moved: (request, master) => this.#listener.moved(request, master),
+        push: (message) => this.#listener.push(this, message),
+        lost: (unanswered, reason) => this.#lost(connection, unanswered, reason),
+      });
+    } catch (error) {
+      this.#isConnecting = false;
+      this.#failed(error instanceof Error ? error : new Error(String(error)));
+      return;
+    }
+    this.#isConnecting = false;
+    if (this.#isClosed) {
+      connection.end(new ClientClosedError("the client was closed"));
+      return;
+    }
+    this.#connection = connection;
+    this.#backoff.reset();
+    this.#lastFailure = undefined;
+    this.#listener.opened(this, connection);
+    this.#flush();
+  }
+
+  #answered(): void {
+    if (this.queuedCount > 0 && !this.#isFlushDue) this.#flush();
+  }
+
+  /** Back to where they were in the order of issue. */
+  #sendAgain(requests: readonly Request[]): void {
+    if (requests.length === 0) return;
+    this.#queue = [...requests, ...this.#queue.slice(this.#head)].sort((a, b) => a.sequence - b.sequence);
+    this.#head = 0;
+    this.#flushSoon();
+  }
+
+  #lost(connection: Connection, unanswered: readonly Request[], reason: Error): void {
+    this.#connection = undefined;
+    this.#blame(connection, unanswered);
+    const again: Request[] = [];
+    for (const request of unanswered) {
+      const isSafe = request.safety === "read" || (request.safety === "numbered" && connection.isNumbering);
+      if (!this.#isClosed && isSafe && request.blame < BLAME_MAX) again.push(request);
+      else this.#giveUp(request, reason);
+    }
+    if (this.#isClosed) return;
+    this.#sendAgain(again);
+    this.#failed(reason);
+  }
+
+  /** Finds the command that connections end with, if it is one. */
+  #blame(connection: Connection, unanswered: readonly Request[]): void {
+    const [first] = unanswered;
+    if (first === undefined) return;
+    this.#lossesInRow = connection.hasAnswered ? 0 : this.#lossesInRow + 1;
+    if (this.#isCareful(first)) first.blame += 1;
+    else if (this.#lossesInRow >= LOSSES_TOGETHER_MAX) this.#carefulUpTo = unanswered[unanswered.length - 1].sequence;
+  }
+
+  /** Whether this command is under suspicion, and goes only when nothing else is on its way. */
+  #isCareful({ sequence }: Request): boolean {
+    return sequence <= this.#carefulUpTo;
+  }
+
+  #giveUp(request: Request, cause: Error): void {
+    const { command, id: requestId, safety } = request;
+    const text = `the connection ended before ${command} was answered`;
+    request.fail(new ConnectionLostError(text, safety !== "read", { command, requestId, cause }));
+  }
+
+  #failed(error: Error): void {
+    this.#lastFailure = error;
+    if (this.#isClosed) return;
+    this.#listener.failed(this, error);
+    // A token that is refused will be refused again.
+    if (error instanceof SynapError && error.code === "UNAUTHORIZED") {
+      for (const request of this.takeQueued()) request.fail(error);
+    }
+    if (this.queuedCount === 0 && !this.isWanted) return;
+    this.#retryTimer ??= setTimeout(() => {
+      this.#retryTimer = undefined;
+      this.open();
+    }, this.#backoff.nextMs());
+  }
+
+  #startSweeper(): ReturnType<typeof setInterval> {
+    this.#sweptAt = performance.now();
+    const timer = setInterval(() => this.#sweep(performance.now()), SWEEP_MS);
+    unref(timer);
+    return timer;
+  }
+
+  /**
+   * Ends what has waited too long, and finds out whether a silent server is still there. Time passes here in steps of two
+   * sweeps at the most: when this process was held up, what has come meanwhile is still to be read.
+   */
+  #sweep(nowMs: number): void {
+    const stepMs = Math.min(nowMs - this.#sweptAt, SWEEP_MS * 2);
+    this.#sweptAt = nowMs;
+    for (let i = this.#head; i < this.#queue.length; i++) this.#checkTime(this.#queue[i], stepMs);
+    const connection = this.#connection;
+    if (connection === undefined) {
+      this.#prune();
+      return;
+    }
+    for (const request of connection.unanswered()) this.#checkTime(request, stepMs);
+    this.#silentMs = connection.wasHeard() ? 0 : this.#silentMs + stepMs;
+    const { heartbeatMs } = this.#options;
+    if (this.#silentMs > heartbeatMs * 2) {
+      const ms = Math.round(this.#silentMs);
+      this.#silentMs = 0;
+      connection.end(new ConnectionLostError(`nothing came from the server for ${ms} ms`, false));
+    } else if (this.#silentMs > heartbeatMs && !this.#isPinging) void this.#ping();
+  }
+
+  #checkTime(request: Request, stepMs: number): void {
+    if (request.isDone) return;
+    const limitMs = request.timeoutMs ?? this.#options.timeoutMs;
+    // It came within this step: its time begins now.
+    request.remainingMs = request.remainingMs === undefined ? limitMs : request.remainingMs - stepMs;
+    if (request.remainingMs > 0) return;
+    const { command, id: requestId, attempts, safety } = request;
+    const mayHaveHappened = attempts > 0 && safety !== "read";
+    const context = { command, requestId, cause: this.#lastFailure };
+    request.fail(new CommandTimeoutError(`${command} was not answered within ${limitMs} ms`, mayHaveHappened, context));
+  }
+
+  async #ping(): Promise<void> {
+    this.#isPinging = true;
+    const ping = new Request("kv.time", {}, "read", undefined);
+    this.issue(ping);
+    // Any answer will do, a refusal too; when none comes, the silence ends the connection.
+    await ping.promise.catch((error: unknown) => error);
+    this.#isPinging = false;
+  }
+}
+
+function tooLarge({ command }: Request, bytes: number): Error {
+  return serverError("PAYLOAD_TOO_LARGE", `the command has ${bytes} bytes, more than maxRequestBytes`, { command });
+}

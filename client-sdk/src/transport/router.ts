@@ -1,0 +1,252 @@
+/**
+ * Which server a command goes to. Writes go to the master, which is the first URL until a server says otherwise:
+ *
+ *     write --> master? --- READ_ONLY_REPLICA, details.master ---> that one is the master now; the write goes there
+ *                  '------- cannot be reached ------------------> the next URL is tried, and what waits goes along
+ *
+ * A write that was refused by a replica has not happened, so it can always go on.
+ */
+import { ConnectionFailedError, ReadOnlyReplicaError } from "../errors.ts";
+import { masterSocketUrl, type ResolvedOptions } from "../options.ts";
+import type { Codec, Message } from "../wire/codec.ts";
+import type { Request } from "../wire/request.ts";
+import type { Session } from "../wire/session.ts";
+import type { Connection } from "./connection.ts";
+import { Endpoint } from "./endpoint.ts";
+import type { Lane, LaneListener } from "./lane.ts";
+import { ReplicaOffsets } from "./replica-offsets.ts";
+
+/** While a replica becomes the master every server may refuse, and they are asked in turn, until the command's time is over. */
+const REDIRECT_WAIT_MAX_MS = 500;
+/** How often a client that is closing looks whether it may. */
+const IDLE_LOOK_MS = 2;
+
+/** What is told about connections, for logs. */
+export interface ConnectionEvents {
+  /** A server was reached, at first or again. */
+  connected: { readonly url: string };
+  /** A connection ended, or could not be made. It is tried again. */
+  disconnected: { readonly url: string; readonly error: Error };
+  /** Another server is the master now. */
+  master: { readonly url: string };
+}
+
+export type Tell = <Name extends keyof ConnectionEvents>(name: Name, event: ConnectionEvents[Name]) => void;
+
+export class Router {
+  readonly #options: ResolvedOptions;
+  readonly #session: Session;
+  readonly #codec: Codec;
+  readonly #tell: Tell;
+  readonly #endpoints: Endpoint[] = [];
+  readonly #offsets: ReplicaOffsets;
+  readonly #redirects = new Set<ReturnType<typeof setTimeout>>();
+  #master: Endpoint;
+  #turn = 0;
+  #isClosed = false;
+  #onSettled = new Set<() => void>();
+
+  constructor(options: ResolvedOptions, session: Session, codec: Codec, tell: Tell) {
+    this.#options = options;
+    this.#session = session;
+    this.#codec = codec;
+    this.#tell = tell;
+    for (const url of options.urls) this.#endpoints.push(this.#endpoint(url));
+    this.#master = this.#endpoints[0];
+    this.#offsets = new ReplicaOffsets(() => this.#master);
+  }
+
+  get masterUrl(): string {
+    return this.#master.url;
+  }
+
+  get load(): number {
+    return this.#redirects.size + this.#endpoints.reduce((sum, endpoint) => sum + endpoint.load, 0);
+  }
+
+  get queuedCount(): number {
+    return this.#lanes().reduce((sum, lane) => sum + lane.queuedCount, 0);
+  }
+
+  issue(request: Request, needsMaster: boolean): void {
+    const { readFrom, readYourWrites } = this.#options;
+    if (readFrom === "master" || needsMaster || request.safety !== "read") {
+      if (readYourWrites && readFrom !== "master" && request.safety !== "read") this.#offsets.written(request);
+      this.#master.issue(request);
+    } else this.#reader().issue(request);
+  }
+
+  /** Connects. @throws ConnectionFailedError when every URL has been tried once. */
+  async ready(): Promise<void> {
+    if (this.#options.readFrom !== "master") for (const { lanes } of this.#endpoints) lanes[0].open();
+    const tried = new Set<Endpoint>();
+    while (!this.#master.isOpen) {
+      const endpoint = this.#master;
+      if (tried.has(endpoint)) throw this.#unreachable();
+      tried.add(endpoint);
+      const failedBefore = endpoint.lanes[0].lastFailure;
+      endpoint.lanes[0].open();
+      while (!endpoint.isOpen && endpoint.lanes[0].lastFailure === failedBefore) await this.#nextChange();
+      // The failure itself has made the next one the master.
+    }
+  }
+
+  async drained(): Promise<void> {
+    await Promise.all(this.#lanes().map((lane) => lane.drained()));
+  }
+
+  /** Resolves when every command is answered. */
+  async idle(): Promise<void> {
+    while (this.load > 0 && !this.#isClosed) await new Promise((resolve) => setTimeout(resolve, IDLE_LOOK_MS));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const timer of this.#redirects) clearTimeout(timer);
+    for (const endpoint of this.#endpoints) endpoint.close();
+    this.#offsets.close();
+  }
+
+  /** A lane that is not its own, of subscriptions, could not reach the master. */
+  masterFailed(url: string): void {
+    if (url === this.#master.url) this.#passOn(this.#master);
+  }
+
+  /** A server that is not the master was asked for what only a master does. @returns where to ask now */
+  masterTold(url: string, told: string | undefined): void {
+    const from = this.#endpoints.find((endpoint) => endpoint.url === url);
+    if (from !== undefined) this.#follow(from, told);
+  }
+
+  #lanes(): Lane[] {
+    return this.#endpoints.flatMap(({ lanes }) => [...lanes]);
+  }
+
+  #endpoint(url: string): Endpoint {
+    const listener: LaneListener = {
+      opened: (_lane, connection) => this.#opened(endpoint, connection),
+      failed: (_lane, error) => this.#failed(endpoint, error),
+      moved: (request, master) => this.#moved(endpoint, request, master),
+      push: (_lane, _message: Message) => {},
+    };
+    const endpoint: Endpoint = new Endpoint(url, this.#options, this.#session, this.#codec, listener);
+    return endpoint;
+  }
+
+  /** The endpoint that a read goes to, by the rule of `readFrom`. */
+  #reader(): Endpoint {
+    const able = this.#endpoints.filter((endpoint) => this.#mayRead(endpoint));
+    this.#turn += 1;
+    let best: Endpoint | undefined;
+    for (let i = 0; i < able.length; i++) {
+      const endpoint = able[(this.#turn + i) % able.length];
+      if (best === undefined || endpoint.load < best.load) best = endpoint;
+    }
+    return best ?? this.#master;
+  }
+
+  #mayRead(endpoint: Endpoint): boolean {
+    const { readFrom, readYourWrites } = this.#options;
+    const isMaster = endpoint === this.#master;
+    if (isMaster && readFrom === "replicas") return false;
+    if (!endpoint.isOpen) {
+      endpoint.lanes[0].open();
+      return false;
+    }
+    return isMaster || !readYourWrites || this.#offsets.has(endpoint);
+  }
+
+  #opened(endpoint: Endpoint, connection: Connection): void {
+    endpoint.isReplica = connection.isReplica;
+    this.#tell("connected", { url: endpoint.url });
+    if (connection.isReplica && endpoint === this.#master) this.#follow(endpoint, connection.masterUrl);
+    this.#changed();
+  }
+
+  #failed(endpoint: Endpoint, error: Error): void {
+    this.#tell("disconnected", { url: endpoint.url, error });
+    if (endpoint === this.#master) {
+      if (!endpoint.isOpen) this.#passOn(endpoint);
+    } else {
+      // What waited for this server can be read from another.
+      for (const lane of endpoint.lanes)
+        if (!lane.isOpen) for (const request of lane.takeQueued()) this.#redirect(request);
+    }
+    this.#changed();
+  }
+
+  /** The master cannot be reached: the next server is asked, and takes what waits. */
+  #passOn(failed: Endpoint): void {
+    if (this.#endpoints.length === 1 || this.#isClosed) return;
+    const index = this.#endpoints.indexOf(failed);
+    this.#setMaster(this.#endpoints[(index + 1) % this.#endpoints.length]);
+    for (const lane of failed.lanes) for (const request of lane.takeQueued()) this.#redirect(request);
+  }
+
+  #moved(from: Endpoint, request: Request, told: string | undefined): void {
+    from.isReplica = true;
+    if (from === this.#master) this.#follow(from, told);
+    this.#redirect(request);
+  }
+
+  /** Makes the server that `from` calls the master ours, or the next one where it does not know. */
+  #follow(from: Endpoint, told: string | undefined): void {
+    let next: Endpoint | undefined;
+    if (told !== undefined) {
+      const url = masterSocketUrl(told, from.url.startsWith("wss:"));
+      next = this.#endpoints.find((endpoint) => endpoint.url === url);
+      if (next === undefined) {
+        next = this.#endpoint(url);
+        this.#endpoints.push(next);
+      }
+    }
+    const index = this.#endpoints.indexOf(from);
+    this.#setMaster(next ?? this.#endpoints[(index + 1) % this.#endpoints.length]);
+  }
+
+  #setMaster(endpoint: Endpoint): void {
+    if (endpoint === this.#master) return;
+    this.#master = endpoint;
+    this.#tell("master", { url: endpoint.url });
+  }
+
+  #redirect(request: Request): void {
+    if (request.isDone) return;
+    request.redirects += 1;
+    const limitMs = request.timeoutMs ?? this.#options.timeoutMs;
+    request.remainingMs ??= limitMs;
+    if (request.remainingMs <= 0) {
+      const { command, id: requestId } = request;
+      const text = `no server was found within ${limitMs} ms that runs ${command} as a master`;
+      request.fail(new ReadOnlyReplicaError("READ_ONLY_REPLICA", text, { command, requestId }));
+      return;
+    }
+    if (request.redirects === 1) {
+      this.#master.issue(request);
+      return;
+    }
+    const waitMs = Math.min(REDIRECT_WAIT_MAX_MS, 10 * 2 ** request.redirects);
+    request.remainingMs -= waitMs;
+    const timer = setTimeout(() => {
+      this.#redirects.delete(timer);
+      this.#master.issue(request);
+    }, waitMs);
+    this.#redirects.add(timer);
+  }
+
+  #changed(): void {
+    for (const resolve of this.#onSettled) resolve();
+    this.#onSettled.clear();
+  }
+
+  #nextChange(): Promise<void> {
+    return new Promise((resolve) => this.#onSettled.add(resolve));
+  }
+
+  #unreachable(): ConnectionFailedError {
+    const causes = this.#endpoints.map(({ lanes }) => lanes[0].lastFailure).filter((error) => error !== undefined);
+    const text = causes.map(({ message }) => message).join("; ");
+    const cause = causes.length === 1 ? causes[0] : new AggregateError(causes, text);
+    return new ConnectionFailedError(text === "" ? "no server is the master" : text, { cause });
+  }
+}

@@ -1,0 +1,172 @@
+/** What is written is what another MessagePack, and JSON.parse, read; whatever the value, and however frames are put together. */
+import fc from "fast-check";
+import { Packr } from "msgpackr";
+import { describe, expect, it } from "vitest";
+import { CannotEncodeError, ProtocolError } from "../errors.ts";
+import { JsonCodec } from "./json-codec.ts";
+import { MessagePackCodec } from "./message-pack-codec.ts";
+import { MessagePackWriter } from "./message-pack-writer.ts";
+import { Request, type Safety } from "./request.ts";
+
+// `auto` is in its documentation, and not in its types.
+const packr = new Packr({ useRecords: false, int64AsType: "auto" as "bigint" });
+
+/** Values of JSON, with strings and numbers at the limits of their forms. */
+const values = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { depthSize: "medium", withCrossShrink: true },
+    fc.string({ unit: "binary", maxLength: 300 }),
+    fc.string({ unit: "grapheme-ascii", minLength: 25, maxLength: 70 }),
+    fc.integer(),
+    fc.maxSafeInteger(),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => (Object.is(value, -0) ? 0 : value)),
+    fc.boolean(),
+    fc.constant(null),
+    fc.array(tie("value"), { maxLength: 20 }),
+    fc.dictionary(
+      fc.string().filter((name) => name !== "__proto__"),
+      tie("value"),
+      { maxKeys: 20 },
+    ),
+  ),
+})).value;
+
+function request(payload: object, safety: Safety = "read", id = 0): Request {
+  const made = new Request("kv.set", payload, safety, undefined);
+  made.id = id;
+  return made;
+}
+
+describe("MessagePack", () => {
+  it("is read by another as it was given", () => {
+    const writer = new MessagePackWriter();
+    fc.assert(
+      fc.property(values, (value) => {
+        writer.begin();
+        writer.value(value, 0);
+        expect(packr.unpack(writer.bytes.slice(writer.start, writer.at))).toEqual(value);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it.each([31, 32, 48, 49, 255, 256, 8_191, 8_192, 8_193, 65_535, 65_536, 200_000])(
+    "strings of %i characters, plain and not",
+    (length) => {
+      const writer = new MessagePackWriter();
+      for (const text of ["x".repeat(length), "é".repeat(length), `${"x".repeat(length - 1)}漢`]) {
+        writer.begin();
+        writer.value(text, 0);
+        expect(packr.unpack(writer.bytes.slice(writer.start, writer.at)) === text).toBe(true);
+      }
+    },
+  );
+
+  it("integers keep every digit", () => {
+    const writer = new MessagePackWriter();
+    const edges = [
+      0,
+      127,
+      128,
+      65_535,
+      65_536,
+      2 ** 32 - 1,
+      2 ** 32,
+      Number.MAX_SAFE_INTEGER,
+      -1,
+      -32,
+      -33,
+      -(2 ** 31) - 1,
+    ];
+    for (const value of [...edges, -Number.MAX_SAFE_INTEGER, 2n ** 63n - 1n, -(2n ** 63n)]) {
+      writer.begin();
+      writer.value(value, 0);
+      const read: unknown = packr.unpack(writer.bytes.slice(writer.start, writer.at));
+      expect(BigInt(read as number)).toBe(BigInt(value));
+    }
+  });
+
+  it("what was written stays, whatever is written after it", () => {
+    const codec = new MessagePackCodec("me");
+    fc.assert(
+      fc.property(fc.array(fc.nat(40_000), { minLength: 1, maxLength: 20 }), (lengths) => {
+        const requests = lengths.map((length, i) =>
+          request({ key: `${i}`, value: "v".repeat(length) }, i % 2 ? "numbered" : "read", i),
+        );
+        for (const each of requests) codec.encode(each);
+        for (const isNumbered of [true, false]) {
+          const frame: unknown = packr.unpack(codec.batch(requests, 7, isNumbered, false) as Uint8Array);
+          expect(frame).toEqual({
+            type: "batch",
+            request_id: 7,
+            commands: lengths.map((length, i) => ({
+              command: "kv.set",
+              payload: { key: `${i}`, value: "v".repeat(length) },
+              ...(isNumbered && i % 2 ? { client_id: "me", request_id: i, idempotent: true } : {}),
+            })),
+          });
+        }
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  it("a value that cannot be written leaves nothing behind", () => {
+    const codec = new MessagePackCodec("me");
+    expect(() => codec.encode(request({ value: [1, "two", Number.NaN] }))).toThrow(CannotEncodeError);
+    const good = request({ value: 1 });
+    codec.encode(good);
+    expect(packr.unpack(codec.single(good, 3, true) as Uint8Array)).toEqual({
+      command: "kv.set",
+      payload: { value: 1 },
+      request_id: 3,
+    });
+  });
+
+  it.each([[new Uint8Array([0x93, 1])], [new Uint8Array([7])], [new Uint8Array()], ["{}"]])(
+    "garbage is a ProtocolError: %j",
+    (frame) => {
+      expect(() => new MessagePackCodec("me").decode(frame)).toThrow(ProtocolError);
+    },
+  );
+});
+
+describe("JSON", () => {
+  const codec = new JsonCodec("me");
+
+  function written(value: unknown): string {
+    const made = request({ value });
+    codec.encode(made);
+    return codec.single(made, 1, false) as string;
+  }
+
+  it("is read by JSON.parse as it was given", () => {
+    fc.assert(
+      fc.property(values, (value) => {
+        expect(JSON.parse(written(value))).toEqual({ command: "kv.set", payload: { value }, request_id: 1 });
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("keeps the digits of what comes", () => {
+    const text =
+      '{"success":true,"payload":{"a":9223372036854775807,"b":"9223372036854775807","c":1.2345678901234567,"d":-9007199254740993}}';
+    expect(codec.decode(text).payload).toEqual({
+      a: 9223372036854775807n,
+      b: "9223372036854775807",
+      c: 1.2345678901234567,
+      d: -9007199254740993n,
+    });
+  });
+
+  it("has a form for bytes", () => {
+    const bytes = new Uint8Array([0, 255, 1]);
+    expect(written(bytes)).toContain('{"$bytes":"AP8B"}');
+    expect(codec.decode('{"success":true,"payload":[{"$bytes":"AP8B"}]}').payload).toEqual([bytes]);
+  });
+
+  it.each([["{"], ["7"], ["null"], [new Uint8Array([1])]])("garbage is a ProtocolError: %j", (frame) => {
+    expect(() => codec.decode(frame)).toThrow(ProtocolError);
+  });
+});

@@ -1,0 +1,119 @@
+/**
+ * JSON frames. They are written by hand, since JSON.stringify turns NaN into null and refuses bigint. Integers past 2^53
+ * come as bigint: JSON.parse would round them, so they are quoted before it and turned back after.
+ */
+import { ProtocolError } from "../errors.ts";
+import type { Frame } from "../transport/socket.ts";
+import { type Codec, DEPTH_MAX, type Message } from "./codec.ts";
+import { bytesOf, checkBigint, checkNumber, checkObject, hasToJson, isWritten, noForm, tooDeep } from "./encodable.ts";
+import type { Request } from "./request.ts";
+
+export class JsonCodec implements Codec {
+  readonly #clientId: string;
+
+  constructor(clientId: string) {
+    this.#clientId = JSON.stringify(clientId);
+  }
+
+  encode(request: Request): void {
+    request.source = `{"command":${JSON.stringify(request.command)},"payload":${textOf(request.payload, 1)}`;
+  }
+
+  single(request: Request, id: number, isNumbered: boolean): Frame {
+    if (isNumbered && request.safety === "numbered") return this.#item(request, true);
+    return `${request.source},"request_id":${id}}`;
+  }
+
+  batch(requests: readonly Request[], id: number, isNumbered: boolean, isAtomic: boolean): Frame {
+    const items = requests.map((request) => this.#item(request, isNumbered && !isAtomic));
+    const atomic = isAtomic ? ',"atomic":true' : "";
+    const whole = isAtomic && isNumbered ? `,"idempotent":true,"client_id":${this.#clientId}` : "";
+    return `{"type":"batch","request_id":${id}${atomic}${whole},"commands":[${items.join(",")}]}`;
+  }
+
+  decode(frame: Frame): Message {
+    if (typeof frame !== "string") throw new ProtocolError("bytes came on a connection that speaks JSON");
+    let message: unknown;
+    try {
+      message = parse(frame);
+    } catch (cause) {
+      throw new ProtocolError("what came is not JSON", { cause });
+    }
+    if (typeof message !== "object" || message === null) throw new ProtocolError("what came is not a message");
+    return message;
+  }
+
+  #item(request: Request, isNumbered: boolean): string {
+    if (!isNumbered || request.safety !== "numbered") return `${request.source}}`;
+    return `${request.source},"client_id":${this.#clientId},"request_id":${request.id},"idempotent":true}`;
+  }
+}
+
+function textOf(value: unknown, depth: number): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "number":
+      checkNumber(value);
+      return String(value);
+    case "bigint":
+      checkBigint(value);
+      return String(value);
+    case "boolean":
+      return value ? "true" : "false";
+    case "object":
+      return value === null ? "null" : objectText(value, depth);
+    default:
+      throw noForm(value);
+  }
+}
+
+function objectText(value: object, depth: number): string {
+  if (depth >= DEPTH_MAX) throw tooDeep();
+  const bytes = bytesOf(value);
+  if (bytes !== undefined) return `{"$bytes":"${base64Of(bytes)}"}`;
+  if (Array.isArray(value)) {
+    return `[${value.map((item: unknown) => textOf(isWritten(item) ? item : null, depth + 1)).join(",")}]`;
+  }
+  if (hasToJson(value)) return textOf(value.toJSON(), depth + 1);
+  checkObject(value);
+  const fields: string[] = [];
+  for (const [name, field] of Object.entries(value)) {
+    if (isWritten(field)) fields.push(`${JSON.stringify(name)}:${textOf(field, depth + 1)}`);
+  }
+  return `{${fields.join(",")}}`;
+}
+
+function base64Of(bytes: Uint8Array): string {
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += 0x2000) binary += String.fromCharCode(...bytes.subarray(at, at + 0x2000));
+  return btoa(binary);
+}
+
+function parse(text: string): unknown {
+  const hasLarge = /\d{16}/.test(text);
+  const hasBytes = text.includes('"$bytes"');
+  if (!hasLarge && !hasBytes) return JSON.parse(text);
+  return JSON.parse(hasLarge ? markLarge(text) : text, revive);
+}
+
+/** A name that no value of anybody has. */
+const MARK = "$synap-client-integer";
+
+/** Integers that a number cannot hold, as `{"$synap-client-integer":"..."}`. Strings are stepped over whole. */
+function markLarge(text: string): string {
+  return text.replaceAll(/"(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) => {
+    if (token.length < 16 || !/^-?\d+$/.test(token) || Number.isSafeInteger(Number(token))) return token;
+    return `{"${MARK}":"${token}"}`;
+  });
+}
+
+function revive(_name: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const names = Object.keys(value);
+  if (names.length !== 1) return value;
+  const [content]: unknown[] = Object.values(value);
+  if (typeof content !== "string") return value;
+  if (names[0] === MARK) return BigInt(content);
+  return names[0] === "$bytes" ? Uint8Array.from(atob(content), (character) => character.charCodeAt(0)) : value;
+}

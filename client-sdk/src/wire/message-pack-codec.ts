@@ -1,0 +1,176 @@
+/**
+ * MessagePack frames. A command is written by hand, once, as the item of a batch that it most often becomes:
+ *
+ *     82 "command" name "payload" {...}                                                       a read
+ *     85 "command" name "payload" {...} "client_id" id "request_id" n "idempotent" true       a numbered write
+ *                                      '- plainEnd                                     '- end
+ *
+ * A frame is a head and the items, copied; items that were written one after the other are copied in one piece. A
+ * frame with a single read is the item with one more field, so nothing is encoded twice. Reading is msgpackr's, which
+ * gives integers past 2^53 as bigint.
+ */
+import { Unpackr } from "msgpackr/unpack";
+import { ProtocolError } from "../errors.ts";
+import type { Frame } from "../transport/socket.ts";
+import type { Codec, Message } from "./codec.ts";
+import { MessagePackWriter } from "./message-pack-writer.ts";
+import type { Request } from "./request.ts";
+
+const FIXMAP = 0x80;
+
+export class MessagePackCodec implements Codec {
+  readonly #writer = new MessagePackWriter();
+  /** Heads and tails of frames; apart from the commands, which stay where they are. */
+  readonly #envelope = new MessagePackWriter();
+  readonly #unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "auto" });
+  /** `"command" name "payload"` by name. */
+  readonly #prefixes = new Map<string, Uint8Array>();
+  /** `"client_id" id "request_id"` */
+  readonly #identity: Uint8Array;
+
+  constructor(clientId: string) {
+    this.#identity = encoded(["client_id", clientId, "request_id"]);
+  }
+
+  encode(request: Request): void {
+    const writer = this.#writer;
+    writer.begin();
+    try {
+      this.#item(request);
+    } catch (error) {
+      writer.discard();
+      throw error;
+    }
+    request.source = writer.bytes;
+    // A chunk that was outgrown has moved the begin.
+    request.start = writer.start;
+    request.end = writer.at;
+    if (request.plainEnd === 0) request.plainEnd = request.end;
+    else request.plainEnd += request.start;
+  }
+
+  #item(request: Request): void {
+    const writer = this.#writer;
+    const isNumbered = request.safety === "numbered" && request.items === undefined;
+    writer.mapHead(isNumbered ? 5 : 2);
+    writer.raw(this.#prefix(request.command));
+    writer.value(request.payload, 1);
+    // Relative until the chunk is known; 0 stands for the end.
+    request.plainEnd = 0;
+    if (!isNumbered) return;
+    request.plainEnd = writer.at - writer.start;
+    writer.raw(this.#identity);
+    writer.number(request.id);
+    writer.raw(IDEMPOTENT);
+  }
+
+  single(request: Request, id: number, isNumbered: boolean): Frame {
+    const source = bytesOf(request);
+    if (isNumbered && request.end !== request.plainEnd) return source.slice(request.start, request.end);
+    const tail = this.#envelope;
+    tail.begin();
+    tail.raw(REQUEST_ID);
+    tail.number(id);
+    const bytes = request.plainEnd - request.start;
+    const frame = new Uint8Array(bytes + tail.at - tail.start);
+    frame.set(source.subarray(request.start, request.plainEnd));
+    frame[0] = FIXMAP | 3;
+    frame.set(tail.bytes.subarray(tail.start, tail.at), bytes);
+    tail.discard();
+    return frame;
+  }
+
+  batch(requests: readonly Request[], id: number, isNumbered: boolean, isAtomic: boolean): Frame {
+    const head = this.#envelope;
+    head.begin();
+    // An atomic batch has one number for all of it; else its writes have theirs.
+    const isNumberedWhole = isAtomic && isNumbered;
+    head.mapHead(3 + (isAtomic ? 1 : 0) + (isNumberedWhole ? 2 : 0));
+    head.raw(BATCH);
+    if (isAtomic) head.raw(ATOMIC);
+    if (isNumberedWhole) {
+      head.raw(IDEMPOTENT);
+      head.raw(this.#identity);
+    } else head.raw(REQUEST_ID);
+    head.number(id);
+    head.raw(COMMANDS);
+    head.arrayHead(requests.length);
+    const isItemNumbered = isNumbered && !isAtomic;
+    let size = head.at - head.start;
+    for (const request of requests) size += itemEnd(request, isItemNumbered) - request.start;
+    const frame = new Uint8Array(size);
+    frame.set(head.bytes.subarray(head.start, head.at));
+    copyItems(requests, isItemNumbered, frame, head.at - head.start);
+    head.discard();
+    return frame;
+  }
+
+  decode(frame: Frame): Message {
+    if (typeof frame === "string") throw new ProtocolError("text came on a connection that speaks MessagePack");
+    let message: unknown;
+    try {
+      message = this.#unpackr.unpack(frame);
+    } catch (cause) {
+      throw new ProtocolError("what came is not MessagePack", { cause });
+    }
+    if (typeof message !== "object" || message === null) throw new ProtocolError("what came is not a message");
+    return message;
+  }
+
+  #prefix(command: string): Uint8Array {
+    const known = this.#prefixes.get(command);
+    if (known !== undefined) return known;
+    const made = encoded(["command", command, "payload"]);
+    this.#prefixes.set(command, made);
+    return made;
+  }
+}
+
+/** Where a request ends in its frame: before what makes it a numbered write, or after. */
+function itemEnd(request: Request, isNumbered: boolean): number {
+  return isNumbered ? request.end : request.plainEnd;
+}
+
+/** Requests whose bytes follow each other in one chunk are copied together. */
+function copyItems(requests: readonly Request[], isNumbered: boolean, frame: Uint8Array, offset: number): void {
+  let at = offset;
+  let index = 0;
+  while (index < requests.length) {
+    const source = bytesOf(requests[index]);
+    const { start } = requests[index];
+    let end = itemEnd(requests[index], isNumbered);
+    if (end !== requests[index].end) {
+      frame.set(source.subarray(start, end), at);
+      frame[at] = FIXMAP | 2;
+      at += end - start;
+      index++;
+      continue;
+    }
+    index++;
+    while (index < requests.length && requests[index].source === source && requests[index].start === end) {
+      if (itemEnd(requests[index], isNumbered) !== requests[index].end) break;
+      end = requests[index].end;
+      index++;
+    }
+    frame.set(source.subarray(start, end), at);
+    at += end - start;
+  }
+}
+
+function bytesOf(request: Request): Uint8Array {
+  // This codec has encoded it.
+  return request.source as Uint8Array;
+}
+
+function encoded(parts: readonly unknown[]): Uint8Array {
+  const writer = new MessagePackWriter();
+  writer.begin();
+  for (const part of parts) writer.value(part, 0);
+  return writer.bytes.slice(writer.start, writer.at);
+}
+
+const REQUEST_ID = encoded(["request_id"]);
+const IDEMPOTENT = encoded(["idempotent", true]);
+const BATCH = encoded(["type", "batch"]);
+const ATOMIC = encoded(["atomic", true]);
+const COMMANDS = encoded(["commands"]);

@@ -1,0 +1,128 @@
+/**
+ * One command on its way: what it says, its bytes, and the promise of its caller. It is encoded when it is issued, so that
+ * what the caller does to its objects afterwards changes nothing, and keeps its bytes until it is answered, so that it can
+ * be sent again.
+ */
+import { onAbort } from "../abort-signals.ts";
+import type { SynapError } from "../errors.ts";
+
+/**
+ * What may be done with a command whose answer was lost.
+ *
+ * - `read`: sent again, it changes nothing.
+ * - `numbered`: sent again under the same number; the server runs it once.
+ * - `unsafe`: not sent again; the caller is told that it may have happened.
+ */
+export type Safety = "read" | "numbered" | "unsafe";
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+export class Request {
+  readonly command: string;
+  readonly payload: object;
+  readonly safety: Safety;
+  /** What makes the method's result of the reply's payload. */
+  readonly convert: ((payload: unknown) => unknown) | undefined;
+  readonly promise: Promise<unknown>;
+  /** Of a numbered write, the same in every attempt; else that of the frame it was last sent in. */
+  id: number;
+  /** Set for what must be a frame of its own: commands that wait or answer at length, and a batch that its caller made. */
+  isAlone: boolean;
+  /** The commands of a batch that its caller made. */
+  readonly items: readonly Request[] | undefined;
+  readonly isAtomic: boolean;
+  isDone = false;
+  /** Its place in the order of its lane. */
+  sequence = 0;
+  /** How often it was sent. */
+  attempts = 0;
+  /** How many connections ended while nothing but this was on its way. */
+  blame = 0;
+  /** How often a server said that another one is the master. */
+  redirects = 0;
+  /** How long it may still take; undefined until somebody has looked. */
+  remainingMs: number | undefined;
+  readonly timeoutMs: number | undefined;
+  /**
+   * The encoded command: text, or the bytes from `start`. What identifies a numbered write stands between `plainEnd` and
+   * `end`, and can be left out.
+   */
+  source: string | Uint8Array = "";
+  start = 0;
+  plainEnd = 0;
+  end = 0;
+  /** Told of a reply that nobody waits for any more. */
+  onOrphan: ((payload: unknown) => void) | undefined;
+  #resolve!: (value: unknown) => void;
+  #reject!: (reason: unknown) => void;
+  #endListening: (() => void) | undefined;
+
+  constructor(
+    command: string,
+    payload: object,
+    safety: Safety,
+    convert: ((payload: unknown) => unknown) | undefined,
+    options?: RequestOptions,
+    batch?: { readonly items: readonly Request[]; readonly isAtomic: boolean },
+  ) {
+    this.command = command;
+    this.payload = payload;
+    this.safety = safety;
+    this.convert = convert;
+    this.id = 0;
+    this.isAlone = batch !== undefined;
+    this.items = batch?.items;
+    this.isAtomic = batch?.isAtomic ?? false;
+    this.timeoutMs = options?.timeoutMs;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    if (options?.signal !== undefined) this.#listen(options.signal);
+  }
+
+  /** Bytes on the wire, about. */
+  get bytes(): number {
+    return typeof this.source === "string" ? this.source.length : this.end - this.start;
+  }
+
+  succeed(payload: unknown): void {
+    if (this.isDone) {
+      this.onOrphan?.(payload);
+      return;
+    }
+    this.#settle();
+    if (this.convert === undefined) {
+      this.#resolve(payload);
+      return;
+    }
+    try {
+      this.#resolve(this.convert(payload));
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  /** @param error a SynapError, or what an AbortSignal was aborted with. */
+  fail(error: SynapError | unknown): void {
+    if (this.isDone) return;
+    this.#settle();
+    this.#reject(error);
+  }
+
+  #settle(): void {
+    this.isDone = true;
+    this.#endListening?.();
+  }
+
+  #listen(signal: AbortSignal): void {
+    if (signal.aborted) {
+      this.fail(signal.reason);
+      return;
+    }
+    this.#endListening = onAbort(signal, () => this.fail(signal.reason));
+  }
+}

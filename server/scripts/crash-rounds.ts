@@ -1,0 +1,32 @@
+/**
+ * Kills a server in the middle of its work again and again, and looks whether everything is there that was acknowledged.
+ *
+ *     npm run crash-rounds -w server -- [--rounds 200] [--seed 1]
+ */
+import { parseArgs } from "node:util";
+import { seededRandom } from "../test/engine.ts";
+import { crashRounds } from "../test/integration/crash-rounds.ts";
+import { ServerProcesses } from "../test/integration/server-process.ts";
+
+const { values } = parseArgs({
+  options: { rounds: { type: "string", default: "200" }, seed: { type: "string", default: "1" } },
+});
+const rounds = Number(values.rounds);
+const processes = new ServerProcesses();
+try {
+  const { acknowledged, killedStarts, snapshotsSeen } = await crashRounds({
+    processes,
+    rounds,
+    random: seededRandom(Number(values.seed)),
+    onRound: (round, count) => {
+      if ((round + 1) % 10 === 0)
+        console.log(`${round + 1} of ${rounds} rounds: ${count} writes acknowledged, none lost`);
+    },
+  });
+  console.log(
+    `${rounds} rounds of kill -9: ${acknowledged} writes acknowledged, none lost; ` +
+      `${killedStarts} starts killed before they were ready; ${snapshotsSeen} rounds with snapshots`,
+  );
+} finally {
+  await processes.end();
+}

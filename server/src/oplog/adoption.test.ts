@@ -1,0 +1,150 @@
+import { describe, expect, it } from "vitest";
+import { DataNode } from "../../test/data-node.ts";
+import { MemoryFileSystem } from "../../test/memory-file-system.ts";
+import { SnapshotReceiver } from "./adoption.ts";
+import type { FileHandle, FileSystem } from "./file-system.ts";
+import { readWhole } from "./file-system.ts";
+
+/** Ends everything at its nth change of the disk, before that is made. */
+class Crash extends Error {}
+
+class CrashingFileSystem implements FileSystem {
+  readonly #files: MemoryFileSystem;
+  changesLeft: number;
+
+  constructor(files: MemoryFileSystem, changesLeft: number) {
+    this.#files = files;
+    this.changesLeft = changesLeft;
+  }
+
+  #change(): void {
+    if (this.changesLeft-- <= 0) throw new Crash("crashed");
+  }
+
+  makeDirectory = (): Promise<void> => this.#files.makeDirectory();
+  list = (path: string): Promise<string[]> => this.#files.list(path);
+  syncDirectory = (): Promise<void> => this.#files.syncDirectory();
+  freeBytes = (): Promise<number> => this.#files.freeBytes();
+
+  async open(path: string, mode: "read" | "write" | "create"): Promise<FileHandle> {
+    if (mode === "create") this.#change();
+    return this.#files.open(path, mode);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    this.#change();
+    return this.#files.rename(from, to);
+  }
+
+  async remove(path: string): Promise<void> {
+    this.#change();
+    return this.#files.remove(path);
+  }
+}
+
+/** A master with a snapshot, and the bytes of that. */
+async function master() {
+  const files = new MemoryFileSystem();
+  const node = await DataNode.open({ path: "data", files, newReplicationId: () => "f".repeat(32) });
+  for (let i = 0; i < 10; i++) await node.acknowledged(`of the master ${i}`, "1");
+  const taken = await node.snapshot();
+  if (taken === undefined) throw new Error("no snapshot");
+  const bytes = await readWhole(files, `data/${taken.name}`);
+  if (bytes === undefined) throw new Error("no snapshot");
+  const { identity } = node.directory;
+  await node.close();
+  return { content: node.content, offset: taken.offset, bytes, identity };
+}
+
+/** A node with data of its own: some log, and a snapshot. */
+async function former(files: MemoryFileSystem): Promise<DataNode> {
+  const node = await DataNode.open({ path: "data", files, segmentBytes: 4096 });
+  for (let i = 0; i < 10; i++) await node.acknowledged(`of its own ${i}`, "v".repeat(500));
+  await node.snapshot();
+  for (let i = 0; i < 5; i++) await node.acknowledged(`of its own ${i}`, "2");
+  return node;
+}
+
+async function receive(node: DataNode, bytes: Uint8Array): Promise<void> {
+  const receiver = await node.directory.receiveSnapshot();
+  for (let at = 0; at < bytes.length; at += 100) await receiver.write(bytes.subarray(at, at + 100));
+  expect(receiver.bytes).toBe(bytes.length);
+  expect(await receiver.finish()).toMatchObject({ replicationId: "f".repeat(32) });
+}
+
+describe("taking over a master's log", () => {
+  it.each([["diverged-7"], [undefined]])("keeping its own in %s, leads to the master's state", async (keepLogIn) => {
+    const { content, offset, bytes, identity } = await master();
+    const files = new MemoryFileSystem();
+    const node = await former(files);
+    const ownLog = files.paths.filter((path) => /log-\d/.test(path));
+    await receive(node, bytes);
+    await node.directory.adopt({ offset, identity, keepLogIn });
+    await node.close();
+    const again = await DataNode.open({ path: "data", files, isReplica: true });
+    expect(again.content).toBe(content);
+    expect(again.directory.identity.replicationId).toBe(identity.replicationId);
+    expect(again.log.nextOffset).toBe(offset + 1);
+    const kept = files.paths.filter((path) => path.startsWith("data/diverged-7/"));
+    expect(kept).toEqual(
+      keepLogIn === undefined ? [] : ownLog.map((path) => path.replace("data/", "data/diverged-7/")),
+    );
+    expect(files.paths.filter((path) => /adoption|incoming/.test(path))).toEqual([]);
+    await again.acknowledged("goes on", "1");
+    await again.close();
+    expect((await DataNode.open({ path: "data", files, isReplica: true })).content).toBe(again.content);
+  });
+
+  it("is done again after a crash at any step of it", async () => {
+    const { content, offset, bytes, identity } = await master();
+    for (let step = 0, hasCrashed = true; hasCrashed; step++) {
+      hasCrashed = false;
+      const files = new MemoryFileSystem();
+      const node = await former(files);
+      await receive(node, bytes);
+      await node.directory.adopt({ offset, identity, keepLogIn: "diverged-7" });
+      await node.close();
+      const ownLog = files.paths.filter((path) => /log-\d/.test(path)).length;
+      // Each goes on where the one before has crashed.
+      for (const changesLeft of [step, step, step + 1]) {
+        const crashing = new CrashingFileSystem(files, changesLeft);
+        try {
+          await (await DataNode.open({ path: "data", files: crashing, isReplica: true })).kill();
+        } catch (error) {
+          if (!(error instanceof Crash)) throw error;
+          hasCrashed = true;
+        }
+      }
+      const again = await DataNode.open({ path: "data", files, isReplica: true });
+      expect(again.content, `crash at step ${step}`).toBe(content);
+      expect(files.paths.filter((path) => path.startsWith("data/diverged-7/")).length).toBe(ownLog);
+      expect(files.paths.filter((path) => /adoption|incoming/.test(path))).toEqual([]);
+      await again.close();
+      if (!hasCrashed) expect(step).toBeGreaterThan(15);
+    }
+  });
+
+  it("leaves what it had alone until the snapshot is whole and the decision is made", async () => {
+    const { bytes, offset } = await master();
+    const files = new MemoryFileSystem();
+    const node = await former(files);
+    const damaged = Uint8Array.from(bytes);
+    damaged[bytes.length - 30] ^= 1;
+    const receiver = await SnapshotReceiver.open(files, "data");
+    await receiver.write(damaged);
+    expect(await receiver.finish()).toMatch(/checksum|damaged/);
+    await expect(receiver.write(damaged)).rejects.toThrow("complete or given up");
+    const second = await node.directory.receiveSnapshot();
+    await second.write(bytes.subarray(0, 100));
+    await second.abort();
+    await second.abort();
+    expect(files.paths.filter((path) => path.includes("incoming"))).toEqual([]);
+    await receive(node, bytes);
+    expect(offset).toBeGreaterThan(0);
+    const { content } = node;
+    await node.kill();
+    const again = await DataNode.open({ path: "data", files });
+    expect(again.content).toBe(content);
+    await again.close();
+  });
+});
