@@ -67,8 +67,6 @@ const NOTHING = new Uint8Array(0);
 
 export class CopySession implements OpeningEnd {
   state: SessionState = "opening";
-  /** Where the master says that it serves clients. */
-  masterAddress = "";
   /** From here on the node has to start again. */
   isAdopting = false;
   /** As it was last told. */
@@ -175,7 +173,6 @@ export class CopySession implements OpeningEnd {
       return;
     }
     this.#master = identity;
-    this.masterAddress = address;
     if (fullSync !== undefined) {
       this.state = "snapshot";
       logger.info(`full sync from ${address} (${fullSync.reason}): a snapshot of ${fullSync.bytes} bytes`);

@@ -112,18 +112,9 @@ export class MasterLink {
     this.#session?.durable(offset);
   }
 
-  get isLinked(): boolean {
-    return this.#session?.state === "log";
-  }
-
   /** The latest epoch that a master has told of. */
   get knownEpoch(): number {
     return Math.max(this.#knownEpoch, this.#session?.masterEpoch ?? 0);
-  }
-
-  /** Where the master says that it serves clients; empty while that is not known. */
-  get masterAddress(): string {
-    return this.#session?.masterAddress ?? "";
   }
 
   report(): MasterLinkReport {
