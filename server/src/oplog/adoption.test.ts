@@ -66,8 +66,14 @@ async function former(files: MemoryFileSystem): Promise<DataNode> {
   return node;
 }
 
+async function receiverOf(node: DataNode, { length }: Uint8Array): Promise<SnapshotReceiver> {
+  const receiver = await node.directory.receiveSnapshot(length);
+  if (typeof receiver === "string") throw new Error(receiver);
+  return receiver;
+}
+
 async function receive(node: DataNode, bytes: Uint8Array): Promise<void> {
-  const receiver = await node.directory.receiveSnapshot();
+  const receiver = await receiverOf(node, bytes);
   for (let at = 0; at < bytes.length; at += 100) await receiver.write(bytes.subarray(at, at + 100));
   expect(receiver.bytes).toBe(bytes.length);
   expect(await receiver.finish()).toMatchObject({ replicationId: "f".repeat(32) });
@@ -143,7 +149,7 @@ describe("taking over a master's log", () => {
     const files = new MemoryFileSystem();
     const node = await former(files);
     await receive(node, bytes);
-    await (await node.directory.receiveSnapshot()).write(bytes);
+    await files.open("data/incoming.tmp", "create");
     await node.kill();
     expect(files.paths.filter((path) => path.includes("incoming"))).toHaveLength(2);
     const again = await DataNode.open({ path: "data", files });
@@ -162,7 +168,7 @@ describe("taking over a master's log", () => {
     await receiver.write(damaged);
     expect(await receiver.finish()).toMatch(/checksum|damaged/);
     await expect(receiver.write(damaged)).rejects.toThrow("complete or given up");
-    const second = await node.directory.receiveSnapshot();
+    const second = await receiverOf(node, bytes);
     await second.write(bytes.subarray(0, 100));
     await second.abort();
     await second.abort();

@@ -25,6 +25,7 @@ export class SnapshotReceiver {
   readonly #directory: string;
   #file: Awaited<ReturnType<FileSystem["open"]>> | undefined;
   #bytes = 0;
+  #isComplete = false;
 
   private constructor(files: FileSystem, directory: string) {
     this.#files = files;
@@ -33,7 +34,8 @@ export class SnapshotReceiver {
 
   static async open(files: FileSystem, directory: string): Promise<SnapshotReceiver> {
     const receiver = new SnapshotReceiver(files, directory);
-    await files.remove(`${directory}/${INCOMING_TEMPORARY_NAME}`);
+    // Of an earlier one that was not taken over.
+    for (const name of [INCOMING_TEMPORARY_NAME, INCOMING_NAME]) await files.remove(`${directory}/${name}`);
     receiver.#file = await files.open(`${directory}/${INCOMING_TEMPORARY_NAME}`, "create");
     return receiver;
   }
@@ -53,8 +55,11 @@ export class SnapshotReceiver {
   /** All of it has come. Returns its header, or why it is no snapshot. */
   async finish(): Promise<SnapshotHeader | string> {
     const { file, path } = this.#taken();
-    await file.sync();
-    await file.close();
+    try {
+      await file.sync();
+    } finally {
+      await file.close();
+    }
     const header = await readSnapshot(this.#files, path, () => {});
     if (typeof header === "string") {
       await this.#files.remove(path);
@@ -62,14 +67,16 @@ export class SnapshotReceiver {
     }
     await this.#files.rename(path, `${this.#directory}/${INCOMING_NAME}`);
     await this.#files.syncDirectory(this.#directory);
+    this.#isComplete = true;
     return header;
   }
 
+  /** Gives the room on the disk back, also after a failure; nothing happens where it is complete. */
   async abort(): Promise<void> {
-    if (this.#file === undefined) return;
-    const { file, path } = this.#taken();
-    await file.close();
-    await this.#files.remove(path);
+    const file = this.#file;
+    this.#file = undefined;
+    await file?.close();
+    if (!this.#isComplete) await this.#files.remove(`${this.#directory}/${INCOMING_TEMPORARY_NAME}`);
   }
 
   #taken() {
@@ -89,10 +96,16 @@ export interface Adoption {
   readonly keepLogIn: string | undefined;
 }
 
-/** From here on the next `finishAdoption` makes the received snapshot the beginning. */
+/** From here on the next `finishAdoption` makes the received snapshot the beginning; unless it throws: then it will not. */
 export async function beginAdoption(files: FileSystem, directory: string, adoption: Adoption): Promise<void> {
   const text = JSON.stringify({ ...adoption, identity: encodeIdentity(adoption.identity) });
-  await replaceFile(files, directory, ADOPTION_NAME, new TextEncoder().encode(text));
+  try {
+    await replaceFile(files, directory, ADOPTION_NAME, new TextEncoder().encode(text));
+  } catch (error) {
+    await files.remove(`${directory}/${ADOPTION_NAME}`);
+    await files.syncDirectory(directory);
+    throw error;
+  }
 }
 
 /**
