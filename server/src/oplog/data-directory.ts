@@ -267,8 +267,13 @@ export class DataDirectory {
     return this.#options.files.open(`${this.path}/${name}`, "read");
   }
 
-  receiveSnapshot(): Promise<SnapshotReceiver> {
-    return SnapshotReceiver.open(this.#options.files, this.path);
+  /** @returns why a snapshot of so many bytes cannot be received, where the disk has no room for it beside the reserve. */
+  async receiveSnapshot(bytes: number): Promise<SnapshotReceiver | string> {
+    const { files, reserveBytes } = this.#options;
+    const receiver = await SnapshotReceiver.open(files, this.path);
+    if ((await files.freeBytes(this.path)) - reserveBytes >= bytes) return receiver;
+    await receiver.abort();
+    return `the disk has no room for a snapshot of ${bytes} bytes beside ${reserveBytes} bytes in reserve`;
   }
 
   /** When the directory is opened the next time, it begins with the snapshot that was received. */
