@@ -6,7 +6,7 @@
  *     log-OFFSET.synap    the log, in segments (segment.ts)
  *     snapshot-...synap   the state at an offset (snapshot-file.ts)
  *     cut-OFFSET.bytes    a torn tail that was cut off (log-recovery.ts)
- *     diverged-.../       what a former master had written and its successor has not (adoption.ts)
+ *     diverged-.../       a directory like this one: what was here before a master's log took its place (adoption.ts)
  *
  * Opening leads to the state as it was: the newest snapshot that is whole, then the log behind it.
  */
