@@ -21,7 +21,7 @@ import { LogFileReader, listSegments } from "./log-file-reader.ts";
 import { LogFiles } from "./log-files.ts";
 import { LogDamage, type RecoveredLog } from "./log-recovery.ts";
 import { type FsyncPolicy, LogWriter } from "./log-writer.ts";
-import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt, UNHEARD_OFFSETS_MAX } from "./operation-log.ts";
+import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt, promotionOffset } from "./operation-log.ts";
 import { type ImageSource, listSnapshots, type Pin, type SnapshotFile, Snapshots } from "./snapshots.ts";
 import { type Opened, type Recovered, recoverState } from "./state-recovery.ts";
 
@@ -327,15 +327,14 @@ function nextIdentity(
   const mayHaveLost = !found.isClosed && found.mayLoseTail;
   // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
   const isOver = !isReplica && (mayHaveLost || found.isReplica);
-  const { firstOffset, previousEnd } = found.history.current;
-  const givenOut = Math.max(nextOffset, firstOffset) - 1;
+  const reached = found.history.reachedAt(nextOffset - 1);
+  const givenOut = Math.max(nextOffset, found.history.current.firstOffset) - 1;
   // An epoch in which nothing was written ends before its first offset; one that has lost what it followed, where that ends.
-  const end = nextOffset > previousEnd ? givenOut : nextOffset - 1;
-  const leftOut = found.isReplica ? UNHEARD_OFFSETS_MAX : LOST_OFFSETS_MAX;
+  const end = reached === found.history ? givenOut : nextOffset - 1;
+  const nowMs = clock.nowMs();
+  const begins = found.isReplica ? promotionOffset(givenOut, nowMs) : epochOffset(givenOut, LOST_OFFSETS_MAX, nowMs);
   // A replica that has lost the end of an epoch has not come to the next one: it gets both again.
-  const history = isOver
-    ? found.history.next(end, epochOffset(givenOut, leftOut, clock.nowMs()))
-    : found.history.reachedAt(nextOffset - 1);
+  const history = isOver ? found.history.next(end, begins) : reached;
   const mayLoseTail = fsync !== "always";
   return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
 }

@@ -46,6 +46,26 @@ describe("the epochs of a log", () => {
     expect(empty.mayFollow({ epoch: 2, firstOffset: 5000, count: 0 }, 1100)).toBe(false);
   });
 
+  it.each([
+    [1099, 1],
+    [1100, 2],
+    [4999, 2],
+    [5049, 2],
+    [5050, 3],
+    [9100, 3],
+  ])("that a log has come to which ends at %i end with %i", (offset, epoch) => {
+    expect(third.reachedAt(offset).current.epoch).toBe(epoch);
+  });
+
+  it("are reached over those without operations", () => {
+    const empty = first.next(1100, 5000).next(4999, 9000);
+    expect(empty.reachedAt(1100)).toBe(empty);
+    expect(empty.reachedAt(1099).current.epoch).toBe(1);
+    expect(empty.mayBegin(9000, 1101)).toBe(true);
+    expect(empty.mayBegin(9000, 1100)).toBe(false);
+    expect(empty.mayBegin(9001, 1101)).toBe(false);
+  });
+
   it("may be taken back by later ones", () => {
     const lost = first.next(1100, 5000).next(1050, 9000);
     expect(lost.holds(1, 1050)).toBe(true);

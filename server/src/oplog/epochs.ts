@@ -94,10 +94,14 @@ export class EpochHistory {
     return new EpochHistory(this.epochs.filter((each) => each.epoch <= epoch));
   }
 
-  /** This history up to the first epoch that follows more than a log has that ends at `offset`. */
+  /** This history up to the first epoch that follows more than a log has that ends at `offset`; itself where there is none. */
   reachedAt(offset: number): EpochHistory {
-    const missed = this.epochs.findIndex(({ previousEnd }, i) => i > 0 && previousEnd > offset);
-    return missed < 0 ? this : new EpochHistory(this.epochs.slice(0, missed));
+    let next = offset + 1;
+    for (const [i, { firstOffset, previousEnd }] of this.epochs.entries()) {
+      if (i > 0 && next <= previousEnd) return new EpochHistory(this.epochs.slice(0, i));
+      next = Math.max(next, firstOffset);
+    }
+    return this;
   }
 
   /** The first offset, from `offset` on, that is not in a gap between two epochs. Of an epoch without operations there is only gap. */
@@ -112,6 +116,12 @@ export class EpochHistory {
       if (epoch <= lastEpoch && behind > previousEnd && behind < firstOffset) behind = firstOffset;
     }
     return behind;
+  }
+
+  /** Whether a segment that begins at `firstOffset` may follow a log that ends before `expectedOffset`, in an epoch of its own. */
+  mayBegin(firstOffset: number, expectedOffset: number): boolean {
+    const begun = this.epochs.find((each) => each.firstOffset === firstOffset);
+    return begun !== undefined && this.mayFollow({ epoch: begun.epoch, firstOffset, count: 0 }, expectedOffset);
   }
 
   /**

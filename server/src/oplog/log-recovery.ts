@@ -135,7 +135,7 @@ class LogRecovery {
 
   #checkBeginning({ name, firstOffset }: SegmentInfo): void {
     const { history, fromOffset, directory } = this.#options;
-    if (history.epochs.some((epoch) => epoch.firstOffset === firstOffset && epoch.previousEnd === fromOffset)) return;
+    if (history.mayBegin(firstOffset, fromOffset + 1)) return;
     throw new LogDamage(
       `the log in ${directory} begins with ${name} at offset ${firstOffset}, and no snapshot reaches so far ` +
         `(the best ends at ${fromOffset}): ${WAY_OUT}`,

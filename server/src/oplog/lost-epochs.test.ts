@@ -1,4 +1,4 @@
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { DataNode, temporaryDirectory } from "../../test/data-node.ts";
 
@@ -64,4 +64,17 @@ it("a replica that has lost the end of an epoch is not in the next one", async (
   expect(second.log.epoch).toBe(1);
   expect(second.log.nextOffset).toBe(kept + 1);
   await second.close();
+});
+
+it("first epochs without a segment are no hole", async () => {
+  const path = temporaryDirectory();
+  for (let i = 0; i < 2; i++) {
+    await (await DataNode.open({ path, fsync: "never" })).kill();
+    // The process was killed between its identity and its first segment.
+    for (const name of readdirSync(path)) if (name.startsWith("log-")) rmSync(`${path}/${name}`);
+  }
+  for (let i = 0; i < 2; i++) await (await DataNode.open({ path, fsync: "never" })).kill();
+  const last = await DataNode.open({ path, fsync: "never" });
+  expect(last.log.epoch).toBe(5);
+  await last.close();
 });

@@ -3,7 +3,7 @@ import { OperationWriter } from "../state/operation.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import { EpochHistory } from "./epochs.ts";
 import { KIND_MARK, KIND_OPERATIONS, type LogRecord } from "./log-record.ts";
-import { OperationLog } from "./operation-log.ts";
+import { OperationLog, offsetAt, promotionOffset, UNHEARD_OFFSETS_MAX } from "./operation-log.ts";
 
 const history = EpochHistory.beginning(100);
 
@@ -186,5 +186,24 @@ describe("the log refuses writes", () => {
     expect(log.refusal).toBeUndefined();
     append(log);
     expect(log.refusal).toContain("does not keep up");
+  });
+});
+
+describe("the epoch of a promotion", () => {
+  const nowMs = 1_700_000_000_000;
+
+  it("begins behind all that may have been given out, and later for who is promoted later", () => {
+    const lastOffset = offsetAt(nowMs) - 1000;
+    let before = lastOffset + UNHEARD_OFFSETS_MAX;
+    for (let ms = nowMs; ms < nowMs + 100_000; ms += 10_000) {
+      const offset = promotionOffset(lastOffset, ms);
+      expect(offset).toBeGreaterThan(before);
+      before = offset;
+    }
+    expect(before).toBeLessThan(lastOffset + 3 * UNHEARD_OFFSETS_MAX);
+  });
+
+  it("begins at the clock where that leads behind", () => {
+    expect(promotionOffset(1000, nowMs)).toBe(offsetAt(nowMs));
   });
 });

@@ -39,6 +39,17 @@ export function epochOffset(lastOffset: number, leftOut: number, nowMs: number):
   return Math.max(lastOffset + 1 + leftOut, offsetAt(nowMs));
 }
 
+/**
+ * Where the epoch of a promotion begins. Of two nodes that are promoted apart, from the same place, the later one has the greater
+ * offsets, so that delivery ids grow whoever gives them out: where the clock does not lead behind what may have been given out,
+ * it still decides where within the next offsets.
+ */
+export function promotionOffset(lastOffset: number, nowMs: number): number {
+  const least = epochOffset(lastOffset, UNHEARD_OFFSETS_MAX, nowMs);
+  const period = UNHEARD_OFFSETS_MAX;
+  return least + ((((offsetAt(nowMs) - least) % period) + period) % period);
+}
+
 /** What may be appended and not written before new writes are refused: it is memory. */
 const UNWRITTEN_BYTES_MAX = 64 * 2 ** 20;
 

@@ -105,7 +105,11 @@ async function loadSnapshot(options: StateRecoveryOptions, identity: Identity) {
   }
   const [first] = identity.history.epochs;
   const segments = await listSegments(files, path);
-  const reachesBack = segments.length === 0 ? damaged.length === 0 : segments[0].firstOffset === first.firstOffset;
+  // A process that ends before it has written anything can leave an epoch without a segment.
+  const reachesBack =
+    segments.length === 0
+      ? damaged.length === 0
+      : identity.history.mayBegin(segments[0].firstOffset, first.firstOffset);
   if (first.epoch !== 1 || !reachesBack) {
     const problems = damaged.map(({ name, problem }) => `${name}: ${problem}`).join("; ");
     throw new LogDamage(

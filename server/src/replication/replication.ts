@@ -13,7 +13,7 @@ import type { Executor } from "../commands/execute.ts";
 import type { NodeReplication, Promoted } from "../commands/node.ts";
 import type { Config } from "../config/schema.ts";
 import type { Fanout } from "../fanout/fanout.ts";
-import { epochOffset, type OperationLog, UNHEARD_OFFSETS_MAX } from "../oplog/operation-log.ts";
+import { type OperationLog, promotionOffset } from "../oplog/operation-log.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { LinkOpener, ReplicaLinks } from "./link-socket.ts";
 import { LocalLog } from "./local-log.ts";
@@ -50,7 +50,8 @@ export interface ReplicationParts {
   readonly onFailure: (error: unknown) => void;
 }
 
-const PROMOTIONS_APART = 2 ** 20;
+/** Fewer than the offsets of a millisecond. */
+const PROMOTIONS_APART = 100;
 
 export class Replication implements NodeReplication {
   /** For the endpoint where replicas link. */
@@ -191,9 +192,9 @@ export class Replication implements NodeReplication {
     }
     const { lastOffset } = local;
     // The old master may have written, and shown, more than has come here. Two nodes that are promoted apart, from the same
-    // place, must not begin what looks like the same epoch.
+    // place and within a millisecond, must not begin what looks like the same epoch.
     const apart = Math.floor(random() * PROMOTIONS_APART);
-    const firstOffset = epochOffset(lastOffset, UNHEARD_OFFSETS_MAX, clock.nowMs()) + apart;
+    const firstOffset = promotionOffset(lastOffset, clock.nowMs()) + apart;
     await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch), false);
     this.#link = undefined;
     this.#quorum.require(config.minReplicasForWrite);
