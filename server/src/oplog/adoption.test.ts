@@ -128,7 +128,7 @@ describe("taking over a master's log", () => {
       await aside.close();
       expect(files.paths.filter((path) => /adoption|incoming/.test(path))).toEqual([]);
       await again.close();
-      if (!hasCrashed) expect(step).toBeGreaterThan(15);
+      if (!hasCrashed) expect(step).toBeGreaterThan(10);
     }
   });
 
