@@ -27,6 +27,9 @@ try {
     `${rounds} rounds of kill -9: ${acknowledged} writes acknowledged, none lost; ` +
       `${killedStarts} starts killed before they were ready; ${snapshotsSeen} rounds with snapshots`,
   );
-} finally {
   await processes.end();
+} catch (error) {
+  await processes.kill();
+  console.error(`the data directory is kept: ${processes.pathOf("crash")}`);
+  throw error;
 }

@@ -4,8 +4,9 @@
  * and snapshots are hit too; the policy of fsync changes from round to round, since the end of a process loses nothing with
  * any of them.
  */
+import { once } from "node:events";
 import { AcknowledgedWrites } from "./acknowledged-writes.ts";
-import type { ServerProcesses } from "./server-process.ts";
+import type { ServerProcess, ServerProcesses } from "./server-process.ts";
 
 const POLICIES = ["always", "always", "interval", "always", "never"] as const;
 export const SMALL_FILES = [
@@ -40,12 +41,16 @@ export async function crashRounds({ processes, rounds, random, onRound }: CrashR
       killedStarts++;
     }
     const server = await processes.start("crash", ...args);
-    await writes.verify(server);
-    const writing = writes.runUntilGone(server);
-    await delay(50 + random() * 300);
-    if (round % 2 === 1) await server.ask("admin.snapshot");
-    await delay(random() * 400);
-    await Promise.all([server.kill("SIGKILL"), writing]);
+    try {
+      await writes.verify(server);
+      const writing = writes.runUntilGone(server);
+      await delay(50 + random() * 300);
+      if (round % 2 === 1) await server.ask("admin.snapshot");
+      await delay(random() * 400);
+      await Promise.all([server.kill("SIGKILL"), writing]);
+    } catch (error) {
+      throw new Error(`round ${round}: ${await ending(server)}`, { cause: error });
+    }
     if (/snapshot at offset/.test(server.output)) snapshotsSeen++;
     onRound?.(round, writes.count);
   }
@@ -54,6 +59,14 @@ export async function crashRounds({ processes, rounds, random, onRound }: CrashR
   await writes.drain(last);
   await last.kill("SIGTERM");
   return { acknowledged: writes.count, killedStarts, snapshotsSeen };
+}
+
+/** How a server is, or has ended, and what it has said. */
+async function ending(server: ServerProcess): Promise<string> {
+  const { child, output } = server;
+  // One that has closed a connection because it ends needs a moment for that.
+  await Promise.race([once(child, "close"), delay(2000)]);
+  return `exit code ${child.exitCode}, signal ${child.signalCode}: ${output.slice(-4000)}`;
 }
 
 /** Somewhere between its first instruction and its readiness: while it takes the lock, reads, cuts, or begins an epoch. */
