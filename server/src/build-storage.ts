@@ -49,6 +49,7 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
       ...parts,
       files: nodeFileSystem,
       path: persistence.directory,
+      acceptsLogLoss: persistence.acceptLogLoss,
       fsync: persistence.fsync,
       segmentBytes: persistence.segmentBytes,
       reserveBytes: persistence.reserveBytes,

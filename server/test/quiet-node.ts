@@ -60,6 +60,7 @@ export class DataNode {
       snapshotLogBytes: 0,
       clock: new TestClock(),
       isReplica: false,
+      acceptsLogLoss: false,
       lock: takeLock,
       newReplicationId: () => REPLICATION_ID,
       makeState: (offsetBefore) => smallState({ offsetBefore }),

@@ -147,6 +147,7 @@ export class ReplicationNode {
       snapshotLogBytes: 0,
       clock,
       isReplica: config.replication.role === "replica",
+      acceptsLogLoss: false,
       lock: takeLock,
       newReplicationId: () => Buffer.from(name.padEnd(16, "-")).toString("hex").slice(0, 32),
       makeState: emptyState,

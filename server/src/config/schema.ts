@@ -187,6 +187,11 @@ export const SETTINGS = {
       zero: "none by size",
       description: "A snapshot is taken when the log has grown by so much, which bounds the time of a start.",
     }),
+    accept_log_loss: flag({
+      default: false,
+      description:
+        "For one start after log files were taken out of the directory: what was in them is given up, and replicas start from a snapshot. Flag: `--accept-log-loss`.",
+    }),
     reserve_bytes: bytes({
       default: 64 * MB,
       min: MB,

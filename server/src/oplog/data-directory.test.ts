@@ -241,6 +241,56 @@ describe("an identity", () => {
   });
 });
 
+describe("a log that was taken away, in part or as a whole,", () => {
+  const last = (files: MemoryFileSystem): string => named(files, /log-\d/).at(-1) ?? "";
+
+  it("is missed where it was closed in order, until the loss is accepted: then a new epoch begins", async () => {
+    for (const isWhole of [false, true]) {
+      const files = new MemoryFileSystem();
+      const node = await open(files);
+      await fill(node, 0, 20);
+      const { nextOffset } = node.log;
+      await node.close();
+      if (isWhole) for (const path of named(files, /log-\d/)) await files.remove(path);
+      else await files.remove(last(files));
+      await expectRefusal(files, "start once with --accept-log-loss");
+      const again = await open(files, { acceptsLogLoss: true });
+      expect([again.log.epoch, again.log.nextOffset > nextOffset]).toEqual([2, true]);
+      await again.acknowledged("new", "1");
+      await again.close();
+      const third = await open(files);
+      expect(third.log.epoch).toBe(2);
+      await third.close();
+    }
+  });
+
+  it("is missed where a file of it was shortened after it was closed", async () => {
+    const files = new MemoryFileSystem();
+    const node = await open(files, { segmentBytes: 2 ** 16 });
+    await fill(node, 0, 10);
+    await node.close();
+    const path = last(files);
+    const bytes = (await readWhole(files, path)) ?? new Uint8Array(0);
+    await files.remove(path);
+    const file = await files.open(path, "create");
+    await file.write(bytes.subarray(0, 1500), 0);
+    await expectRefusal(files, "was on disk");
+  });
+
+  it("as a whole, of a server that was killed, leads to a new epoch: no offset is given out again", async () => {
+    const files = new MemoryFileSystem();
+    const node = await open(files);
+    await fill(node, 0, 5);
+    const { nextOffset } = node.log;
+    await node.kill();
+    for (const path of named(files, /log-\d/)) await files.remove(path);
+    const again = await open(files);
+    expect([again.log.epoch, again.log.nextOffset > nextOffset]).toEqual([2, true]);
+    expect(again.said.join()).toContain("has no log files");
+    await again.close();
+  });
+});
+
 describe("a start after which the end of the log may be missing", () => {
   it("begins an epoch behind all that may have been given out, and only then", async () => {
     const files = new MemoryFileSystem();

@@ -19,7 +19,7 @@ import type { FileHandle, FileSystem } from "./file-system.ts";
 import { IDENTITY_NAME, type Identity, loadIdentity, saveIdentity } from "./identity.ts";
 import { LogFileReader, listSegments } from "./log-file-reader.ts";
 import { LogFiles } from "./log-files.ts";
-import { LogDamage, type RecoveredLog } from "./log-recovery.ts";
+import { LogDamage } from "./log-recovery.ts";
 import { type FsyncPolicy, LogWriter } from "./log-writer.ts";
 import { epochOffset, LOST_OFFSETS_MAX, OperationLog, offsetAt, promotionOffset } from "./operation-log.ts";
 import { type ImageSource, listSnapshots, type Pin, type SnapshotFile, Snapshots } from "./snapshots.ts";
@@ -37,6 +37,8 @@ export interface DataDirectoryOptions {
   readonly clock: { nowMs(): number; monotonicMs(): number };
   /** A replica's log is its master's: it begins no epoch of its own. */
   readonly isReplica: boolean;
+  /** See `persistence.accept_log_loss`. */
+  readonly acceptsLogLoss: boolean;
   /** Takes the lock of the directory, or says why it cannot be had. */
   readonly lock: (files: FileSystem, directory: string) => Promise<DataLock | string>;
   readonly newReplicationId: () => string;
@@ -173,7 +175,7 @@ export class DataDirectory {
     await finishAdoption(files, path);
     const found = await openIdentity(options);
     const opened = await recoverState(options, found);
-    const identity = nextIdentity(options, found, opened.log);
+    const identity = nextIdentity(options, found, opened);
     await saveIdentity(files, path, identity);
     const directory = new DataDirectory(options, lock, identity, opened);
     await directory.writer.start(opened.log.tail);
@@ -286,7 +288,8 @@ export class DataDirectory {
     this.#isClosing = true;
     await this.snapshots.close();
     await this.writer.close();
-    await saveIdentity(this.#options.files, this.path, { ...this.#identity, isClosed: true });
+    const closedOffset = this.log.isAllDurable ? this.log.nextOffset - 1 : 0;
+    await saveIdentity(this.#options.files, this.path, { ...this.#identity, isClosed: true, closedOffset });
     await this.#lock.release();
   }
 }
@@ -315,6 +318,7 @@ async function openIdentity({
     replicationId: newReplicationId(),
     history: EpochHistory.beginning(offsetAt(clock.nowMs())),
     isClosed: true,
+    closedOffset: 0,
     mayLoseTail: false,
     isReplica,
   };
@@ -325,13 +329,20 @@ async function openIdentity({
  * former replica go on in the epoch of its master.
  */
 function nextIdentity(
-  { fsync, isReplica, clock }: DataDirectoryOptions,
+  { fsync, isReplica, acceptsLogLoss, clock, logger, path }: DataDirectoryOptions,
   found: Identity,
-  { oldestOffset, nextOffset }: RecoveredLog,
+  { log: { oldestOffset, nextOffset, tail }, snapshots }: Opened,
 ): Identity {
-  const mayHaveLost = !found.isClosed && found.mayLoseTail;
+  const isEmptied = !found.isClosed && tail === undefined && snapshots.length === 0;
+  if (isEmptied) logger.warn(`${path} has no log files: it begins empty`);
+  const mayHaveLost = (!found.isClosed && found.mayLoseTail) || isEmptied || acceptsLogLoss;
   // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
   const isOver = !isReplica && (mayHaveLost || found.isReplica);
+  if (found.isReplica && !isReplica) {
+    logger.warn(
+      `${path} was a replica's and is a master's from here on, in an epoch of its own: it can follow its old master only when it has been emptied`,
+    );
+  }
   const reached = found.history.reachedAt(nextOffset - 1);
   const givenOut = Math.max(nextOffset, found.history.current.firstOffset) - 1;
   // An epoch in which nothing was written ends before its first offset; one that has lost what it followed, where that ends.
@@ -341,5 +352,6 @@ function nextIdentity(
   // A replica that has lost the end of an epoch has not come to the next one: it gets both again.
   const history = isOver ? found.history.next(end, begins) : reached;
   const mayLoseTail = fsync !== "always";
-  return { ...found, history: history.forgetBefore(oldestOffset), isClosed: false, mayLoseTail, isReplica };
+  const opened = { isClosed: false, closedOffset: 0, mayLoseTail, isReplica };
+  return { ...found, ...opened, history: history.forgetBefore(oldestOffset) };
 }

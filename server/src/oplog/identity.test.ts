@@ -16,6 +16,7 @@ const identity: Identity = {
   replicationId: REPLICATION_ID,
   history,
   isClosed: false,
+  closedOffset: 0,
   mayLoseTail: true,
   isReplica: false,
 };

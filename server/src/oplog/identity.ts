@@ -15,6 +15,8 @@ export interface Identity {
   readonly history: EpochHistory;
   /** The log was closed in order, with all of it on disk. Not while a server has it open. */
   readonly isClosed: boolean;
+  /** The last offset that was on disk when it was closed; 0 while it is open, or where that is not known. */
+  readonly closedOffset: number;
   /** While it is open, a crash may take back the end of the log: `fsync` is not `always`. */
   readonly mayLoseTail: boolean;
   /** It was the log of a replica when it was open last: it has no epoch of its own. */
@@ -36,13 +38,18 @@ export async function loadIdentity(files: FileSystem, directory: string): Promis
   return decodeIdentity(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString());
 }
 
-export function encodeIdentity({ replicationId, history, isClosed, mayLoseTail, isReplica }: Identity): string {
+export function encodeIdentity({ replicationId, history, isClosed, closedOffset, ...left }: Identity): string {
   const epochs = history.epochs.map(({ epoch, firstOffset, previousEnd }) => ({
     epoch,
     first_offset: firstOffset,
     previous_end: previousEnd,
   }));
-  const flags = { closed: isClosed, may_lose_tail: mayLoseTail, replica: isReplica };
+  const flags = {
+    closed: isClosed,
+    closed_offset: closedOffset,
+    may_lose_tail: left.mayLoseTail,
+    replica: left.isReplica,
+  };
   return `${JSON.stringify({ format: FORMAT, replication_id: replicationId, ...flags, epochs }, undefined, 2)}\n`;
 }
 
@@ -59,13 +66,19 @@ export function decodeIdentity(text: string): Identity | string {
     format,
     replication_id: replicationId,
     closed,
+    closed_offset: closedOffset = 0,
     may_lose_tail: mayLoseTail,
     replica: isReplica,
     epochs,
   } = parsed;
   if (format !== FORMAT) return `its format is ${String(format)}, and this server knows ${FORMAT}`;
   if (typeof replicationId !== "string" || !/^[0-9a-f]{32}$/.test(replicationId)) return "its replication id is none";
-  if (typeof closed !== "boolean" || typeof mayLoseTail !== "boolean" || typeof isReplica !== "boolean")
+  if (
+    typeof closed !== "boolean" ||
+    typeof mayLoseTail !== "boolean" ||
+    typeof isReplica !== "boolean" ||
+    !isWhole(closedOffset)
+  )
     return "it does not say how the log was left";
   if (!Array.isArray(epochs) || epochs.length === 0) return "it has no epochs";
   const read: Epoch[] = [];
@@ -74,7 +87,7 @@ export function decodeIdentity(text: string): Identity | string {
     if (epoch === undefined || epoch.epoch <= (read.at(-1)?.epoch ?? 0)) return "one of its epochs is none";
     read.push(epoch);
   }
-  return { replicationId, history: new EpochHistory(read), isClosed: closed, mayLoseTail, isReplica };
+  return { replicationId, history: new EpochHistory(read), isClosed: closed, closedOffset, mayLoseTail, isReplica };
 }
 
 function readEpoch(value: unknown): Epoch | undefined {

@@ -97,6 +97,7 @@ class DamagedLog {
       history: this.history,
       replicationId: REPLICATION_ID,
       fromOffset: fromOffset ?? this.history.epochs[0].firstOffset - 1,
+      durableOffset: 0,
       apply: ({ firstOffset, count }) => offsets.push(firstOffset + count - 1),
       onProgress: () => undefined,
     });
@@ -426,6 +427,7 @@ it("says which record could not be applied", async () => {
     history: log.history,
     replicationId: REPLICATION_ID,
     fromOffset: log.history.epochs[0].firstOffset - 1,
+    durableOffset: 0,
     apply: ({ firstOffset }) => {
       if (firstOffset === places[2].record.firstOffset) throw bug;
     },
@@ -495,6 +497,7 @@ describe("what no record names as durable", () => {
       history: log.history,
       replicationId: REPLICATION_ID,
       fromOffset: log.history.epochs[0].firstOffset - 1,
+      durableOffset: 0,
       apply: () => undefined,
       onProgress: () => undefined,
     });
@@ -514,6 +517,7 @@ describe("what no record names as durable", () => {
       history: log.history,
       replicationId: REPLICATION_ID,
       fromOffset: log.history.epochs[0].firstOffset - 1,
+      durableOffset: 0,
       apply: () => undefined,
       onProgress: () => undefined,
     });

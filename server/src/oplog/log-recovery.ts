@@ -45,6 +45,8 @@ export interface LogRecoveryOptions {
   readonly replicationId: string;
   /** What a snapshot has: records up to here are read and not applied. */
   readonly fromOffset: number;
+  /** Known to have been on disk, though no record may say so: where the log was closed; 0 where that is not known. */
+  readonly durableOffset: number;
   readonly apply: (record: LogRecord) => void;
   /** Told now and then how far it is. */
   readonly onProgress: (doneBytes: number, allBytes: number) => void;
@@ -79,7 +81,7 @@ class LogRecovery {
   readonly #options: LogRecoveryOptions;
   #nextOffset: number;
   /** The greatest offset that a record says was durable. */
-  #namedOffset = 0;
+  #namedOffset: number;
   #records = 0;
   #doneBytes = 0;
   /** Where in a segment the buffers of records began that were read of it last. */
@@ -89,6 +91,7 @@ class LogRecovery {
   constructor(options: LogRecoveryOptions) {
     this.#options = options;
     this.#nextOffset = options.fromOffset + 1;
+    this.#namedOffset = options.durableOffset;
   }
 
   async run(): Promise<RecoveredLog> {
@@ -299,7 +302,7 @@ class LogRecovery {
 
 const WAY_OUT =
   "Start from a copy of the data directory or as a replica of a node that is well; or, giving up what the log holds from " +
-  "there on, move this file and the later log files out of the directory and start again.";
+  "there on, move this file and the later log files out of the directory and start once with --accept-log-loss.";
 
 const ZEROS = Buffer.alloc(2 ** 20);
 /** What is checked of a torn end, which is 16 MB at most where nobody plays tricks: some of it twice. */

@@ -17,6 +17,8 @@ export interface StateRecoveryOptions {
   readonly files: FileSystem;
   readonly path: string;
   readonly clock: { monotonicMs(): number };
+  /** The operator has taken log files away, and knows that what was in them is lost. */
+  readonly acceptsLogLoss: boolean;
   /** An empty state at an offset. */
   readonly makeState: (appliedOffset: number) => StateMachine;
   readonly restore: (state: StateMachine) => {
@@ -58,6 +60,7 @@ export async function recoverState(options: StateRecoveryOptions, identity: Iden
     history: identity.history,
     replicationId: identity.replicationId,
     fromOffset,
+    durableOffset: options.acceptsLogLoss ? 0 : identity.closedOffset,
     apply({ operations, firstOffset, count }) {
       state.skipTo(firstOffset - 1);
       state.apply(operations, operations.length, firstOffset);

@@ -323,6 +323,7 @@ export class CopySession implements OpeningEnd {
       replicationId: identity.replicationId,
       history,
       isClosed: true,
+      closedOffset: 0,
       mayLoseTail: false,
       isReplica: true,
     };

@@ -1,10 +1,10 @@
 /**
- * Lines that others can cause as often as they like, such as by links that are refused: a line of each level a second, and how
+ * Lines that others can cause as often as they like, such as by links that are refused: a line of each level in ten seconds, and how
  * many more there would have been.
  */
 import type { Logger } from "../runtime/logger.ts";
 
-const APART_MS = 1000;
+const APART_MS = 10_000;
 
 type Level = "warn" | "error";
 

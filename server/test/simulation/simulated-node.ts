@@ -280,6 +280,7 @@ export class SimulatedNode {
       fsync: config.persistence.fsync,
       clock,
       isReplica: this.masterName !== undefined,
+      acceptsLogLoss: false,
       lock: (on, directory) =>
         DataLock.take({
           files: on,
