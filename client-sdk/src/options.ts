@@ -33,8 +33,8 @@ export interface ClientOptions {
   /** Waits between attempts to connect. There is no limit to attempts while somebody waits for an answer. */
   readonly reconnect?: BackoffOptions;
   /**
-   * Whether writes are numbered, so that a write whose answer was lost is sent again and still runs once. Default true; it has
-   * no effect with servers that do not know it, and then such writes fail with ConnectionLostError.
+   * Whether writes are numbered, so that a write whose answer was lost is sent again and still runs once. False: such writes
+   * fail with ConnectionLostError. Default true.
    */
   readonly idempotentWrites?: boolean;
   /**

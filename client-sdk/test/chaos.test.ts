@@ -76,7 +76,7 @@ async function work(synap: SynapClient): Promise<void> {
 }
 
 describe.each(["msgpack", "json"] as const)("over %s", (format) => {
-  const seeds = [1, 2, 3].map((n) => n * 7_919 + (Date.now() % 1_000_000));
+  const seeds = [1, 2].map((n) => n * 7_919 + (Date.now() % 1_000_000));
 
   it.each(seeds)("seed %i", async (seed) => {
     const draw = random(seed);

@@ -79,6 +79,19 @@ describe("connecting", () => {
     await proxy.end();
   });
 
+  it("to a server that takes no writes for now lets it be read", async () => {
+    const proxy = await MessageProxy.start(server.url);
+    proxy.hooks.request = ({ request_id, command }) => {
+      const refusal = { success: false, code: "SERVICE_UNAVAILABLE", error: "The disk is full." };
+      return command === "kv.del" || command === "kv.set" ? { ...refusal, request_id } : undefined;
+    };
+    const synap = await connect(proxy.url, quick);
+    expect(await synap.kv.get("nothing")).toBeNull();
+    expect(await failure(synap.kv.set("a", 1))).toMatchObject({ code: "SERVICE_UNAVAILABLE", retryable: true });
+    await synap.close();
+    await proxy.end();
+  });
+
   it("never succeeding, commands end at their time limit with the reason", async () => {
     const proxy = await FaultProxy.start(server.port);
     proxy.isRefusing = true;

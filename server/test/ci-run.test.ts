@@ -1,6 +1,6 @@
 /** `.ci/run` counts truly: its last line and exit code for every way in which the README's command can end. */
 import { spawnSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -19,10 +19,16 @@ interface FakeRun {
   readonly installStatus?: number;
   readonly testStatus?: number;
   readonly report?: object;
+  /** Of the installation of programs: Chromium's, and Redis where it is not there. */
+  readonly programStatus?: number;
 }
 
-/** Runs the script in a checkout whose `npm` does nothing but leave a report and end with a status. */
-function ciRun({ installStatus = 0, testStatus = 0, report }: FakeRun): { last: string; status: number | null } {
+/**
+ * Runs the script in a checkout whose `npm` does nothing but leave a report and end with a status. No package is installed:
+ * `apt-get` only notes how it was called.
+ */
+function ciRun(run: FakeRun): { last: string; status: number | null } {
+  const { installStatus = 0, testStatus = 0, report, programStatus = 0 } = run;
   const bin = join(checkout, "bin");
   const reports = join(checkout, "node_modules", ".cache", "synap");
   mkdirSync(bin);
@@ -42,7 +48,10 @@ case "$1" in
 esac
 `,
   );
-  chmodSync(join(bin, "npm"), 0o755);
+  writeFileSync(join(bin, "apt-get"), `#!/bin/sh\necho "$@" >> apt-get-calls\nexit ${programStatus}\n`);
+  mkdirSync(join(checkout, "client-sdk", "scripts"), { recursive: true });
+  writeFileSync(join(checkout, "client-sdk", "scripts", "install-chromium.sh"), `apt-get chromium\n`);
+  for (const name of ["npm", "apt-get"]) chmodSync(join(bin, name), 0o755);
   const path = [bin, dirname(process.execPath), process.env.PATH].join(delimiter);
   const { stdout, status } = spawnSync(join(checkout, ".ci", "run"), {
     env: { ...process.env, PATH: path },
@@ -76,7 +85,13 @@ it.each<[string, FakeRun, string, number]>([
   ["a file that cannot be loaded", { report: reportOf([], "failed"), testStatus: 1 }, "0 passed, 1 failed", 1],
   ["types or lint fail before the tests", { testStatus: 2 }, "0 passed, 1 failed", 1],
   ["an error beside passing tests", { report: reportOf(["passed"]), testStatus: 1 }, "1 passed, 1 failed", 1],
+  ["programs that cannot be installed", { report: reportOf(["passed"]), programStatus: 100 }, "1 passed, 0 failed", 0],
   ["no test", { report: reportOf([]) }, "0 passed, 1 failed", 1],
   ["no report", {}, "0 passed, 1 failed", 1],
   ["the installation fails", { installStatus: 1 }, "0 passed, 1 failed", 1],
 ])("%s", (_, run, last, status) => expect(ciRun(run)).toEqual({ last, status }));
+
+it("installs what the browser test needs before the tests", () => {
+  ciRun({ report: reportOf(["passed"]) });
+  expect(readFileSync(join(checkout, "apt-get-calls"), "utf8")).toMatch(/^chromium$/m);
+});

@@ -78,6 +78,7 @@ export const NO_REPLICATION: NodeReplication = {
   promote: () => Promise.resolve(fail("INVALID_REQUEST", "this node is the master already")),
   replicasAt: () => 0,
   whenReplicated: () => () => {},
+  waitsRefusal: () => undefined,
 };
 
 export const NO_PERSISTENCE: NodePersistence = {

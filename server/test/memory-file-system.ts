@@ -72,7 +72,7 @@ export class MemoryFileSystem implements FileSystem {
     this.#files.delete(path);
   }
 
-  async syncDirectory(): Promise<void> {}
+  async syncDirectory(_path?: string): Promise<void> {}
 
   async freeBytes(): Promise<number> {
     return 2 ** 40;

@@ -7,6 +7,7 @@
  *     const replica = await set.start("replica", { of: "master" });
  *     await set.until(() => replica.replication.unready() === undefined);
  */
+
 import { attachFanout, buildFanout } from "../src/build-fanout.ts";
 import { JsonCodec } from "../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
@@ -33,6 +34,7 @@ import { StateSnapshot } from "../src/state/state-snapshot.ts";
 import { crc32 } from "../src/structures/crc32.ts";
 import { argumentsFor, caller, commandNamed, NO_PERSISTENCE, type Plain, plain, seededRandom } from "./engine.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
+import { takeLock } from "./quiet-node.ts";
 
 const STEP_MS = 1;
 const STEPS_MAX = 20_000;
@@ -145,7 +147,7 @@ export class ReplicationNode {
       snapshotLogBytes: 0,
       clock,
       isReplica: config.replication.role === "replica",
-      lock: async () => ({ touch: async () => {}, release: async () => {} }) as never,
+      lock: takeLock,
       newReplicationId: () => Buffer.from(name.padEnd(16, "-")).toString("hex").slice(0, 32),
       makeState: emptyState,
       restore: (state) => {

@@ -1,4 +1,7 @@
-/** The server itself. Always about the master that the client writes to; `admin` permission is needed where there are tokens. */
+/**
+ * The server itself: the master that the client writes to, or with `followMaster: false` the one server of its URL. `admin`
+ * permission is needed where there are tokens.
+ */
 import { type CallOptions, type Commander, field, reply } from "../commander.ts";
 import type { CommandMap } from "../generated/command-map.ts";
 import type {
@@ -58,7 +61,10 @@ export class Admin {
     return this.#commander.send("admin.snapshot", {}, reply, options);
   }
 
-  /** Makes a replica the master of a new epoch. Stop the old master first. @throws InvalidRequestError when it is a master. */
+  /**
+   * Makes a replica the master of a new epoch: `connect(url, { followMaster: false })` speaks to a replica. Stop the old master
+   * first. @throws InvalidRequestError when it is a master.
+   */
   promote(options?: CallOptions): Promise<AdminPromoteReply> {
     return this.#commander.send("admin.promote", {}, reply, options);
   }

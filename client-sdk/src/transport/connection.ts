@@ -178,31 +178,42 @@ export class Connection {
   /**
    * The first request is a numbered write without arguments. It does nothing, whatever the server is, and how it is refused
    * tells what the server can do: INVALID_REQUEST that it does not number writes, READ_ONLY_REPLICA that it is a replica, and
-   * SERVICE_UNAVAILABLE that it can do nothing yet, since it is still reading its data.
+   * SERVICE_UNAVAILABLE that it takes no writes, or cannot do anything yet since it is still reading its data.
    */
   async #greet({ isNumbering }: ConnectionOptions, timeoutMs: number): Promise<void> {
-    const hello = new Request("kv.del", {}, "numbered", undefined);
-    hello.id = this.#session.next();
-    this.#codec.encode(hello);
     this.isNumbering = true;
     const timer = setTimeout(() => {
       this.end(new ConnectionFailedError(`the server did not answer within ${Math.round(timeoutMs)} ms`));
     }, timeoutMs);
-    const answer = new Promise<Result>((resolve, reject) => {
-      this.#onGreeted = resolve;
-      hello.promise.catch(reject);
-    });
-    this.send([hello]);
     try {
-      const { code, details, error } = await answer;
+      const { code, details, error } = await this.#ask(new Request("kv.del", {}, "numbered", undefined));
       this.isNumbering = isNumbering && code !== "INVALID_REQUEST";
       this.isReplica = code === "READ_ONLY_REPLICA";
       if (this.#followMaster) this.masterUrl = masterOf(details);
       if (code === "UNAUTHORIZED") throw serverError(code, "the server wants a valid token");
-      if (code === "SERVICE_UNAVAILABLE") throw new ConnectionFailedError(`the server is not ready: ${String(error)}`);
+      if (code === "SERVICE_UNAVAILABLE" && !(await this.#isReadable())) {
+        throw new ConnectionFailedError(`the server is not ready: ${String(error)}`);
+      }
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** With a full disk, or without the replicas that writes need, it takes no writes and can still be read. */
+  async #isReadable(): Promise<boolean> {
+    const { code } = await this.#ask(new Request("kv.time", {}, "read", undefined));
+    return code !== "SERVICE_UNAVAILABLE";
+  }
+
+  #ask(request: Request): Promise<Result> {
+    if (request.safety === "numbered") request.id = this.#session.next();
+    this.#codec.encode(request);
+    const answer = new Promise<Result>((resolve, reject) => {
+      this.#onGreeted = resolve;
+      request.promise.catch(reject);
+    });
+    this.send([request]);
+    return answer;
   }
 
   #onGreeted: ((result: Result) => void) | undefined;

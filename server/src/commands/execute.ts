@@ -336,10 +336,13 @@ export class Executor {
 
   /** Appends and applies a record of the master's log, which follows this one's: what it says was planned there. */
   applyCopied(record: LogRecord): void {
-    const { operations, firstOffset } = record;
+    const { operations, firstOffset, count } = record;
     try {
       this.#log.appendCopy(record);
       this.#state.apply(operations, operations.length, firstOffset);
+      const applied = this.#state.appliedOffset - firstOffset + 1;
+      // The log has counted them already: offsets would mean one thing in the log and another in the state.
+      if (applied !== count) throw new Error(`it says that it has ${count} operations, and has ${applied}`);
     } catch (cause) {
       this.#isBroken = true;
       throw new ApplyFailure(`the master's record at offset ${firstOffset} could not be applied`, { cause });

@@ -45,6 +45,8 @@ export interface NodeReplication {
    * @returns ends the wait.
    */
   whenReplicated(offset: number, replicas: number, answer: () => void): () => void;
+  /** Why nobody else may wait for replicas now; undefined where one may. */
+  waitsRefusal(): CommandError | undefined;
 }
 
 export interface Promoted {

@@ -277,6 +277,7 @@ describe("the flags", () => {
     [["--replica-of", "a:1", "--no-persistence"], /^A replica keeps its master's log on disk/],
     [["--set", "replication.role=replica"], /^replication.role is replica, and replication.master_url does not say/],
     [["--no-persistence", "--set", "replication.min_replicas_for_write=1"], /needs replicas, and those need/],
+    [["--set", "replication.heartbeat_ms=2501"], /link_timeout_ms 5000 must be at least twice .*heartbeat_ms 2501/],
     [["--fsync", "sometimes"], '--fsync: persistence.fsync is "sometimes"; allowed is one of always, interval, never.'],
     [["--no-persistence=no"], "--no-persistence takes no value."],
     [["--port"], "--port needs a value: --port N."],

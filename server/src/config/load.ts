@@ -118,7 +118,7 @@ function checkTogether(config: Config): void {
 
 /** Whoever has replicas, or is one, has a data directory. */
 function checkReplication({ replication, persistence }: Config): void {
-  const { role, masterUrl, minReplicasForWrite } = replication;
+  const { role, masterUrl, minReplicasForWrite, heartbeatMs, linkTimeoutMs } = replication;
   if (role === "replica" && masterUrl === "") {
     throw new StartError(
       "replication.role is replica, and replication.master_url does not say of whom: add --replica-of URL.",
@@ -131,6 +131,12 @@ function checkReplication({ replication, persistence }: Config): void {
   }
   if (minReplicasForWrite > 0 && !persistence.enabled) {
     throw new StartError("replication.min_replicas_for_write needs replicas, and those need persistence.enabled.");
+  }
+  if (linkTimeoutMs < 2 * heartbeatMs) {
+    throw new StartError(
+      `replication.link_timeout_ms ${linkTimeoutMs} must be at least twice replication.heartbeat_ms ${heartbeatMs}, ` +
+        "or links would be cut between two heartbeats.",
+    );
   }
 }
 

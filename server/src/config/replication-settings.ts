@@ -50,7 +50,8 @@ export const REPLICATION_SETTINGS = {
       default: 5000,
       min: 50,
       max: 600_000,
-      description: "A link whose other end is silent for so long is cut; a replica then links again.",
+      description:
+        "A link whose other end is silent for so long is cut; a replica then links again. At least twice `heartbeat_ms`.",
     }),
   },
 } as const;

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { DataNode } from "../../test/data-node.ts";
+import { DataNode, REPLICATION_ID } from "../../test/data-node.ts";
 import { MemoryFileSystem } from "../../test/memory-file-system.ts";
 import { SnapshotReceiver } from "./adoption.ts";
 import type { FileHandle, FileSystem } from "./file-system.ts";
 import { readWhole } from "./file-system.ts";
+import { LogDamage } from "./log-recovery.ts";
 
 /** Ends everything at its nth change of the disk, before that is made. */
 class Crash extends Error {}
@@ -65,8 +66,14 @@ async function former(files: MemoryFileSystem): Promise<DataNode> {
   return node;
 }
 
+async function receiverOf(node: DataNode, { length }: Uint8Array): Promise<SnapshotReceiver> {
+  const receiver = await node.directory.receiveSnapshot(length);
+  if (typeof receiver === "string") throw new Error(receiver);
+  return receiver;
+}
+
 async function receive(node: DataNode, bytes: Uint8Array): Promise<void> {
-  const receiver = await node.directory.receiveSnapshot();
+  const receiver = await receiverOf(node, bytes);
   for (let at = 0; at < bytes.length; at += 100) await receiver.write(bytes.subarray(at, at + 100));
   expect(receiver.bytes).toBe(bytes.length);
   expect(await receiver.finish()).toMatchObject({ replicationId: "f".repeat(32) });
@@ -77,7 +84,7 @@ describe("taking over a master's log", () => {
     const { content, offset, bytes, identity } = await master();
     const files = new MemoryFileSystem();
     const node = await former(files);
-    const ownLog = files.paths.filter((path) => /log-\d/.test(path));
+    const own = files.paths.filter((path) => /log-\d|snapshot-\d|identity/.test(path));
     await receive(node, bytes);
     await node.directory.adopt({ offset, identity, keepLogIn });
     await node.close();
@@ -86,9 +93,7 @@ describe("taking over a master's log", () => {
     expect(again.directory.identity.replicationId).toBe(identity.replicationId);
     expect(again.log.nextOffset).toBe(offset + 1);
     const kept = files.paths.filter((path) => path.startsWith("data/diverged-7/"));
-    expect(kept).toEqual(
-      keepLogIn === undefined ? [] : ownLog.map((path) => path.replace("data/", "data/diverged-7/")),
-    );
+    expect(kept).toEqual(keepLogIn === undefined ? [] : own.map((path) => path.replace("data/", "data/diverged-7/")));
     expect(files.paths.filter((path) => /adoption|incoming/.test(path))).toEqual([]);
     await again.acknowledged("goes on", "1");
     await again.close();
@@ -104,7 +109,7 @@ describe("taking over a master's log", () => {
       await receive(node, bytes);
       await node.directory.adopt({ offset, identity, keepLogIn: "diverged-7" });
       await node.close();
-      const ownLog = files.paths.filter((path) => /log-\d/.test(path)).length;
+      const ownContent = node.content;
       // Each goes on where the one before has crashed.
       for (const changesLeft of [step, step, step + 1]) {
         const crashing = new CrashingFileSystem(files, changesLeft);
@@ -117,11 +122,40 @@ describe("taking over a master's log", () => {
       }
       const again = await DataNode.open({ path: "data", files, isReplica: true });
       expect(again.content, `crash at step ${step}`).toBe(content);
-      expect(files.paths.filter((path) => path.startsWith("data/diverged-7/")).length).toBe(ownLog);
+      const aside = await DataNode.open({ path: "data/diverged-7", files });
+      expect(aside.content, `what was set aside, after a crash at step ${step}`).toBe(ownContent);
+      expect(aside.directory.identity).toMatchObject({ replicationId: REPLICATION_ID, isReplica: false });
+      await aside.close();
       expect(files.paths.filter((path) => /adoption|incoming/.test(path))).toEqual([]);
       await again.close();
       if (!hasCrashed) expect(step).toBeGreaterThan(10);
     }
+  });
+
+  it("is refused with the way out where nobody knows any more what is to be done", async () => {
+    for (const text of ["", "{", "7", "{}", '{"offset":1,"identity":"x"}', '{"offset":1,"keepLogIn":"../x"}']) {
+      const files = new MemoryFileSystem();
+      await (await former(files)).close();
+      const file = await files.open("data/adoption.json", "create");
+      await file.write(new TextEncoder().encode(text), 0);
+      const opening = DataNode.open({ path: "data", files, isReplica: true });
+      await expect(opening).rejects.toThrow(LogDamage);
+      await expect(opening).rejects.toThrow(/^data\/adoption.json, .* cannot be read: .* name an empty directory/);
+    }
+  });
+
+  it("does not keep what has come of a snapshot that was not taken over", async () => {
+    const { bytes, content: masters } = await master();
+    const files = new MemoryFileSystem();
+    const node = await former(files);
+    await receive(node, bytes);
+    await files.open("data/incoming.tmp", "create");
+    await node.kill();
+    expect(files.paths.filter((path) => path.includes("incoming"))).toHaveLength(2);
+    const again = await DataNode.open({ path: "data", files });
+    expect(files.paths.filter((path) => path.includes("incoming"))).toEqual([]);
+    expect(again.content).not.toBe(masters);
+    await again.close();
   });
 
   it("leaves what it had alone until the snapshot is whole and the decision is made", async () => {
@@ -134,7 +168,7 @@ describe("taking over a master's log", () => {
     await receiver.write(damaged);
     expect(await receiver.finish()).toMatch(/checksum|damaged/);
     await expect(receiver.write(damaged)).rejects.toThrow("complete or given up");
-    const second = await node.directory.receiveSnapshot();
+    const second = await receiverOf(node, bytes);
     await second.write(bytes.subarray(0, 100));
     await second.abort();
     await second.abort();

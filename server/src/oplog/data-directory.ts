@@ -6,7 +6,7 @@
  *     log-OFFSET.synap    the log, in segments (segment.ts)
  *     snapshot-...synap   the state at an offset (snapshot-file.ts)
  *     cut-OFFSET.bytes    a torn tail that was cut off (log-recovery.ts)
- *     diverged-.../       what a former master had written and its successor has not (adoption.ts)
+ *     diverged-.../       a directory like this one: what was here before a master's log took its place (adoption.ts)
  *
  * Opening leads to the state as it was: the newest snapshot that is whole, then the log behind it.
  */
@@ -267,8 +267,13 @@ export class DataDirectory {
     return this.#options.files.open(`${this.path}/${name}`, "read");
   }
 
-  receiveSnapshot(): Promise<SnapshotReceiver> {
-    return SnapshotReceiver.open(this.#options.files, this.path);
+  /** @returns why a snapshot of so many bytes cannot be received, where the disk has no room for it beside the reserve. */
+  async receiveSnapshot(bytes: number): Promise<SnapshotReceiver | string> {
+    const { files, reserveBytes } = this.#options;
+    const receiver = await SnapshotReceiver.open(files, this.path);
+    if ((await files.freeBytes(this.path)) - reserveBytes >= bytes) return receiver;
+    await receiver.abort();
+    return `the disk has no room for a snapshot of ${bytes} bytes beside ${reserveBytes} bytes in reserve`;
   }
 
   /** When the directory is opened the next time, it begins with the snapshot that was received. */

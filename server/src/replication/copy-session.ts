@@ -6,13 +6,14 @@
  *     anything --silence, a broken message, a refusal, the end of the link--> ended
  *
  * Some messages take time (a part of a snapshot is written, an epoch is made durable); those that come meanwhile wait, in
- * order, and the master's windows bound how many there can be. A record is taken where it follows the last one here, and
+ * order, and the master's windows bound how many there can be; what has waited is taken in slices, each at the end of a turn. A record is taken where it follows the last one here, and
  * passed over where it is here already; anything else ends the link, and the next one begins with a plan of its own.
  */
 
 import type { PublishedMessage } from "../fanout/fanout.ts";
 import type { Epoch } from "../oplog/epochs.ts";
 import { KIND_OPERATIONS, readRecord, recordBytesAt, recordProblem } from "../oplog/log-record.ts";
+import { isFull } from "../oplog/segment-file.ts";
 import type { Logger } from "../runtime/logger.ts";
 import {
   ACK,
@@ -50,6 +51,8 @@ export interface SessionParts {
   readonly logger: Logger;
   readonly heartbeatMs: number;
   readonly timeoutMs: number;
+  /** Has `goOn` called at the end of the turn. */
+  readonly later: () => void;
   /** A message that was published on the master. */
   readonly publish: (message: PublishedMessage) => void;
   /** The directory will begin with the master's snapshot: the node has to start again. */
@@ -63,14 +66,16 @@ export type SessionState = "opening" | "greeting" | "log" | "snapshot" | "ended"
 
 /** What waits while a message takes its time; more than the master's windows together. */
 const INBOX_BYTES_MAX = 64 * 2 ** 20;
+/** For what has waited, in one turn. */
+const TURN_MS = 3;
 const NOTHING = new Uint8Array(0);
 
 export class CopySession implements OpeningEnd {
   state: SessionState = "opening";
-  /** Where the master says that it serves clients. */
-  masterAddress = "";
   /** From here on the node has to start again. */
   isAdopting = false;
+  /** It has ended since the disk here is full: soon again it will not be otherwise. */
+  isOutOfRoom = false;
   /** As it was last told. */
   status: MasterStatus = { durableOffset: 0, nowMs: 0, lagMs: 0 };
   heardAtMs: number;
@@ -117,7 +122,7 @@ export class CopySession implements OpeningEnd {
   received(bytes: Uint8Array): void {
     if (this.state === "ended") return;
     this.heardAtMs = this.#parts.clock.monotonicMs();
-    if (this.#work === undefined) {
+    if (this.#work === undefined && this.#inbox.length === 0) {
       this.#take(bytes);
       return;
     }
@@ -134,20 +139,46 @@ export class CopySession implements OpeningEnd {
 
   /** Has what comes wait until `work` is done. */
   #during(work: Promise<void>): void {
-    this.#work = work.then(
-      () => this.#goOn(),
-      (error: unknown) => this.#parts.onFailure(error),
-    );
+    this.#work = work
+      .catch((error: unknown) => this.#failed(error))
+      .then(
+        () => {
+          this.#work = undefined;
+          if (this.#inbox.length > 0) this.#parts.later();
+        },
+        (error: unknown) => this.#parts.onFailure(error),
+      );
   }
 
-  #goOn(): void {
-    this.#work = undefined;
+  /** A disk that is full has taken nothing of what it was about, and ends the link; anything else is for the process to end by. */
+  async #failed(error: unknown): Promise<void> {
+    if (!isFull(error)) throw error;
+    // Also where the decision to start from a snapshot is what did not fit.
+    this.isAdopting = false;
+    await this.#incoming?.receiver.abort();
+    this.#endForWantOfRoom(`the disk is full: ${error instanceof Error ? error.message : String(error)}`);
+  }
+
+  #endForWantOfRoom(why: string): void {
+    this.isOutOfRoom = true;
+    this.#end(why, "close");
+  }
+
+  /**
+   * Takes a slice of what has waited.
+   * @returns whether there is more, for the end of the next turn.
+   */
+  goOn(): boolean {
+    const { clock } = this.#parts;
+    const endMs = clock.monotonicMs() + TURN_MS;
     while (this.#work === undefined && this.state !== "ended") {
       const bytes = this.#inbox.shift();
-      if (bytes === undefined) return;
+      if (bytes === undefined) return false;
       this.#inboxBytes -= bytes.length;
       this.#take(bytes);
+      if (clock.monotonicMs() >= endMs) return this.#work === undefined && this.#inbox.length > 0;
     }
+    return false;
   }
 
   #handle(message: LinkMessage): void {
@@ -175,7 +206,6 @@ export class CopySession implements OpeningEnd {
       return;
     }
     this.#master = identity;
-    this.masterAddress = address;
     if (fullSync !== undefined) {
       this.state = "snapshot";
       logger.info(`full sync from ${address} (${fullSync.reason}): a snapshot of ${fullSync.bytes} bytes`);
@@ -241,7 +271,11 @@ export class CopySession implements OpeningEnd {
   }
 
   async #beginSnapshot(plan: FullSync, identity: LinkIdentity): Promise<void> {
-    const receiver = await this.#parts.files.receiveSnapshot();
+    const receiver = await this.#parts.files.receiveSnapshot(plan.bytes);
+    if (typeof receiver === "string") {
+      this.#endForWantOfRoom(receiver);
+      return;
+    }
     this.#incoming = { plan, identity, receiver, receivedBytes: 0 };
     if (this.state === "ended") await receiver.abort();
   }
@@ -296,7 +330,8 @@ export class CopySession implements OpeningEnd {
     if (keepLogIn !== undefined) {
       logger.warn(
         `the log here, which ends at offset ${local.lastOffset} of epoch ${epoch}, holds what the master does not have: ` +
-          `its files are moved to ${keepLogIn} in the data directory, and the state of the master takes the place of it`,
+          `it is moved to ${keepLogIn} in the data directory with its snapshots, and the state of the master takes its place; ` +
+          `to see what it held, start a server with --data-dir .../${keepLogIn}`,
       );
     }
     this.#end("the snapshot has come: starting from it", "close");
@@ -366,9 +401,8 @@ export class CopySession implements OpeningEnd {
     if (this.state === "ended") return;
     this.state = "ended";
     this.#inbox = [];
-    if (this.#incoming !== undefined && this.#work === undefined) {
-      this.#incoming.receiver.abort().catch((error: unknown) => this.#parts.onFailure(error));
-    }
+    this.#inboxBytes = 0;
+    if (this.#incoming !== undefined && this.#work === undefined) this.#during(this.#incoming.receiver.abort());
     if (how === "cut") this.#socket?.cut();
     else this.#socket?.close();
     this.#parts.onEnded(this, why);

@@ -4,11 +4,14 @@
  *
  *     tick --> session --ended--> (pause, longer each time) --> session ...
  */
+
+import type { TurnEndTask } from "../runtime/turn-end.ts";
 import { Backoff } from "./backoff.ts";
 import { CopySession, type SessionParts, type SessionState } from "./copy-session.ts";
 import type { LinkOpener } from "./link-socket.ts";
 
-export interface MasterLinkOptions extends Omit<SessionParts, "onEnded"> {
+export interface MasterLinkOptions extends Omit<SessionParts, "onEnded" | "later"> {
+  readonly turnEnd: { add(run: () => boolean): TurnEndTask };
   /** The link's URL, `ws:` or `wss:`. */
   readonly url: string;
   readonly opener: LinkOpener;
@@ -28,11 +31,16 @@ export interface MasterLinkReport {
   readonly fullSync: { readonly receivedBytes: number; readonly bytes: number } | undefined;
 }
 
+/** A full disk has room only when somebody has made some, and every try costs the master a part of a snapshot. */
+const NO_ROOM_MS = 10_000;
+
 export class MasterLink {
   /** Links that the master has accepted. */
   linkCount = 0;
   readonly #options: MasterLinkOptions;
   readonly #backoff: Backoff;
+  /** Has the session go on with what has waited. */
+  readonly #task: TurnEndTask;
   #session: CopySession | undefined;
   #retryAtMs: number;
   #lastFailure: string | undefined;
@@ -49,6 +57,7 @@ export class MasterLink {
   constructor(options: MasterLinkOptions) {
     this.#options = options;
     this.#backoff = new Backoff(options.random);
+    this.#task = options.turnEnd.add(() => this.#session?.goOn() ?? false);
     this.#retryAtMs = options.clock.monotonicMs();
   }
 
@@ -63,7 +72,11 @@ export class MasterLink {
 
   #open(): void {
     const { opener, url } = this.#options;
-    const session = new CopySession({ ...this.#options, onEnded: (ended, why) => this.#ended(ended, why) });
+    const session = new CopySession({
+      ...this.#options,
+      later: () => this.#task.request(),
+      onEnded: (ended, why) => this.#ended(ended, why),
+    });
     this.#session = session;
     this.#wasLinked = false;
     session.start((end) => opener.open(url, end));
@@ -80,7 +93,7 @@ export class MasterLink {
     this.#isAdopting ||= session.isAdopting;
     this.#isStopped ||= session.isAdopting;
     const delayMs = this.#backoff.delayMs();
-    this.#retryAtMs = clock.monotonicMs() + delayMs;
+    this.#retryAtMs = clock.monotonicMs() + (session.isOutOfRoom ? NO_ROOM_MS : delayMs);
     // Once for each reason: the master may be away for long.
     if (why !== this.#lastFailure && !this.#isStopped)
       logger.warn(`no link to the master ${url}: ${why}; trying again`);
@@ -112,18 +125,9 @@ export class MasterLink {
     this.#session?.durable(offset);
   }
 
-  get isLinked(): boolean {
-    return this.#session?.state === "log";
-  }
-
   /** The latest epoch that a master has told of. */
   get knownEpoch(): number {
     return Math.max(this.#knownEpoch, this.#session?.masterEpoch ?? 0);
-  }
-
-  /** Where the master says that it serves clients; empty while that is not known. */
-  get masterAddress(): string {
-    return this.#session?.masterAddress ?? "";
   }
 
   report(): MasterLinkReport {
@@ -147,6 +151,12 @@ export class MasterLink {
     if (session?.state !== "log" || session.status.nowMs === 0) return sinceCurrentMs;
     if (this.#isCurrent(session)) return 0;
     return Math.min(sinceCurrentMs, session.status.lagMs + nowMs - session.heardAtMs);
+  }
+
+  /** Opens it again, after a `stop` that was not too late. */
+  resume(): void {
+    this.#retryAtMs = this.#options.clock.monotonicMs() + this.#backoff.delayMs();
+    this.#isStopped = false;
   }
 
   /**

@@ -45,6 +45,8 @@ export interface ReplicaReport {
 /** Of records, for one replica in one turn, and for all. */
 const PUMP_BYTES = 256 * 1024;
 const TURN_BYTES = 2 ** 20;
+/** Of answers to `admin.wait`: each is encoded, and sent. */
+const TURN_WAITS = 200;
 /** Messages of publish/subscribe that wait for the end of the turn. */
 const PUBLISHED_BYTES_MAX = 256 * 1024;
 /** How long the log behind a snapshot is kept for the replica that was given it. */
@@ -126,7 +128,7 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
   }
 
   acknowledged(): void {
-    this.waits.acknowledged();
+    if (this.waits.count > 0) this.#task.request();
     this.#options.onChange();
     this.#endWhereDone();
   }
@@ -189,7 +191,7 @@ export class ReplicaFeeds implements ReplicaLinks, FeedOwner {
       if (feed.pump(PUMP_BYTES)) this.#ready.add(feed);
       this.#toEnd(feed);
     }
-    return this.#ready.size > 0;
+    return this.waits.answerReached(TURN_WAITS) || this.#ready.size > 0;
   }
 
   #toEnd(feed: ReplicaFeed): void {

@@ -1,4 +1,10 @@
-/** Who waits until so many replicas have some offset (`admin.wait`). */
+/**
+ * Who waits until so many replicas have some offset (`admin.wait`). One acknowledgement can answer all of them; so they are
+ * answered in slices, at the ends of turns.
+ */
+
+/** Over all connections. */
+export const WAITS_MAX = 10_000;
 
 interface ReplicaWait {
   readonly offset: number;
@@ -12,10 +18,15 @@ export class ReplicaWaits {
    * looked at.
    */
   readonly #byCount = new Map<number, Set<ReplicaWait>>();
+  #waitCount = 0;
 
   /** @param offsetOf the last offset that so many replicas have. */
   constructor(offsetOf: (count: number) => number) {
     this.#offsetOf = offsetOf;
+  }
+
+  get count(): number {
+    return this.#waitCount;
   }
 
   /**
@@ -26,25 +37,32 @@ export class ReplicaWaits {
     const wait = { offset, answer };
     const waits = this.#byCount.get(count) ?? new Set();
     waits.add(wait);
+    this.#waitCount++;
     this.#byCount.set(count, waits);
     return () => this.#remove(count, wait);
   }
 
   #remove(count: number, wait: ReplicaWait): void {
     const waits = this.#byCount.get(count);
-    waits?.delete(wait);
+    if (waits?.delete(wait) === true) this.#waitCount--;
     if (waits?.size === 0) this.#byCount.delete(count);
   }
 
-  /** A replica has more. */
-  acknowledged(): void {
+  /**
+   * Answers those whose replicas have what they wait for, up to `limit` of them.
+   * @returns whether there may be more.
+   */
+  answerReached(limit: number): boolean {
+    let left = limit;
     for (const [count, waits] of [...this.#byCount]) {
       const reached = this.#offsetOf(count);
       for (const wait of waits) {
         if (wait.offset > reached) break;
+        if (left-- === 0) return true;
         this.#remove(count, wait);
         wait.answer(count);
       }
     }
+    return false;
   }
 }

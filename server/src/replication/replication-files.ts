@@ -7,4 +7,4 @@ export type ReplicationFiles = Pick<
 >;
 
 export type LogReader = NonNullable<Awaited<ReturnType<ReplicationFiles["openLog"]>>>;
-export type SnapshotReceiver = Awaited<ReturnType<ReplicationFiles["receiveSnapshot"]>>;
+export type SnapshotReceiver = Exclude<Awaited<ReturnType<ReplicationFiles["receiveSnapshot"]>>, string>;

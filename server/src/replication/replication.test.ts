@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type ReplicationNode, ReplicationSet } from "../../test/replication-set.ts";
 import { CommandError } from "../commands/errors.ts";
 import { UNHEARD_OFFSETS_MAX } from "../oplog/operation-log.ts";
+import { WAITS_MAX } from "./replica-waits.ts";
 
 const sets: ReplicationSet[] = [];
 
@@ -469,6 +470,29 @@ describe("writes that wait for replicas", () => {
     end();
     await set.pass(20);
     expect([one, two]).toEqual([1, 0]);
+  });
+});
+
+describe("commands that wait for replicas", () => {
+  it("are answered over several turns, and refused past their number", async () => {
+    const set = replicationSet();
+    const { master } = await pair(set);
+    set.network.stalled.add("replica");
+    const offset = write(master, 1);
+    let answered = 0;
+    for (let i = 0; i < WAITS_MAX; i++) {
+      expect(master.replication.waitsRefusal()).toBeUndefined();
+      master.replication.whenReplicated(offset, 1, () => answered++);
+    }
+    expect(master.replication.waitsRefusal()).toMatchObject({
+      code: "SERVICE_UNAVAILABLE",
+      details: { waiting_max: WAITS_MAX },
+    });
+    set.network.stalled.delete("replica");
+    await set.until(() => answered > 0);
+    expect(answered).toBeLessThan(WAITS_MAX / 10);
+    expect(master.replication.waitsRefusal()).toBeUndefined();
+    await set.until(() => answered === WAITS_MAX);
   });
 });
 

@@ -14,6 +14,7 @@ import type { NodeReplication, Promoted } from "../commands/node.ts";
 import type { Config } from "../config/schema.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import { type OperationLog, promotionOffset } from "../oplog/operation-log.ts";
+import { isFull } from "../oplog/segment-file.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { LinkOpener, ReplicaLinks } from "./link-socket.ts";
 import { LocalLog } from "./local-log.ts";
@@ -23,6 +24,7 @@ import { RefusedLinks } from "./refused-links.ts";
 import { ReleaseQuorum } from "./release-quorum.ts";
 import type { Refused } from "./replica-feed.ts";
 import { ReplicaFeeds, type ReplicaReport } from "./replica-feeds.ts";
+import { WAITS_MAX } from "./replica-waits.ts";
 import type { ReplicationFiles } from "./replication-files.ts";
 
 export interface ReplicationParts {
@@ -195,12 +197,30 @@ export class Replication implements NodeReplication {
     // place and within a millisecond, must not begin what looks like the same epoch.
     const apart = Math.floor(random() * PROMOTIONS_APART);
     const firstOffset = promotionOffset(lastOffset, clock.nowMs()) + apart;
-    await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch), false);
+    const { epoch } = log;
+    try {
+      await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch), false);
+    } catch (error) {
+      // Where the log goes on in it already, nobody knows any more what this node is.
+      if (log.epoch !== epoch) throw error;
+      return this.#staysReplica(link, error);
+    }
     this.#link = undefined;
     this.#quorum.require(config.minReplicasForWrite);
     this.#replicasChanged();
     logger.warn(`promoted: this node is the master of epoch ${log.epoch} now, which follows offset ${lastOffset}`);
     return { epoch: log.epoch, offset: lastOffset };
+  }
+
+  /** The new epoch was not begun: the link goes on as if nobody had asked. */
+  async #staysReplica(link: MasterLink, error: unknown): Promise<CommandError> {
+    const { files, log, logger } = this.#parts;
+    // A full disk has taken nothing. Any other failure may have come after the file was replaced.
+    if (!isFull(error)) await files?.saveHistory(log.history, true);
+    link.resume();
+    const reason = error instanceof Error ? error.message : String(error);
+    logger.error({ err: error }, "the promotion has failed: this node stays a replica");
+    return fail("SERVICE_UNAVAILABLE", `this node stays a replica, since its new epoch could not be saved: ${reason}`);
   }
 
   replicasAt(offset: number): number {
@@ -210,6 +230,13 @@ export class Replication implements NodeReplication {
   whenReplicated(offset: number, replicas: number, answer: () => void): () => void {
     if (this.feeds === undefined) return () => {};
     return this.feeds.waits.add(offset, replicas, answer);
+  }
+
+  waitsRefusal(): CommandError | undefined {
+    if ((this.feeds?.waits.count ?? 0) < WAITS_MAX) return undefined;
+    return fail("SERVICE_UNAVAILABLE", "too many commands wait for replicas already: try again", {
+      waiting_max: WAITS_MAX,
+    });
   }
 
   /** Why this node is behind its master; undefined on a master, and where it is not. */

@@ -131,7 +131,7 @@ describe("failover", () => {
     await replica.run("admin.promote");
     await write(replica, 1000, 10);
     const old = await startReplica("master", replica);
-    expect(old.output).toMatch(/its files are moved to diverged-1-\d+/);
+    expect(old.output).toMatch(/it is moved to diverged-1-\d+/);
     expect(await replica.run("admin.wait", { replicas: 1, timeout_ms: 5000 })).toEqual({ replicas: 1 });
     expect(await old.everything()).toEqual(await replica.everything());
     expect(Object.keys(await old.everything())).toHaveLength(10);

@@ -143,7 +143,7 @@ export class Cluster {
         node.parts.disk.failsNextSync = true;
         return;
       case "promotion":
-        this.#beginPromotion();
+        this.promoteOne();
         return;
       case "snapshot":
         if (node.engine !== undefined && node.isUp) this.#spawn(node.engine.directory.snapshots.take());
@@ -170,8 +170,9 @@ export class Cluster {
     this.#spawn(node.stop().then(() => this.#startIn(node, this.#parts.choices.between(...DOWN_MS))));
   }
 
-  #beginPromotion(): void {
-    const { choices } = this.#parts;
+  /** Makes one of the replicas the master, where one could be. */
+  promoteOne(): void {
+    const { choices, trace } = this.#parts;
     if (this.#promoted !== undefined || this.#stale !== undefined) return;
     const master = this.master;
     const candidates = this.nodes.filter(
@@ -180,6 +181,7 @@ export class Cluster {
     if (this.#losesEnds && !candidates.every((node) => node.engine?.log.epoch === master.engine?.log.epoch)) return;
     if (candidates.length === 0) return;
     this.#promoted = choices.pick(candidates);
+    trace(() => `the operator promotes ${this.#promoted?.name}`);
     const fate = this.#losesEnds ? "stop" : choices.pick(["crash", "runs on", "runs on", "stop"]);
     if (fate === "crash") this.#crash(master, choices.pick(["kill", "power"]));
     else if (fate === "stop") this.#restart(master);

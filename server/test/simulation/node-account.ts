@@ -144,6 +144,8 @@ export class NodeAccounts {
       }
     }
     own.mayHaveLost = false;
+    // What a start has found it has synced.
+    raise(own.durable, path, log.durableOffset);
     if (node.masterName === undefined) this.#cut(node, path[path.length - 1], end);
   }
 

@@ -28,6 +28,8 @@ export class Scenario {
   readonly clientCount: number;
   readonly requestsPerClient: number;
   readonly faultCount: number;
+  /** Whether a replica is promoted once at least, when all have had time to link. */
+  readonly hasPromotion: boolean;
   readonly faults: ScenarioFaults;
   readonly storage: {
     readonly segmentBytes: number;
@@ -48,6 +50,7 @@ export class Scenario {
     this.requestsPerClient = choices.whole(25, 60);
     this.faultCount = choices.pick([0, 1, 2, 3, 5, 8]);
     const isReplicated = nodeCount > 1 ? 1 : 0;
+    this.hasPromotion = nodeCount > 1 && choices.chance(0.5);
     this.faults = {
       kill: 2,
       power: 4,

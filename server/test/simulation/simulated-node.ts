@@ -85,6 +85,7 @@ const CODECS = { json: new JsonCodec(CODEC_LIMITS), msgpack: new MessagePackCode
 const REGISTRY = new Registry(allCommands);
 /** Who waits for a turn of the loop to end gets it so soon. */
 const TURN_MS_MAX = 0.3;
+const LOCK_PAUSES_PART = 100;
 const NO_TRANSPORT = { tick: () => {} } as Pick<Transport, "tick"> as Transport;
 
 export type NodeState = "down" | "starting" | "up" | "stopping";
@@ -286,8 +287,8 @@ export class SimulatedNode {
           self,
           unique: `${name}-${this.#life}`,
           isRunning: () => false,
-          // Nothing waits for a stranger here, and a start ends by itself.
-          pause: () => new Promise(() => {}),
+          // A lock that was torn is a stranger's: it is watched, for less long than it would be.
+          pause: (ms) => new Promise((resolve) => this.#later(this.#life, ms / LOCK_PAUSES_PART, resolve)),
           onWait: () => {},
         }),
       newReplicationId: () => Buffer.from(`${name}-${this.#life}`.padEnd(16, ".")).toString("hex").slice(0, 32),

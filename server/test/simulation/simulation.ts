@@ -44,6 +44,8 @@ export interface SimulationResult {
 }
 
 const FAULTS_FROM_MS = 20;
+/** By then all have found each other. */
+const PROMOTION_FROM_MS = 350;
 const FAULTS_TO_MS = 1200;
 const WORK_MS_MAX = 60_000;
 const REST_MS_MAX = 30_000;
@@ -154,6 +156,13 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
       scheduler.after(this.#choices.between(FAULTS_FROM_MS, FAULTS_TO_MS), () => {
         faults--;
         cluster.strike();
+      });
+    }
+    if (scenario.hasPromotion) {
+      faults++;
+      scheduler.after(this.#choices.between(PROMOTION_FROM_MS, FAULTS_TO_MS), () => {
+        faults--;
+        cluster.promoteOne();
       });
     }
     await this.until("clients and faults are done", WORK_MS_MAX, () => {

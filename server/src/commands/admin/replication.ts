@@ -28,6 +28,7 @@ export const adminPromote = nodeCommand({
       PROMOTE_MS_MAX,
       (answer) => {
         replication.promote().then(answer, (error: unknown) => {
+          // What this node is now, nobody knows; a failure before that is an answer of its own.
           answer(failed(error));
           throw error;
         });
@@ -66,6 +67,8 @@ export const adminWait = nodeCommand({
     const reply = () => ({ replicas: replication.replicasAt(appliedOffset) });
     const now = reply();
     if (now.replicas >= replicas) return now;
+    const refusal = replication.waitsRefusal();
+    if (refusal !== undefined) return refusal;
     return new AnswerWait(
       timeoutMs === 0 ? TIMEOUT_MS_MAX : timeoutMs,
       (answer) => replication.whenReplicated(appliedOffset, replicas, () => answer(reply())),

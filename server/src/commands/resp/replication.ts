@@ -1,4 +1,4 @@
-/** WAIT of Redis, and REPLICAOF as far as it has a meaning here. */
+/** WAIT of Redis. Whose replica a node is, is said at its start, so there is no REPLICAOF. */
 import { integer as integerField } from "./reply-shapes.ts";
 import { integer, NO_KEYS, type RespCommand } from "./resp-command.ts";
 
