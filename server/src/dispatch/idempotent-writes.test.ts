@@ -3,6 +3,7 @@ import { json, msgpack } from "../../test/conformance/format.ts";
 import { answered, Connection, Fixture } from "../../test/dispatcher-fixture.ts";
 import { caller, dump, emptyState } from "../../test/engine.ts";
 import { allOperationKinds } from "../../test/operation-kinds.ts";
+import { fail } from "../commands/errors.ts";
 import { OP_PUT } from "../state/operation.ts";
 import { OP_REMEMBER } from "../state/reply-operation.ts";
 import type { Format } from "./reply.ts";
@@ -177,6 +178,20 @@ describe("an idempotent write", () => {
     // The old one is still there, and hidden behind the new one.
     expect(fixture.remembered).toBe(2);
     expect(fixture.send(increment(1)).body.payload).toEqual({ value: 2 });
+  });
+
+  it("is not answered where writes are refused, though it is remembered there", () => {
+    const batch = { type: "batch", commands: [{ command: "kv.incr", payload: { key: "m" } }], atomic: true };
+    const atomic = { ...batch, client_id: "c", request_id: "b", idempotent: true };
+    const first = [fixture.bytes(increment("r")), fixture.bytes(atomic)];
+    const { executor } = fixture.engine;
+    executor.writeRefusal = fail("READ_ONLY_REPLICA", "write to the master");
+    for (const message of [increment("r"), atomic]) {
+      expect(fixture.send(message).body).toMatchObject({ success: false, code: "READ_ONLY_REPLICA" });
+    }
+    executor.writeRefusal = undefined;
+    expect([fixture.bytes(increment("r")), fixture.bytes(atomic)]).toEqual(first);
+    expect(fixture.get("n")).toBe(1);
   });
 
   it("is remembered by whoever applies the log", () => {

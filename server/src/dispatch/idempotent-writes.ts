@@ -91,7 +91,7 @@ export class IdempotentWrite {
     caller: Caller,
     requestId: ByteRange | undefined,
   ): CommandError | Wait | undefined {
-    const known = this.#all.replies.find(this.#id);
+    const known = this.#find(runner);
     if (known !== undefined) return this.#again(runner, requestId, known);
     return runner.run(command, args, caller, this.codec, requestId, this);
   }
@@ -104,7 +104,7 @@ export class IdempotentWrite {
     requestId: ByteRange | undefined,
   ): CommandError | undefined {
     runner.executor.at(runner.clock.nowMs());
-    const known = this.#all.replies.find(this.#id);
+    const known = this.#find(runner);
     if (known !== undefined) return this.#again(runner, requestId, known);
     if (!runner.executor.mayPlan) {
       // Nothing has happened, so nothing would happen twice.
@@ -112,6 +112,14 @@ export class IdempotentWrite {
       return runner.encode(this.codec, requestId, result);
     }
     return runner.settle(command, result, this.codec, requestId, this);
+  }
+
+  /**
+   * The reply there was; undefined where writes are refused, and so this one is. A former master that comes back as a replica may
+   * remember what its new master has never heard of, and one without its replicas what no replica has.
+   */
+  #find({ executor }: CommandRunner): RememberedReply | undefined {
+    return executor.writeRefusal === undefined ? this.#all.replies.find(this.#id) : undefined;
   }
 
   #again(runner: CommandRunner, requestId: ByteRange | undefined, known: RememberedReply): CommandError | undefined {
@@ -126,7 +134,7 @@ export class IdempotentWrite {
 
   /** Encodes the reply of an atomic batch again; answers with `undefined` where there was none. */
   batchAgain(runner: CommandRunner, requestId: ByteRange | undefined): { error: CommandError | undefined } | undefined {
-    const known = this.#all.replies.find(this.#id);
+    const known = this.#find(runner);
     if (known === undefined) return undefined;
     runner.executor.showsState();
     if (!rangesEqual(known.hash, this.#hash)) {

@@ -24,6 +24,8 @@ export interface ClusterParts {
 /** What is never filled by the nodes alone. */
 export const DISK_BYTES = 2 ** 24;
 const DOWN_MS = [2, 250] as const;
+/** How long a start takes, about, and a little more. */
+const START_MS = [10, 45] as const;
 const RETRY_MS = 30;
 
 export class Cluster {
@@ -105,6 +107,16 @@ export class Cluster {
     this.#startIn(node, this.#parts.choices.between(...DOWN_MS));
   }
 
+  /** What the process wrote last is in the cache of the machine, where the next one finds it, and from which it is lost then. */
+  #killThenPower(node: SimulatedNode): void {
+    if (node.state === "down") return;
+    const { choices } = this.#parts;
+    node.crash("kill");
+    const downMs = choices.between(2, 10);
+    this.#startIn(node, downMs);
+    this.#later(downMs + choices.between(...START_MS), () => this.#crash(node, "power"));
+  }
+
   /** One more piece of bad luck. */
   strike(): void {
     const { choices, scenario, network, trace } = this.#parts;
@@ -117,9 +129,7 @@ export class Cluster {
         this.#crash(node, fault);
         return;
       case "killThenPower":
-        this.#crash(node, "kill");
-        // What the process wrote last is in the cache of the machine, and the next one has found it there.
-        this.#later(DOWN_MS[1] + choices.between(0, 60), () => this.#crash(node, "power"));
+        node.parts.disk.arm(choices.below(30), () => this.#killThenPower(node));
         return;
       case "crashAtOperation": {
         const how = choices.chance(0.7) ? "power" : "kill";
