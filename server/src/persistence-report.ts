@@ -54,6 +54,9 @@ export class PersistenceReport implements NodePersistence {
       return fail("INVALID_REQUEST", "nothing is kept on disk here: persistence.enabled is false");
     const { diskRefusal } = this.#log;
     if (diskRefusal !== undefined) return fail("SERVICE_UNAVAILABLE", diskRefusal);
+    // In a transaction the state is in the middle of a record, and a snapshot is of the end of one.
+    if (!directory.isBetweenRecords)
+      return fail("SERVICE_UNAVAILABLE", "a snapshot cannot be begun within a transaction that has written");
     const { snapshots } = directory;
     const started = !snapshots.isUnderWay;
     // What becomes of it is reported, and ends the process where it must.

@@ -185,10 +185,13 @@ export class DataDirectory {
   }
 
   #beginSnapshot(): ImageSource {
-    const { state, log } = this;
-    // While a record is gathered the state runs ahead of the log, and no log could go on behind such a snapshot.
-    if (state.appliedOffset !== log.nextOffset - 1) throw new Error("a snapshot was asked for within a record");
-    return this.#options.beginSnapshot(state);
+    if (!this.isBetweenRecords) throw new Error("a snapshot was asked for within a record");
+    return this.#options.beginSnapshot(this.state);
+  }
+
+  /** While a record is gathered the state runs ahead of the log, and no log could go on behind a snapshot of it. */
+  get isBetweenRecords(): boolean {
+    return this.state.appliedOffset === this.log.nextOffset - 1;
   }
 
   get path(): string {

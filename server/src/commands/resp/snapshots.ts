@@ -10,9 +10,8 @@ const begun: ReplyShape = ({ started }: { readonly started: boolean }, sink) => 
 export const snapshotCommands: readonly RespCommand[] = [
   {
     name: "bgsave",
-    arity: 1,
-    // In a transaction the state is in the middle of a record, and a snapshot is of the end of one.
-    flags: ["admin", "noscript", "no_multi"],
+    arity: -1,
+    flags: ["admin", "noscript", "no_async_loading"],
     keys: NO_KEYS,
     group: "server",
     summary: "Take a snapshot in the background",
