@@ -129,7 +129,8 @@ export class Cluster {
         this.#crash(node, fault);
         return;
       case "killThenPower":
-        node.parts.disk.arm(choices.below(30), () => this.#killThenPower(node));
+        // While a sync is under way, what it is about is written.
+        node.parts.disk.arm(choices.below(8), () => this.#killThenPower(node), "sync");
         return;
       case "crashAtOperation": {
         const how = choices.chance(0.7) ? "power" : "kill";

@@ -35,7 +35,7 @@ interface UnderWay {
   partly(): void;
 }
 
-type OperationKind = "read" | "write" | "sync" | "names";
+export type OperationKind = "read" | "write" | "sync" | "names";
 
 /** How long they take, in ms. */
 const DURATIONS: Readonly<Record<OperationKind, readonly [from: number, to: number]>> = {
@@ -56,7 +56,7 @@ export class FakeDisk {
   readonly #options: DiskOptions;
   readonly #underWay = new Set<UnderWay>();
   #mount: MountedDisk | undefined;
-  #armed: { left: number; readonly run: () => void } | undefined;
+  #armed: { left: number; readonly kind: OperationKind | undefined; readonly run: () => void } | undefined;
 
   constructor(options: DiskOptions) {
     this.#options = options;
@@ -78,9 +78,9 @@ export class FakeDisk {
     return Math.max(0, this.capacityBytes - this.usedBytes);
   }
 
-  /** Calls `run` as an event of its own while the operation of this number from now on is under way. */
-  arm(operations: number, run: () => void): void {
-    this.#armed = { left: operations, run };
+  /** Calls `run` as an event of its own while the operation of this number from now on, of some kind, is under way. */
+  arm(operations: number, run: () => void, kind?: OperationKind): void {
+    this.#armed = { left: operations, kind, run };
   }
 
   disarm(): void {
@@ -121,7 +121,7 @@ export class FakeDisk {
   ): Promise<T> {
     const { scheduler, choices, trace } = this.#options;
     if (mount !== this.#mount) return new Promise(() => {});
-    this.#count();
+    this.#count(kind);
     const [from, to] = DURATIONS[kind];
     const isSlow = kind === "sync" && choices.chance(SLOW_SYNC_CHANCE);
     const underWay: UnderWay = { partly };
@@ -139,9 +139,9 @@ export class FakeDisk {
     });
   }
 
-  #count(): void {
+  #count(kind: OperationKind): void {
     const armed = this.#armed;
-    if (armed === undefined || armed.left-- > 0) return;
+    if (armed === undefined || (armed.kind ?? kind) !== kind || armed.left-- > 0) return;
     this.#armed = undefined;
     this.#options.scheduler.after(0, armed.run);
   }

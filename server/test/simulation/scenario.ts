@@ -54,7 +54,7 @@ export class Scenario {
     this.faults = {
       kill: 2,
       power: 4,
-      killThenPower: 2,
+      killThenPower: 3,
       crashAtOperation: 5,
       cut: 3 * isReplicated,
       hold: 2 * isReplicated,
