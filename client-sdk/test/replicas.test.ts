@@ -121,6 +121,17 @@ describe("writes", () => {
     const error = await failure(synap.kv.set("a", 1));
     expect(error instanceof ReadOnlyReplicaError || error instanceof CommandTimeoutError).toBe(true);
   });
+
+  it("end with the client, also while no server is a master", async () => {
+    master = -1;
+    tellsMaster = false;
+    const synap = await client([0, 1]);
+    const writes = Promise.all(Array.from({ length: 3 }, (_, i) => failure(synap.kv.set(`a${i}`, 1))));
+    // Each server was asked more than once: they wait to be sent on.
+    await until(() => countOf(0, "kv.set") + countOf(1, "kv.set") >= 9);
+    await synap.close({ timeoutMs: 0 });
+    for (const error of await writes) expect(error).toMatchObject({ code: "CLIENT_CLOSED", mayHaveHappened: false });
+  });
 });
 
 describe("reads", () => {

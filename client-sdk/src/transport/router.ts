@@ -6,7 +6,7 @@
  *
  * A write that was refused by a replica has not happened, so it can always go on.
  */
-import { ConnectionFailedError, ReadOnlyReplicaError } from "../errors.ts";
+import { ClientClosedError, ConnectionFailedError, ReadOnlyReplicaError } from "../errors.ts";
 import { masterSocketUrl, type ResolvedOptions } from "../options.ts";
 import type { Codec, Message } from "../wire/codec.ts";
 import type { Request } from "../wire/request.ts";
@@ -40,7 +40,8 @@ export class Router {
   readonly #tell: Tell;
   readonly #endpoints: Endpoint[] = [];
   readonly #offsets: ReplicaOffsets;
-  readonly #redirects = new Set<ReturnType<typeof setTimeout>>();
+  /** What waits to be sent on, by the timers that will do it. */
+  readonly #redirects = new Map<ReturnType<typeof setTimeout>, Request>();
   #master: Endpoint;
   #turn = 0;
   #isClosed = false;
@@ -102,7 +103,11 @@ export class Router {
 
   close(): void {
     this.#isClosed = true;
-    for (const timer of this.#redirects) clearTimeout(timer);
+    for (const [timer, request] of this.#redirects) {
+      clearTimeout(timer);
+      request.fail(closedError());
+    }
+    this.#redirects.clear();
     for (const endpoint of this.#endpoints) endpoint.close();
     this.#offsets.close();
   }
@@ -191,6 +196,7 @@ export class Router {
 
   /** Makes the server that `from` calls the master ours, or the next one where it does not know. */
   #follow(from: Endpoint, told: string | undefined): void {
+    if (this.#isClosed) return;
     let next: Endpoint | undefined;
     if (told !== undefined) {
       const url = masterSocketUrl(told, from.url.startsWith("wss:"));
@@ -212,6 +218,10 @@ export class Router {
 
   #redirect(request: Request): void {
     if (request.isDone) return;
+    if (this.#isClosed) {
+      request.fail(closedError());
+      return;
+    }
     request.redirects += 1;
     const limitMs = request.timeoutMs ?? this.#options.timeoutMs;
     request.remainingMs ??= limitMs;
@@ -231,7 +241,7 @@ export class Router {
       this.#redirects.delete(timer);
       this.#master.issue(request);
     }, waitMs);
-    this.#redirects.add(timer);
+    this.#redirects.set(timer, request);
   }
 
   #changed(): void {
@@ -249,4 +259,8 @@ export class Router {
     const cause = causes.length === 1 ? causes[0] : new AggregateError(causes, text);
     return new ConnectionFailedError(text === "" ? "no server is the master" : text, { cause });
   }
+}
+
+function closedError(): ClientClosedError {
+  return new ClientClosedError("the client was closed");
 }
