@@ -215,6 +215,46 @@ describe("writes, which are numbered", () => {
   });
 });
 
+describe("a write whose answer was lost", () => {
+  it("may have happened, when the client is closed before it is sent again", async () => {
+    const proxy = await FaultProxy.start(server.port);
+    const synap = await connect(proxy.url, quick);
+    proxy.hold();
+    const error = failure(synap.kv.set("a", 1));
+    await until(() => synap.queuedCount === 0);
+    proxy.isRefusing = true;
+    proxy.cut();
+    await until(() => synap.queuedCount === 1);
+    const unsent = failure(synap.kv.set("a", 2));
+    await synap.close({ timeoutMs: 0 });
+    expect(await error).toMatchObject({ code: "CLIENT_CLOSED", mayHaveHappened: true });
+    expect(await unsent).toMatchObject({ code: "CLIENT_CLOSED", mayHaveHappened: false });
+    await proxy.end();
+  });
+
+  it.each([
+    ["SERVICE_UNAVAILABLE", true],
+    ["READ_ONLY_REPLICA", true],
+    ["WRONG_TYPE", false],
+  ])("and is refused with %s when it comes again: may have happened: %s", async (code, mayHaveHappened) => {
+    const proxy = await MessageProxy.start(server.url);
+    const synap = await connect(proxy.url, { timeoutMs: 200, ...quick });
+    let count = 0;
+    proxy.hooks.request = ({ request_id, command }) => {
+      if (command !== "kv.set") return undefined;
+      count += 1;
+      if (count === 1) proxy.cut();
+      return count === 1 ? undefined : { success: false, code, error: "no", request_id };
+    };
+    expect(await failure(synap.kv.set("a", 1))).toMatchObject({ mayHaveHappened });
+    expect(count).toBeGreaterThan(1);
+    count = 1;
+    expect(await failure(synap.kv.set("a", 1))).toMatchObject({ code, mayHaveHappened: false });
+    await synap.close();
+    await proxy.end();
+  });
+});
+
 describe("writes that are not numbered", () => {
   it("fail, and say that they may have happened", async () => {
     const proxy = await FaultProxy.start(server.port);

@@ -113,12 +113,12 @@ export class Lane {
   issue(request: Request): void {
     if (request.isDone) return;
     if (this.#isClosed) {
-      request.fail(new ClientClosedError("the client is closed", { command: request.command }));
+      request.fail(new ClientClosedError("the client is closed", request.errorContext));
       return;
     }
     if (this.queuedCount >= this.#options.maxQueued) {
-      const { command } = request;
-      request.fail(new TooManyCommandsError(`${this.queuedCount} commands wait to be sent already`, { command }));
+      const text = `${this.queuedCount} commands wait to be sent already`;
+      request.fail(new TooManyCommandsError(text, request.errorContext));
       return;
     }
     if (request.source === "" && !this.#encode(request)) return;
@@ -156,9 +156,9 @@ export class Lane {
     this.#isClosed = true;
     clearTimeout(this.#retryTimer);
     clearInterval(this.#sweeper);
-    const closed = new ClientClosedError("the client was closed");
-    for (const request of this.takeQueued()) request.fail(closed);
-    this.#connection?.end(closed);
+    const text = "the client was closed";
+    for (const request of this.takeQueued()) request.fail(new ClientClosedError(text, request.errorContext));
+    this.#connection?.end(new ClientClosedError(text));
   }
 
   /** Ends the connection, as if it had been lost: what is safe is sent again over a new one. */
@@ -347,9 +347,9 @@ export class Lane {
   }
 
   #giveUp(request: Request, cause: Error): void {
-    const { command, id: requestId, safety } = request;
+    const { command, mayHaveHappened, errorContext } = request;
     const text = `the connection ended before ${command} was answered`;
-    request.fail(new ConnectionLostError(text, safety !== "read", { command, requestId, cause }));
+    request.fail(new ConnectionLostError(text, mayHaveHappened, { ...errorContext, cause }));
   }
 
   #failed(error: Error): void {
@@ -358,7 +358,9 @@ export class Lane {
     this.#listener.failed(this, error);
     // A token that is refused will be refused again.
     if (error instanceof SynapError && error.code === "UNAUTHORIZED") {
-      for (const request of this.takeQueued()) request.fail(error);
+      for (const request of this.takeQueued()) {
+        request.fail(serverError(error.code, error.message, { ...request.errorContext, cause: error }));
+      }
     }
     if (this.queuedCount === 0 && !this.isWanted) return;
     this.#retryTimer ??= setTimeout(() => {
@@ -403,9 +405,8 @@ export class Lane {
     // It came within this step: its time begins now.
     request.remainingMs = request.remainingMs === undefined ? limitMs : request.remainingMs - stepMs;
     if (request.remainingMs > 0) return;
-    const { command, id: requestId, attempts, safety } = request;
-    const mayHaveHappened = attempts > 0 && safety !== "read";
-    const context = { command, requestId, cause: this.#lastFailure };
+    const { command, mayHaveHappened, errorContext } = request;
+    const context = { ...errorContext, cause: this.#lastFailure };
     request.fail(new CommandTimeoutError(`${command} was not answered within ${limitMs} ms`, mayHaveHappened, context));
   }
 

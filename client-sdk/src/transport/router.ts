@@ -105,7 +105,7 @@ export class Router {
     this.#isClosed = true;
     for (const [timer, request] of this.#redirects) {
       clearTimeout(timer);
-      request.fail(closedError());
+      request.fail(closedError(request));
     }
     this.#redirects.clear();
     for (const endpoint of this.#endpoints) endpoint.close();
@@ -219,16 +219,15 @@ export class Router {
   #redirect(request: Request): void {
     if (request.isDone) return;
     if (this.#isClosed) {
-      request.fail(closedError());
+      request.fail(closedError(request));
       return;
     }
     request.redirects += 1;
     const limitMs = request.timeoutMs ?? this.#options.timeoutMs;
     request.remainingMs ??= limitMs;
     if (request.remainingMs <= 0) {
-      const { command, id: requestId } = request;
-      const text = `no server was found within ${limitMs} ms that runs ${command} as a master`;
-      request.fail(new ReadOnlyReplicaError("READ_ONLY_REPLICA", text, { command, requestId }));
+      const text = `no server was found within ${limitMs} ms that runs ${request.command} as a master`;
+      request.fail(new ReadOnlyReplicaError("READ_ONLY_REPLICA", text, request.errorContext));
       return;
     }
     if (request.redirects === 1) {
@@ -261,6 +260,6 @@ export class Router {
   }
 }
 
-function closedError(): ClientClosedError {
-  return new ClientClosedError("the client was closed");
+function closedError({ errorContext }: Request): ClientClosedError {
+  return new ClientClosedError("the client was closed", errorContext);
 }

@@ -4,7 +4,7 @@
  * be sent again.
  */
 import { onAbort } from "../abort-signals.ts";
-import type { SynapError } from "../errors.ts";
+import type { ErrorContext, SynapError } from "../errors.ts";
 
 /**
  * What may be done with a command whose answer was lost.
@@ -37,8 +37,8 @@ export class Request {
   isDone = false;
   /** Its place in the order of its lane. */
   sequence = 0;
-  /** How often it was sent. */
-  attempts = 0;
+  /** Attempts that are not answered, on their way or lost: any of them may have run it. */
+  unansweredCount = 0;
   /** How many connections ended while nothing but this was on its way. */
   blame = 0;
   /** How often a server said that another one is the master. */
@@ -87,6 +87,17 @@ export class Request {
   /** Bytes on the wire, about. */
   get bytes(): number {
     return typeof this.source === "string" ? this.source.length : this.end - this.start;
+  }
+
+  /** Whether it may have taken effect, by all that is known now. */
+  get mayHaveHappened(): boolean {
+    return this.safety !== "read" && this.unansweredCount > 0;
+  }
+
+  /** What an error about it tells. */
+  get errorContext(): ErrorContext {
+    const { command, id, mayHaveHappened } = this;
+    return { command, requestId: id === 0 ? undefined : id, mayHaveHappened };
   }
 
   succeed(payload: unknown): void {
