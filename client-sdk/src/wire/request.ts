@@ -35,6 +35,8 @@ export class Request {
   readonly items: readonly Request[] | undefined;
   readonly isAtomic: boolean;
   isDone = false;
+  /** Its place in the order of issue, over all lanes. */
+  order = 0;
   /** Its place in the order of its lane. */
   sequence = 0;
   /** Attempts that are not answered, on their way or lost: any of them may have run it. */
