@@ -244,5 +244,21 @@ describe("reads", () => {
       await synap.kv.get("mine");
       return countOf(1, "kv.get") > behind;
     });
+    // It begins anew, and has not what it had.
+    offset = 0;
+    const before = countOf(1, "kv.get");
+    let isBack = false;
+    synap.on("connected", ({ url }) => {
+      isBack ||= url.startsWith(proxies[1].url);
+    });
+    const lost = new Promise((resolve) => synap.on("disconnected", resolve));
+    proxies[1].cut();
+    await lost;
+    await until(async () => {
+      await synap.kv.get("mine");
+      return isBack;
+    });
+    for (let i = 0; i < 20; i++) await synap.kv.get("mine");
+    expect(countOf(1, "kv.get")).toBe(before);
   });
 });

@@ -171,6 +171,8 @@ export class Router {
 
   #opened(endpoint: Endpoint, connection: Connection): void {
     endpoint.isReplica = connection.isReplica;
+    // It may have begun anew, with less than it had.
+    endpoint.caughtUpCount = -1;
     this.#tell("connected", { url: endpoint.url });
     if (connection.isReplica && endpoint === this.#master) this.#follow(endpoint, connection.masterUrl);
     this.#changed();
