@@ -46,6 +46,16 @@ describe("connecting", () => {
     await proxy.end();
   });
 
+  it("with a token that does not come fails in time, or when the client is closed", async () => {
+    const token = (): Promise<string> => new Promise(() => {});
+    const error = await failure(connect(server.url, { token, connectTimeoutMs: 50 }));
+    expect(error).toBeInstanceOf(ConnectionFailedError);
+    const synap = new SynapClient({ url: server.url, token });
+    const connecting = failure(synap.connect());
+    await synap.close({ timeoutMs: 0 });
+    expect(await connecting).toMatchObject({ code: "CLIENT_CLOSED" });
+  });
+
   it("to several takes the first that is there", async () => {
     const proxy = await FaultProxy.start(server.port);
     await proxy.end();

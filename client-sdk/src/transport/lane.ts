@@ -24,6 +24,7 @@ import type { Session } from "../wire/session.ts";
 import { Backoff } from "./backoff.ts";
 import { Connection } from "./connection.ts";
 import { unref } from "./socket.ts";
+import { tokenOf } from "./token.ts";
 
 const LOSSES_TOGETHER_MAX = 3;
 const BLAME_MAX = 3;
@@ -278,13 +279,13 @@ export class Lane {
   async #connect(): Promise<void> {
     this.#isConnecting = true;
     this.#sweeper ??= this.#startSweeper();
-    const { token, connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering, followMaster } = this.#options;
+    const { connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering, followMaster } = this.#options;
     let connection: Connection;
     try {
-      const given = typeof token === "function" ? await token() : token;
+      const token = await tokenOf(this.#options);
       const options = {
         url: this.#url(),
-        token: given,
+        token,
         codec: this.#codec,
         session: this.#session,
         isNumbering,

@@ -93,12 +93,14 @@ export class Router {
     if (this.#options.readFrom !== "master") for (const { lanes } of this.#endpoints) lanes[0].open();
     const tried = new Set<Endpoint>();
     while (!this.#master.isOpen) {
+      if (this.#isClosed) throw new ClientClosedError("the client was closed");
       const endpoint = this.#master;
       if (tried.has(endpoint)) throw this.#unreachable();
       tried.add(endpoint);
       const failedBefore = endpoint.lanes[0].lastFailure;
       endpoint.lanes[0].open();
-      while (!endpoint.isOpen && endpoint.lanes[0].lastFailure === failedBefore) await this.#nextChange();
+      while (!this.#isClosed && !endpoint.isOpen && endpoint.lanes[0].lastFailure === failedBefore)
+        await this.#nextChange();
       // The failure itself has made the next one the master.
     }
   }
@@ -118,6 +120,7 @@ export class Router {
     for (const request of this.#waiting.take()) request.fail(closedError(request));
     for (const endpoint of this.#endpoints) endpoint.close();
     this.#offsets.close();
+    this.#changed();
   }
 
   /** A lane that is not its own, of subscriptions, could not reach the master. */
