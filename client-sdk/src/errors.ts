@@ -169,7 +169,8 @@ export class ConnectionFailedError extends SynapError {
 
 /**
  * CONNECTION_LOST: the connection ended before the answer, and the command could not be sent again safely. Look at
- * `mayHaveHappened`; reads and numbered writes never end this way before their time is over, since they are sent again.
+ * `mayHaveHappened`; reads and numbered writes are sent again, and end this way only when several connections have ended on
+ * them, or, a write, when the server may have forgotten its number.
  */
 export class ConnectionLostError extends SynapError {
   readonly code = "CONNECTION_LOST";

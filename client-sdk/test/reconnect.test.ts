@@ -1,5 +1,5 @@
 /** Lost connections: what is sent again, what fails and says so, and what the client makes of a server that talks nonsense. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   CommandTimeoutError,
   ConnectionFailedError,
@@ -239,6 +239,25 @@ describe("a write whose answer was lost", () => {
     await synap.close({ timeoutMs: 0 });
     expect(await error).toMatchObject({ code: "CLIENT_CLOSED", mayHaveHappened: true });
     expect(await unsent).toMatchObject({ code: "CLIENT_CLOSED", mayHaveHappened: false });
+    await proxy.end();
+  });
+
+  it("is not sent again when the server may have forgotten its number", async () => {
+    const proxy = await FaultProxy.start(server.port);
+    const synap = await connect(proxy.url, quick);
+    await synap.kv.del("once");
+    proxy.hold();
+    const error = failure(synap.kv.incr("once"));
+    await until(() => synap.queuedCount === 0);
+    // As if this process had stood still for so long.
+    const now = Date.now();
+    const clock = vi.spyOn(Date, "now").mockReturnValue(now + 241_000);
+    proxy.cut();
+    proxy.release();
+    expect(await error).toMatchObject({ code: "CONNECTION_LOST", command: "kv.incr", mayHaveHappened: true });
+    clock.mockRestore();
+    expect(await synap.kv.get("once")).toBe(1);
+    await synap.close();
     await proxy.end();
   });
 

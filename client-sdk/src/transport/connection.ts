@@ -142,7 +142,7 @@ export class Connection {
     const id = isNumbered ? first.id : this.#session.next();
     const frame = this.#frame(requests, id, isShared);
     for (const request of requests) {
-      request.unansweredCount += 1;
+      request.sent();
       if (request.id === 0) request.id = id;
     }
     const bytes = typeof frame === "string" ? frame.length : frame.byteLength;

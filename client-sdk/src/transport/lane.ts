@@ -253,6 +253,7 @@ export class Lane {
     let bytes = 0;
     while (this.#head < this.#queue.length && taken.length < FRAME_COMMANDS_MAX) {
       const request = this.#queue[this.#head];
+      if (request.isPastWindow) this.#giveUp(request, this.#lastFailure);
       if (!request.isDone) {
         if ((request.isAlone || this.#isCareful(request)) && taken.length > 0) break;
         if (taken.length > 0 && bytes + request.bytes > FRAME_BYTES_MAX) break;
@@ -356,7 +357,7 @@ export class Lane {
     return sequence <= this.#carefulUpTo;
   }
 
-  #giveUp(request: Request, cause: Error): void {
+  #giveUp(request: Request, cause: Error | undefined): void {
     const { command, mayHaveHappened, errorContext } = request;
     const text = `the connection ended before ${command} was answered`;
     request.fail(new ConnectionLostError(text, mayHaveHappened, { ...errorContext, cause }));

@@ -15,6 +15,9 @@ import type { ErrorContext, SynapError } from "../errors.ts";
  */
 export type Safety = "read" | "numbered" | "unsafe";
 
+/** The server remembers a number for 300 s, unless it was told otherwise; a minute is left for the way and for its clock. */
+const RESEND_WINDOW_MS = 240_000;
+
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
@@ -39,6 +42,8 @@ export class Request {
   order = 0;
   /** Its place in the order of its lane. */
   sequence = 0;
+  /** When the first attempt that is not answered left, by the wall clock: this process may have been held up. */
+  #firstSentAtMs = 0;
   /** Attempts that are not answered, on their way or lost: any of them may have run it. */
   unansweredCount = 0;
   /** How many connections ended while nothing but this was on its way. */
@@ -94,6 +99,18 @@ export class Request {
   /** Whether it may have taken effect, by all that is known now. */
   get mayHaveHappened(): boolean {
     return this.safety !== "read" && this.unansweredCount > 0;
+  }
+
+  /** Whether the server may have forgotten its number since it was sent, so that it could run twice. */
+  get isPastWindow(): boolean {
+    if (this.safety !== "numbered" || this.unansweredCount === 0) return false;
+    return Date.now() - this.#firstSentAtMs > RESEND_WINDOW_MS;
+  }
+
+  /** It leaves once more. */
+  sent(): void {
+    if (this.unansweredCount === 0 && this.safety === "numbered") this.#firstSentAtMs = Date.now();
+    this.unansweredCount += 1;
   }
 
   /** What an error about it tells. */
