@@ -3,7 +3,7 @@
  * begin here (a lost connection, a time limit, a value that cannot be encoded) have a code of their own kind.
  *
  *     SynapError
- *       |- ServerError            an answer of the server: nothing of the command has happened
+ *       |- ServerError            an answer of the server: it has not run the command
  *       |    '- KeyNotFoundError, QueueFullError, ... one class per code
  *       '- ConnectionLostError, CommandTimeoutError, ... of the client; `mayHaveHappened` says what is known
  */
@@ -17,6 +17,8 @@ export interface ErrorContext {
   /** What the server adds for programs: `path` of a bad argument, `limit` that was passed. */
   readonly details?: Readonly<Record<string, unknown>> | undefined;
   readonly cause?: unknown;
+  /** As in SynapError. */
+  readonly mayHaveHappened?: boolean | undefined;
 }
 
 /** The base of every error that this package throws, other than the reason of an AbortSignal. */
@@ -29,7 +31,7 @@ export abstract class SynapError extends Error {
    * Whether the command may have taken effect although it failed here. False: it has not happened. A read changes nothing,
    * so it is false for reads.
    */
-  readonly mayHaveHappened: boolean = false;
+  readonly mayHaveHappened: boolean;
   /** The command that failed, where there is one. */
   readonly command: string | undefined;
   /** The id of the request on the wire, where it had one. */
@@ -37,16 +39,20 @@ export abstract class SynapError extends Error {
   /** What the server adds for programs, as it was sent. */
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(message: string, { command, requestId, details, cause }: ErrorContext = {}) {
+  constructor(message: string, { command, requestId, details, cause, mayHaveHappened }: ErrorContext = {}) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = new.target.name;
     this.command = command;
     this.requestId = requestId;
     this.details = details ?? {};
+    this.mayHaveHappened = mayHaveHappened ?? false;
   }
 }
 
-/** An answer of the server that is not success. Nothing of the command has happened. */
+/**
+ * An answer of the server that is not success: it has not run the command. `mayHaveHappened` is true where an earlier
+ * attempt got no answer, and this one was refused before the server looked whether it knows the command's number.
+ */
 export class ServerError extends SynapError {
   readonly code: string;
   override readonly retryable: boolean;
@@ -163,16 +169,15 @@ export class ConnectionFailedError extends SynapError {
 
 /**
  * CONNECTION_LOST: the connection ended before the answer, and the command could not be sent again safely. Look at
- * `mayHaveHappened`; reads and numbered writes never end this way before their time is over, since they are sent again.
+ * `mayHaveHappened`; reads and numbered writes are sent again, and end this way only when several connections have ended on
+ * them, or, a write, when the server may have forgotten its number.
  */
 export class ConnectionLostError extends SynapError {
   readonly code = "CONNECTION_LOST";
   override readonly retryable = true;
-  override readonly mayHaveHappened: boolean;
 
   constructor(message: string, mayHaveHappened: boolean, context?: ErrorContext) {
-    super(message, context);
-    this.mayHaveHappened = mayHaveHappened;
+    super(message, { ...context, mayHaveHappened });
   }
 }
 
@@ -180,21 +185,19 @@ export class ConnectionLostError extends SynapError {
 export class CommandTimeoutError extends SynapError {
   readonly code = "TIMEOUT";
   override readonly retryable = true;
-  override readonly mayHaveHappened: boolean;
 
   constructor(message: string, mayHaveHappened: boolean, context?: ErrorContext) {
-    super(message, context);
-    this.mayHaveHappened = mayHaveHappened;
+    super(message, { ...context, mayHaveHappened });
   }
 }
 
-/** TOO_MANY_COMMANDS: as many commands wait to be sent as may (`maxQueued`). This one was not sent. */
+/** TOO_MANY_COMMANDS: as many commands wait to be sent as may (`maxQueued`). This one was not sent, or not again. */
 export class TooManyCommandsError extends SynapError {
   readonly code = "TOO_MANY_COMMANDS";
   override readonly retryable = true;
 }
 
-/** CLIENT_CLOSED: the client was closed before the command was sent. */
+/** CLIENT_CLOSED: the client was closed before the command was sent, or sent again (`mayHaveHappened`). */
 export class ClientClosedError extends SynapError {
   readonly code = "CLIENT_CLOSED";
 }

@@ -12,9 +12,10 @@
 import { onAbort } from "./abort-signals.ts";
 import type { ReadOptions } from "./commander.ts";
 import { Emitter } from "./emitter.ts";
-import { MessageNotFoundError, StaleDeliveryError } from "./errors.ts";
+import { MessageNotFoundError, QueueNotFoundError, StaleDeliveryError } from "./errors.ts";
 import type { Acknowledger, Delivery, QueueMessage, QueueSubscribeOptions } from "./subscriptions/delivery.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
+import { Backoff } from "./transport/backoff.ts";
 import { unref } from "./transport/socket.ts";
 
 /**
@@ -80,14 +81,17 @@ export interface WorkerQueue extends Acknowledger {
 
 /** A running worker: see `synap.queue.worker`. */
 export class Worker<T> implements AsyncDisposable {
-  /** Settles when the server has confirmed the subscription, at first. */
+  /** Settles when the server has confirmed the subscription, at first; a queue that is not there is waited for. */
   readonly ready: Promise<void>;
   readonly #handler: Handler<T>;
   readonly #options: WorkerOptions<T>;
   readonly #concurrency: number;
   readonly #ackDeadline: number;
   readonly #emitter = new Emitter<WorkerEvents<T>>();
-  readonly #subscription: Subscription<Delivery<T>>;
+  readonly #queue: WorkerQueue;
+  readonly #name: string;
+  readonly #backoff = new Backoff();
+  #subscription: Subscription<Delivery<T>>;
   readonly #extender: ReturnType<typeof setInterval>;
   readonly #running = new Map<Delivery<T>, AbortController>();
   #waiting: Delivery<T>[] = [];
@@ -99,18 +103,16 @@ export class Worker<T> implements AsyncDisposable {
   #whenIdle: (() => void)[] = [];
 
   constructor(queue: WorkerQueue, name: string, handler: Handler<T>, options: WorkerOptions<T> = {}) {
+    this.#queue = queue;
+    this.#name = name;
     this.#handler = handler;
     this.#options = options;
     this.#concurrency = options.concurrency ?? 1;
     this.#ackDeadline = options.ackDeadline ?? ACK_DEADLINE_SECS;
-    this.#subscription = queue.subscribe<T>(name, {
-      schema: options.schema,
-      prefetch: options.prefetch ?? this.#concurrency * 2,
-      ackDeadline: this.#ackDeadline,
-      onEvent: (delivery) => this.#take(delivery),
-      onError: (error) => this.#emitter.emit("error", { error }),
-    });
-    this.ready = this.#subscription.ready;
+    this.#subscription = this.#subscribe();
+    this.ready = this.#begin();
+    // Who does not look at `ready` is told by an `error` event.
+    this.ready.catch((error: unknown) => error);
     this.#extender = setInterval(() => this.#extend(), (this.#ackDeadline * 1_000) / 3);
     unref(this.#extender);
     const { signal } = options;
@@ -141,6 +143,31 @@ export class Worker<T> implements AsyncDisposable {
   /** For `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  #subscribe(): Subscription<Delivery<T>> {
+    return this.#queue.subscribe<T>(this.#name, {
+      schema: this.#options.schema,
+      prefetch: this.#options.prefetch ?? this.#concurrency * 2,
+      ackDeadline: this.#ackDeadline,
+      onEvent: (delivery) => this.#take(delivery),
+      onError: (error) => this.#emitter.emit("error", { error }),
+    });
+  }
+
+  /** A queue that is not there may come yet: it is asked for until then, or until the worker is stopped. */
+  async #begin(): Promise<void> {
+    for (;;) {
+      try {
+        await this.#subscription.ready;
+        return;
+      } catch (error) {
+        if (!(error instanceof QueueNotFoundError) || this.#stopping !== undefined) throw error;
+      }
+      await new Promise<void>((resolve) => unref(setTimeout(resolve, this.#backoff.nextMs())));
+      if (this.#stopping !== undefined) return;
+      this.#subscription = this.#subscribe();
+    }
   }
 
   async #stop(timeoutMs: number): Promise<void> {
@@ -199,10 +226,20 @@ export class Worker<T> implements AsyncDisposable {
   }
 
   async #threw(delivery: Delivery<T>, signal: AbortSignal, error: unknown): Promise<void> {
-    const retry = this.#options.retry?.(error, delivery) ?? {};
+    const retry = this.#retryOf(error, delivery);
     if (!(await this.#settle(delivery, signal, () => delivery.nack(retry)))) return;
     this.#failed += 1;
     this.#emitter.emit("failed", { message: delivery, error });
+  }
+
+  /** Where the caller's function throws itself, the queue's backoff holds. */
+  #retryOf(error: unknown, delivery: Delivery<T>): Retry {
+    try {
+      return this.#options.retry?.(error, delivery) ?? {};
+    } catch (thrown) {
+      this.#emitter.emit("error", { error: thrown });
+      return {};
+    }
   }
 
   /** Tells the server. @returns whether the message was still this worker's. */

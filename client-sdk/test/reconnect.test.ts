@@ -1,5 +1,5 @@
 /** Lost connections: what is sent again, what fails and says so, and what the client makes of a server that talks nonsense. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import {
   CommandTimeoutError,
   ConnectionFailedError,
@@ -44,6 +44,16 @@ describe("connecting", () => {
     const error = await failure(connect(proxy.url, { connectTimeoutMs: 100 }));
     expect(error).toBeInstanceOf(ConnectionFailedError);
     await proxy.end();
+  });
+
+  it("with a token that does not come fails in time, or when the client is closed", async () => {
+    const token = (): Promise<string> => new Promise(() => {});
+    const error = await failure(connect(server.url, { token, connectTimeoutMs: 50 }));
+    expect(error).toBeInstanceOf(ConnectionFailedError);
+    const synap = new SynapClient({ url: server.url, token });
+    const connecting = failure(synap.connect());
+    await synap.close({ timeoutMs: 0 });
+    expect(await connecting).toMatchObject({ code: "CLIENT_CLOSED" });
   });
 
   it("to several takes the first that is there", async () => {
@@ -210,6 +220,68 @@ describe("writes, which are numbered", () => {
       expect(sums).toEqual(Array.from({ length: 20 }, (_, i) => sent - 19 + i));
     }
     expect(await synap.kv.get("counter")).toBe(sent);
+    await synap.close();
+    await proxy.end();
+  });
+});
+
+describe("a write whose answer was lost", () => {
+  it("may have happened, when the client is closed before it is sent again", async () => {
+    const proxy = await FaultProxy.start(server.port);
+    const synap = await connect(proxy.url, quick);
+    proxy.hold();
+    const error = failure(synap.kv.set("a", 1));
+    await until(() => synap.queuedCount === 0);
+    proxy.isRefusing = true;
+    proxy.cut();
+    await until(() => synap.queuedCount === 1);
+    const unsent = failure(synap.kv.set("a", 2));
+    await synap.close({ timeoutMs: 0 });
+    expect(await error).toMatchObject({ code: "CLIENT_CLOSED", mayHaveHappened: true });
+    expect(await unsent).toMatchObject({ code: "CLIENT_CLOSED", mayHaveHappened: false });
+    await proxy.end();
+  });
+
+  it("is not sent again when the server may have forgotten its number", async () => {
+    const proxy = await FaultProxy.start(server.port);
+    const synap = await connect(proxy.url, quick);
+    await synap.kv.del("once");
+    proxy.hold();
+    const error = failure(synap.kv.incr("once"));
+    await until(() => synap.queuedCount === 0);
+    // As if this process had stood still for so long.
+    const now = Date.now();
+    const clock = vi.spyOn(Date, "now").mockReturnValue(now + 241_000);
+    proxy.cut();
+    proxy.release();
+    expect(await error).toMatchObject({ code: "CONNECTION_LOST", command: "kv.incr", mayHaveHappened: true });
+    clock.mockRestore();
+    expect(await synap.kv.get("once")).toBe(1);
+    await synap.close();
+    await proxy.end();
+  });
+
+  it.each([
+    ["SERVICE_UNAVAILABLE", true],
+    ["READ_ONLY_REPLICA", true],
+    ["WRONG_TYPE", false],
+  ])("and is refused with %s when it comes again: may have happened: %s", async (code, mayHaveHappened) => {
+    const proxy = await MessageProxy.start(server.url);
+    const synap = await connect(proxy.url, { timeoutMs: 200, ...quick });
+    let count = 0;
+    proxy.hooks.request = ({ request_id, command }) => {
+      if (command !== "kv.set") return undefined;
+      count += 1;
+      if (count === 1) proxy.cut();
+      return count === 1 ? undefined : { success: false, code, error: "no", request_id };
+    };
+    expect(await failure(synap.kv.set("a", 1))).toMatchObject({ mayHaveHappened });
+    expect(count).toBeGreaterThan(1);
+    count = 1;
+    // A replica is asked again, to the end of its time, and that may come while it is being asked.
+    if (code !== "READ_ONLY_REPLICA") {
+      expect(await failure(synap.kv.set("a", 1))).toMatchObject({ code, mayHaveHappened: false });
+    }
     await synap.close();
     await proxy.end();
   });

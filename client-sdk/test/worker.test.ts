@@ -100,6 +100,39 @@ it("does with it what `retry` decides", async () => {
   await until(() => worker.stats.failed === 1);
 });
 
+it("gives back what its handler throws on, although `retry` throws too, and tells", async () => {
+  const errors: unknown[] = [];
+  const worker = kept(
+    synap.queue.worker(
+      queue,
+      () => {
+        throw new Error("hopeless");
+      },
+      {
+        retry: () => {
+          throw new Error("no idea");
+        },
+      },
+    ),
+  );
+  worker.on("error", ({ error }) => errors.push(error));
+  await publish(1);
+  await until(async () => (await synap.queue.stats(queue)).dead === 1);
+  expect(errors[0]).toMatchObject({ message: "no idea" });
+});
+
+it("waits for a queue that is not there yet", async () => {
+  const worker = kept(synap.queue.worker(`${queue}-later`, () => undefined));
+  const errors: unknown[] = [];
+  worker.on("error", ({ error }) => errors.push(error));
+  await until(() => errors.length > 1);
+  expect(errors[0]).toMatchObject({ code: "QUEUE_NOT_FOUND" });
+  await synap.queue.create(`${queue}-later`);
+  await worker.ready;
+  await synap.queue.publish(`${queue}-later`, 1);
+  await until(() => worker.stats.completed === 1);
+});
+
 it("keeps a message for longer than its deadline while the handler runs", async () => {
   let finish: () => void = () => {};
   const worker = kept(

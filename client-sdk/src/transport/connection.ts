@@ -54,7 +54,7 @@ interface Result {
   readonly details?: unknown;
 }
 
-/** Refusals of a batch that are about all of its commands. */
+/** Refusals of a batch that are about all of its commands. They come before a command's number is looked at. */
 const FOR_ALL = /^(?:UNAUTHORIZED|FORBIDDEN|RATE_LIMIT_EXCEEDED|SERVICE_UNAVAILABLE|READ_ONLY_REPLICA|INTERNAL_ERROR)$/;
 
 export class Connection {
@@ -142,7 +142,7 @@ export class Connection {
     const id = isNumbered ? first.id : this.#session.next();
     const frame = this.#frame(requests, id, isShared);
     for (const request of requests) {
-      request.attempts += 1;
+      request.sent();
       if (request.id === 0) request.id = id;
     }
     const bytes = typeof frame === "string" ? frame.length : frame.byteLength;
@@ -285,6 +285,7 @@ export class Connection {
     const again: Request[] = [];
     for (const [index, request] of requests.entries()) {
       request.isAlone = true;
+      if (index >= done) request.unansweredCount -= 1;
       if (index >= done || this.#isRepeatable(request)) again.push(request);
       else this.#settle(request, { code: "INTERNAL_ERROR", error: LOST_ANSWER, details: message.details }, false);
     }
@@ -303,6 +304,8 @@ export class Connection {
     }
     const code = String(result.code);
     const details = detailsOf(result);
+    // This attempt has not run it. Where the server came to its number, no other has either.
+    request.unansweredCount = FOR_ALL.test(code) || code === "PAYLOAD_TOO_LARGE" ? request.unansweredCount - 1 : 0;
     // The frame had had its time before this command, or no room was left for its answer: it has not happened, and may
     // well go alone.
     const isCrowdedOut = isShared && code === "PAYLOAD_TOO_LARGE";
@@ -316,8 +319,7 @@ export class Connection {
       this.#listener.moved(request, masterOf(details));
       return;
     }
-    const { command, id: requestId } = request;
-    request.fail(serverError(code, String(result.error), { command, requestId, details }));
+    request.fail(serverError(code, String(result.error), { ...request.errorContext, details }));
   }
 
   #closed(code: number, reason: string): void {

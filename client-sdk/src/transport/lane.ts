@@ -24,6 +24,7 @@ import type { Session } from "../wire/session.ts";
 import { Backoff } from "./backoff.ts";
 import { Connection } from "./connection.ts";
 import { unref } from "./socket.ts";
+import { tokenOf } from "./token.ts";
 
 const LOSSES_TOGETHER_MAX = 3;
 const BLAME_MAX = 3;
@@ -100,6 +101,13 @@ export class Lane {
     return this.#queue.length - this.#head;
   }
 
+  /** Whether numbered writes wait here, or are on their way. */
+  get hasWrites(): boolean {
+    for (let i = this.#head; i < this.#queue.length; i++) if (isOpenWrite(this.#queue[i])) return true;
+    for (const request of this.#connection?.unanswered() ?? []) if (isOpenWrite(request)) return true;
+    return false;
+  }
+
   /** Commands that are not answered. */
   get load(): number {
     return this.queuedCount + (this.#connection?.inFlightCount ?? 0);
@@ -113,15 +121,15 @@ export class Lane {
   issue(request: Request): void {
     if (request.isDone) return;
     if (this.#isClosed) {
-      request.fail(new ClientClosedError("the client is closed", { command: request.command }));
+      request.fail(new ClientClosedError("the client is closed", request.errorContext));
       return;
     }
     if (this.queuedCount >= this.#options.maxQueued) {
-      const { command } = request;
-      request.fail(new TooManyCommandsError(`${this.queuedCount} commands wait to be sent already`, { command }));
+      const text = `${this.queuedCount} commands wait to be sent already`;
+      request.fail(new TooManyCommandsError(text, request.errorContext));
       return;
     }
-    if (request.source === "" && !this.#encode(request)) return;
+    if (!this.prepare(request)) return;
     this.#issuedCount += 1;
     request.sequence = this.#issuedCount;
     this.#queue.push(request);
@@ -156,9 +164,9 @@ export class Lane {
     this.#isClosed = true;
     clearTimeout(this.#retryTimer);
     clearInterval(this.#sweeper);
-    const closed = new ClientClosedError("the client was closed");
-    for (const request of this.takeQueued()) request.fail(closed);
-    this.#connection?.end(closed);
+    const text = "the client was closed";
+    for (const request of this.takeQueued()) request.fail(new ClientClosedError(text, request.errorContext));
+    this.#connection?.end(new ClientClosedError(text));
   }
 
   /** Ends the connection, as if it had been lost: what is safe is sent again over a new one. */
@@ -166,12 +174,14 @@ export class Lane {
     this.#connection?.end(reason);
   }
 
-  #encode(request: Request): boolean {
+  /** Encodes it, unless it is. @returns false where it cannot be, and has failed. */
+  prepare(request: Request): boolean {
+    if (request.source !== "") return true;
     if (request.safety === "numbered" && request.id === 0) request.id = this.#session.next();
     try {
       for (const item of request.items ?? []) {
         if (item.safety === "numbered" && item.id === 0) item.id = this.#session.next();
-        this.#codec.encode(item);
+        if (item.source === "") this.#codec.encode(item);
       }
       if (request.items === undefined) this.#codec.encode(request);
       const bytes = request.items?.reduce((sum, item) => sum + item.bytes, 0) ?? request.bytes;
@@ -243,6 +253,7 @@ export class Lane {
     let bytes = 0;
     while (this.#head < this.#queue.length && taken.length < FRAME_COMMANDS_MAX) {
       const request = this.#queue[this.#head];
+      if (request.isPastWindow) this.#giveUp(request, this.#lastFailure);
       if (!request.isDone) {
         if ((request.isAlone || this.#isCareful(request)) && taken.length > 0) break;
         if (taken.length > 0 && bytes + request.bytes > FRAME_BYTES_MAX) break;
@@ -269,13 +280,13 @@ export class Lane {
   async #connect(): Promise<void> {
     this.#isConnecting = true;
     this.#sweeper ??= this.#startSweeper();
-    const { token, connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering, followMaster } = this.#options;
+    const { connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering, followMaster } = this.#options;
     let connection: Connection;
     try {
-      const given = typeof token === "function" ? await token() : token;
+      const token = await tokenOf(this.#options);
       const options = {
         url: this.#url(),
-        token: given,
+        token,
         codec: this.#codec,
         session: this.#session,
         isNumbering,
@@ -346,10 +357,10 @@ export class Lane {
     return sequence <= this.#carefulUpTo;
   }
 
-  #giveUp(request: Request, cause: Error): void {
-    const { command, id: requestId, safety } = request;
+  #giveUp(request: Request, cause: Error | undefined): void {
+    const { command, mayHaveHappened, errorContext } = request;
     const text = `the connection ended before ${command} was answered`;
-    request.fail(new ConnectionLostError(text, safety !== "read", { command, requestId, cause }));
+    request.fail(new ConnectionLostError(text, mayHaveHappened, { ...errorContext, cause }));
   }
 
   #failed(error: Error): void {
@@ -358,7 +369,9 @@ export class Lane {
     this.#listener.failed(this, error);
     // A token that is refused will be refused again.
     if (error instanceof SynapError && error.code === "UNAUTHORIZED") {
-      for (const request of this.takeQueued()) request.fail(error);
+      for (const request of this.takeQueued()) {
+        request.fail(serverError(error.code, error.message, { ...request.errorContext, cause: error }));
+      }
     }
     if (this.queuedCount === 0 && !this.isWanted) return;
     this.#retryTimer ??= setTimeout(() => {
@@ -403,9 +416,8 @@ export class Lane {
     // It came within this step: its time begins now.
     request.remainingMs = request.remainingMs === undefined ? limitMs : request.remainingMs - stepMs;
     if (request.remainingMs > 0) return;
-    const { command, id: requestId, attempts, safety } = request;
-    const mayHaveHappened = attempts > 0 && safety !== "read";
-    const context = { command, requestId, cause: this.#lastFailure };
+    const { command, mayHaveHappened, errorContext } = request;
+    const context = { ...errorContext, cause: this.#lastFailure };
     request.fail(new CommandTimeoutError(`${command} was not answered within ${limitMs} ms`, mayHaveHappened, context));
   }
 
@@ -421,4 +433,8 @@ export class Lane {
 
 function tooLarge({ command }: Request, bytes: number): Error {
   return serverError("PAYLOAD_TOO_LARGE", `the command has ${bytes} bytes, more than maxRequestBytes`, { command });
+}
+
+function isOpenWrite({ safety, isDone }: Request): boolean {
+  return safety === "numbered" && !isDone;
 }

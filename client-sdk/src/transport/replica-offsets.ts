@@ -34,7 +34,7 @@ export class ReplicaOffsets {
   }
 
   has(replica: Endpoint): boolean {
-    if (replica.caughtUpCount === this.#writtenCount) return true;
+    if (this.#writtenCount === 0 || replica.caughtUpCount === this.#writtenCount) return true;
     if (!this.#asked.has(replica)) {
       this.#asked.add(replica);
       void this.#ask(replica);

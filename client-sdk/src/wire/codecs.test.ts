@@ -166,6 +166,16 @@ describe("JSON", () => {
     expect(codec.decode('{"success":true,"payload":[{"$bytes":"AP8B"}]}').payload).toEqual([bytes]);
   });
 
+  it.each([
+    { $bytes: "no base64!" },
+    { $bytes: "AP8" },
+    { $bytes: 1, more: 12345678901234567890n.toString() },
+    { "$synap-client-integer": "1.5", $bytes: "" },
+    { "$synap-client-integer": "1234567890123456x" },
+  ])("leaves what only looks like a mark as it is: %j", (payload) => {
+    expect(codec.decode(JSON.stringify({ success: true, payload }))).toEqual({ success: true, payload });
+  });
+
   it.each([["{"], ["7"], ["null"], [new Uint8Array([1])]])("garbage is a ProtocolError: %j", (frame) => {
     expect(() => codec.decode(frame)).toThrow(ProtocolError);
   });

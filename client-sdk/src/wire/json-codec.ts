@@ -108,12 +108,17 @@ function markLarge(text: string): string {
   });
 }
 
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** An object that only looks like a mark is somebody's value, and stays as it is. */
 function revive(_name: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   const names = Object.keys(value);
   if (names.length !== 1) return value;
   const [content]: unknown[] = Object.values(value);
   if (typeof content !== "string") return value;
-  if (names[0] === MARK) return BigInt(content);
-  return names[0] === "$bytes" ? Uint8Array.from(atob(content), (character) => character.charCodeAt(0)) : value;
+  if (names[0] === MARK) return /^-?\d+$/.test(content) ? BigInt(content) : value;
+  return names[0] === "$bytes" && BASE64.test(content)
+    ? Uint8Array.from(atob(content), (character) => character.charCodeAt(0))
+    : value;
 }

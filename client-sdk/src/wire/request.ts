@@ -4,7 +4,7 @@
  * be sent again.
  */
 import { onAbort } from "../abort-signals.ts";
-import type { SynapError } from "../errors.ts";
+import type { ErrorContext, SynapError } from "../errors.ts";
 
 /**
  * What may be done with a command whose answer was lost.
@@ -14,6 +14,9 @@ import type { SynapError } from "../errors.ts";
  * - `unsafe`: not sent again; the caller is told that it may have happened.
  */
 export type Safety = "read" | "numbered" | "unsafe";
+
+/** The server remembers a number for 300 s, unless it was told otherwise; a minute is left for the way and for its clock. */
+const RESEND_WINDOW_MS = 240_000;
 
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
@@ -35,10 +38,14 @@ export class Request {
   readonly items: readonly Request[] | undefined;
   readonly isAtomic: boolean;
   isDone = false;
+  /** Its place in the order of issue, over all lanes. */
+  order = 0;
   /** Its place in the order of its lane. */
   sequence = 0;
-  /** How often it was sent. */
-  attempts = 0;
+  /** When the first attempt that is not answered left, by the wall clock: this process may have been held up. */
+  #firstSentAtMs = 0;
+  /** Attempts that are not answered, on their way or lost: any of them may have run it. */
+  unansweredCount = 0;
   /** How many connections ended while nothing but this was on its way. */
   blame = 0;
   /** How often a server said that another one is the master. */
@@ -87,6 +94,29 @@ export class Request {
   /** Bytes on the wire, about. */
   get bytes(): number {
     return typeof this.source === "string" ? this.source.length : this.end - this.start;
+  }
+
+  /** Whether it may have taken effect, by all that is known now. */
+  get mayHaveHappened(): boolean {
+    return this.safety !== "read" && this.unansweredCount > 0;
+  }
+
+  /** Whether the server may have forgotten its number since it was sent, so that it could run twice. */
+  get isPastWindow(): boolean {
+    if (this.safety !== "numbered" || this.unansweredCount === 0) return false;
+    return Date.now() - this.#firstSentAtMs > RESEND_WINDOW_MS;
+  }
+
+  /** It leaves once more. */
+  sent(): void {
+    if (this.unansweredCount === 0 && this.safety === "numbered") this.#firstSentAtMs = Date.now();
+    this.unansweredCount += 1;
+  }
+
+  /** What an error about it tells. */
+  get errorContext(): ErrorContext {
+    const { command, id, mayHaveHappened } = this;
+    return { command, requestId: id === 0 ? undefined : id, mayHaveHappened };
   }
 
   succeed(payload: unknown): void {
