@@ -1,4 +1,5 @@
 /** What the ticker does: everything that is due at some time rather than asked for by a client. */
+import type { AccessControl } from "./access/access-control.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -8,6 +9,7 @@ import type { Replication } from "./replication/replication.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Ticker } from "./runtime/ticker.ts";
 import type { StateMachine } from "./state/state-machine.ts";
+import type { Connections } from "./transports/connections.ts";
 import type { Transport } from "./transports/transport.ts";
 
 /** How many keys expire between two looks at the clock. */
@@ -55,6 +57,33 @@ export interface WorkParts {
   /** Undefined where everything is in memory only. */
   readonly directory: DataDirectory | undefined;
   readonly replication: Replication;
+}
+
+/** How soon a change of the tokens' file is seen, and a token's end by those who have logged in with it. */
+const ACCESS_TICK_MS = 1000;
+
+export interface AccessWorkParts {
+  readonly access: AccessControl;
+  readonly connections: Connections;
+  readonly clock: Clock;
+}
+
+export function registerAccess(ticker: Ticker, { access, connections, clock }: AccessWorkParts): void {
+  const expelEnded = (): void => {
+    const nowMs = clock.nowMs();
+    for (const caller of [...connections.callers()]) {
+      const { grant } = caller;
+      // Who has not said who it is may still do so.
+      const isOver = grant !== access.newcomer && !grant.isUnrestricted && grant.endAt(nowMs) !== undefined;
+      if (isOver) caller.expel("The token that this connection has logged in with is not valid any more.");
+    }
+  };
+  access.onEnded = expelEnded;
+  ticker.register("tokens", () => {
+    void access.reloadLater();
+    if (access.isOn) expelEnded();
+    return ACCESS_TICK_MS;
+  });
 }
 
 type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;

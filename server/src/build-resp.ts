@@ -3,6 +3,7 @@ import { allRespCommands } from "./commands/resp/all-resp-commands.ts";
 import { type Config, RESP_PORT } from "./config/schema.ts";
 import type { RunnerOptions } from "./dispatch/command-runner.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { RespAccess } from "./dispatch/resp-access.ts";
 import { allConnectionCommands } from "./dispatch/resp-connection-commands.ts";
 import { RespDispatcher } from "./dispatch/resp-dispatcher.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -21,6 +22,7 @@ export interface RespParts {
   readonly dispatcher: Dispatcher;
   readonly runnerOptions: RunnerOptions;
   readonly store: KeyStore;
+  readonly access: RespAccess;
 }
 
 export function buildResp({
@@ -32,6 +34,7 @@ export function buildResp({
   dispatcher,
   runnerOptions,
   store,
+  access,
 }: RespParts): RespTransport {
   const { server, protocol } = config;
   const dispatch = new RespDispatcher({
@@ -40,6 +43,7 @@ export function buildResp({
     waits: dispatcher.waits,
     commands: allRespCommands,
     connectionCommands: allConnectionCommands,
+    access,
     requestBytesMax: protocol.maxRequestBytes,
   });
   const options = {

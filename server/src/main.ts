@@ -10,6 +10,11 @@ import { checkNodeVersion, explainLoadError } from "./runtime/node-version.ts";
 import { StartError } from "./runtime/start-error.ts";
 
 async function main(args: readonly string[]): Promise<void> {
+  if (args[0] === "token") {
+    const { runTokenCommand } = await import("./token-command.ts");
+    await runTokenCommand(args.slice(1), process.env, systemClock.nowMs(), (text) => process.stdout.write(text));
+    return;
+  }
   const commandLine = readCommandLine(args, process.env);
   switch (commandLine.action) {
     case "help":
@@ -56,7 +61,7 @@ async function serve(commandLine: CommandLine): Promise<void> {
 
 /** A message may name what a file holds, and a name there may hold anything: nothing of it is left to steer a terminal. */
 function onOneLine(message: string): string {
-  return message.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return message.replace(/(?!\n)\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 try {

@@ -1,7 +1,7 @@
 /** What the admin commands show of this process: the `Node` of commands/node.ts, read from the parts it is made of. */
 import { arch, platform } from "node:os";
 import type { Command } from "./commands/command.ts";
-import type { ClientInfo, MemoryUse, Node } from "./commands/node.ts";
+import type { ClientInfo, MemoryUse, Node, NodeAccess } from "./commands/node.ts";
 import { SlowLog } from "./commands/slow-log.ts";
 import { describeConfig } from "./config/print.ts";
 import type { Config } from "./config/schema.ts";
@@ -24,6 +24,7 @@ export interface NodeReportParts {
   readonly log: OperationLog;
   /** Undefined where everything is in memory only. */
   readonly directory: DataDirectory | undefined;
+  readonly access: NodeAccess;
   readonly connections: Connections;
   readonly fanout: Fanout;
 }
@@ -32,6 +33,7 @@ export class NodeReport implements Node {
   readonly slowLog: SlowLog;
   readonly commands: readonly Command[];
   readonly persistence: PersistenceReport;
+  readonly access: NodeAccess;
   #replication: Replication | undefined;
   readonly #parts: NodeReportParts;
   readonly #startedAtMs: number;
@@ -39,6 +41,7 @@ export class NodeReport implements Node {
   constructor(parts: NodeReportParts) {
     this.#parts = parts;
     this.commands = parts.commands;
+    this.access = parts.access;
     this.persistence = new PersistenceReport(parts.log, parts.directory);
     this.slowLog = new SlowLog(parts.config.slowlog.thresholdMs, parts.config.slowlog.maxEntries);
     this.#startedAtMs = parts.clock.nowMs();
@@ -111,6 +114,7 @@ export class NodeReport implements Node {
         connected_at: caller.connectedAtMs,
         commands: caller.commandCount,
         unread_bytes: caller.unreadBytes(),
+        token: caller.grant.name,
       });
     }
     return clients;

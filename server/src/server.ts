@@ -1,6 +1,7 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
 import { randomBytes } from "node:crypto";
-import { registerWork } from "./background-work.ts";
+import { AccessControl } from "./access/access-control.ts";
+import { registerAccess, registerWork } from "./background-work.ts";
 import { attachFanout, buildFanout } from "./build-fanout.ts";
 import { buildReplication } from "./build-replication.ts";
 import { buildResp } from "./build-resp.ts";
@@ -11,6 +12,7 @@ import { MessagePackCodec } from "./codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "./commands/all.ts";
 import { ApplyFailure, Executor } from "./commands/execute.ts";
 import { Registry } from "./commands/registry.ts";
+import { checkListenAddress } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
 import type { RunnerOptions } from "./dispatch/command-runner.ts";
@@ -22,6 +24,7 @@ import { CommandInstruments } from "./metrics/command-instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { StorageInstruments } from "./metrics/storage-instruments.ts";
 import { metricsSources } from "./metrics-readings.ts";
+import { AccessReport } from "./node-access.ts";
 import { NodeReport } from "./node-report.ts";
 import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
@@ -38,6 +41,7 @@ import { Ticker } from "./runtime/ticker.ts";
 import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
 import { KeyView } from "./state/key-view.ts";
 import type { StateMachine } from "./state/state-machine.ts";
+import { tokenFileOf } from "./token-command.ts";
 import { Connections } from "./transports/connections.ts";
 import { addressOf } from "./transports/listen-failure.ts";
 import { ListenError, type Transport } from "./transports/transport.ts";
@@ -49,19 +53,35 @@ const NODE_ID = randomBytes(8).toString("hex");
 export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
-export function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
-  return startRestarting(config, (present, restart) => startOnce(present, logger, clock, restart), onRestartFailure);
+export async function startServer(
+  config: Config,
+  logger: Logger,
+  clock: Clock = systemClock,
+): Promise<RunningServer> {
+  const access = new AccessControl({ file: tokenFileOf(config), logger, clock });
+  await access.reload();
+  checkListenAddress(config, access.isOn);
+  const parts = { logger, clock, access };
+  return startRestarting(config, (present, restart) => startOnce(present, parts, restart), onRestartFailure);
+}
+
+/** What stays when a server starts again within its process. */
+interface LastingParts {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly access: AccessControl;
 }
 
 /** @param restart has the server stop and start again, from what is then in its data directory. */
-async function startOnce(config: Config, logger: Logger, clock: Clock, restart: () => void): Promise<StartedServer> {
-  const front = buildFront(config, logger, clock);
+async function startOnce(config: Config, parts: LastingParts, restart: () => void): Promise<StartedServer> {
+  const { logger, clock, access } = parts;
+  const front = buildFront(config, parts);
   const { transport } = front;
   const { port } = await listen(transport);
   let storage: Storage | undefined;
   try {
     storage = await recover(front, config, logger, clock);
-    const engine = buildEngine(front, storage, config, clock);
+    const engine = buildEngine(front, storage, config, parts);
     const { respTransport, executor, fanout } = engine;
     const address = () => `http://${addressOf(config.server.host, port)}`;
     const { gate, turnEnd } = front;
@@ -82,6 +102,7 @@ async function startOnce(config: Config, logger: Logger, clock: Clock, restart: 
     engine.node.attach(replication);
     const ticker = new Ticker(clock);
     registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
+    registerAccess(ticker, { access, connections: front.connections, clock });
     const respPort = await listenResp(respTransport, config, logger);
     front.open({ ...engine, replication, log: storage.log });
     ticker.start();
@@ -134,7 +155,7 @@ interface OpenedParts {
 type Front = ReturnType<typeof buildFront>;
 
 /** What listens before there is anything to answer with: health, readiness, and refusals with a reason. */
-function buildFront(config: Config, logger: Logger, clock: Clock) {
+function buildFront(config: Config, { logger, clock, access }: LastingParts) {
   const reportBug = bugReporter(logger, clock);
   const connections = new Connections();
   const turnEnd = new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
@@ -157,6 +178,7 @@ function buildFront(config: Config, logger: Logger, clock: Clock) {
     clock,
     turnEnd,
     gate,
+    access,
     replicaLinks: () => opened?.replication.links,
     reportBug: (error, where) => reportBug(where, error),
   });
@@ -229,10 +251,11 @@ async function recover(front: Front, config: Config, logger: Logger, clock: Cloc
 }
 
 /** Everything that needs the state: commands, fan-out, metrics, and the transport of Redis clients. */
-function buildEngine(front: Front, storage: Storage, config: Config, clock: Clock) {
+function buildEngine(front: Front, storage: Storage, config: Config, { clock, access: control }: LastingParts) {
   const { connections, turnEnd, gate, wireCodecs, reportBug } = front;
   const { state, log, directory } = storage;
-  const parts = { config, clock, connections, state, log, directory, turnEnd, wireCodecs, reportBug };
+  const access = new AccessReport(control);
+  const parts = { config, clock, access, connections, state, log, directory, turnEnd, wireCodecs, reportBug };
   const { fanout, node, executor } = buildExecutor(parts);
   front.fanoutBytes = () => fanout.heldBytes;
   const instruments = new CommandInstruments(allCommands);
@@ -261,7 +284,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, clock: Cloc
   });
   const { fsync } = config.persistence;
   const metrics = new Metrics({ instruments, storage: front.instruments, fsync, clock, version, sources });
-  const respTransport = buildResp({ config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store });
+  const respTransport = buildResp({ config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store, access });
   return { executor, fanout, node, dispatcher, metrics, respTransport };
 }
 
@@ -286,6 +309,7 @@ interface ExecutorParts {
   readonly state: StateMachine;
   readonly log: OperationLog;
   readonly directory: DataDirectory | undefined;
+  readonly access: AccessReport;
   readonly turnEnd: TurnEnd;
   readonly wireCodecs: Readonly<Record<Format, Codec>>;
   readonly reportBug: (where: string, error: unknown) => string;
@@ -293,7 +317,7 @@ interface ExecutorParts {
 
 /** What runs commands, what it tells of them, and what it shows of this process. */
 function buildExecutor(parts: ExecutorParts) {
-  const { config, clock, connections, state, log, directory, turnEnd, wireCodecs, reportBug } = parts;
+  const { config, clock, access, connections, state, log, directory, turnEnd, wireCodecs, reportBug } = parts;
   const fanout = buildFanout({
     config,
     state,
@@ -303,7 +327,7 @@ function buildExecutor(parts: ExecutorParts) {
     seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
     slowConsumersDropped: () => connections.slowClientsCutOff,
   });
-  const node = new NodeReport({ config, clock, commands: allCommands, state, log, directory, connections, fanout });
+  const node = new NodeReport({ config, clock, commands: allCommands, state, log, directory, access, connections, fanout });
   const executor = new Executor({
     state,
     log,

@@ -1,4 +1,5 @@
 /** A dispatcher and everything below it, on a fake clock: messages go in and out as they are on the wire. */
+import { unrestrictedGrant } from "../src/access/grant.ts";
 import { JsonCodec } from "../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "../src/commands/all.ts";
@@ -95,6 +96,9 @@ export class Connection implements Caller {
   readonly outbox: Outbox | undefined;
   readonly lateReplies: Record<string, unknown>[] = [];
   readonly pushed: string[] = [];
+  /** What it was told when its grant had ended. */
+  readonly expelled: string[] = [];
+  grant = unrestrictedGrant();
   session: Session | undefined;
   pushFormat: PushFormat;
   commandCount = 0;
@@ -108,6 +112,10 @@ export class Connection implements Caller {
 
   unreadBytes(): number {
     return 0;
+  }
+
+  expel(message: string): void {
+    this.expelled.push(message);
   }
 
   answerLate(reply: Reply): void {

@@ -2,6 +2,8 @@
  * Everything between the codecs and the log, in one process and on a fake clock: store, state machine, log, executor.
  * Commands take and give plain values, so that a test reads like the wire without being one.
  */
+import { AccessControl } from "../src/access/access-control.ts";
+import { unrestrictedGrant } from "../src/access/grant.ts";
 import { attachFanout, buildFanout } from "../src/build-fanout.ts";
 import { JsonCodec } from "../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
@@ -16,7 +18,9 @@ import { configFromFlags } from "../src/config/load.ts";
 import type { Caller } from "../src/dispatch/caller.ts";
 import type { Fanout } from "../src/fanout/fanout.ts";
 import { limitsOf } from "../src/limits.ts";
+import { AccessReport } from "../src/node-access.ts";
 import { OperationLog } from "../src/oplog/operation-log.ts";
+import { silentLogger } from "../src/runtime/logger.ts";
 import { TurnEnd } from "../src/runtime/turn-end.ts";
 import { KeyStore } from "../src/state/key-store.ts";
 import { KeyView } from "../src/state/key-view.ts";
@@ -50,6 +54,8 @@ export const caller: Caller = {
   pushFormat: "json",
   answerLate: () => {},
   outbox: undefined,
+  grant: unrestrictedGrant(),
+  expel: () => {},
 };
 
 /** Everything in one place, empty. */
@@ -98,6 +104,12 @@ export class Engine {
   readonly node: Node;
   /** What the fan-out failed at. */
   readonly bugs: unknown[] = [];
+  /** Without tokens, until a test loads some. */
+  readonly access = new AccessControl({
+    file: undefined,
+    logger: silentLogger,
+    clock: { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs },
+  });
   nowMs = 1_700_000_000_000;
   readonly #turnEnds: (() => void)[] = [];
 
@@ -152,6 +164,7 @@ export class Engine {
       slowLog: new SlowLog(10, 100),
       replication: NO_REPLICATION,
       persistence: NO_PERSISTENCE,
+      access: new AccessReport(this.access),
       commands: allCommands,
       info: () => ({}),
       configuration: () => ({}),

@@ -3,6 +3,8 @@ import { adminClients, adminCommands, adminConfig, adminConfigSet, adminInfo } f
 import { adminPromote, adminWait } from "./admin/replication.ts";
 import { adminSlowlogGet, adminSlowlogReset } from "./admin/slow-log.ts";
 import { adminSnapshot } from "./admin/snapshot.ts";
+import { adminTokensCreate, adminTokensList, adminTokensRevoke } from "./admin/tokens.ts";
+import { auth } from "./auth.ts";
 import type { Command } from "./command.ts";
 import { keyCopy, keyExists, keyRandomkey, keyRename, keyRenamenx, keyType } from "./key/key.ts";
 import { keyObject } from "./key/object.ts";
@@ -131,5 +133,9 @@ export const allCommands: readonly Command[] = [
   adminWait,
   adminSlowlogGet,
   adminSlowlogReset,
+  adminTokensCreate,
+  adminTokensList,
+  adminTokensRevoke,
   adminCommands,
+  auth,
 ];

@@ -6,11 +6,13 @@
  * once they are applied. A node command does neither: it publishes to those connected to this node, or subscribes the
  * caller, and nothing of it is in the log. None knows a socket or a codec; all return plain values, or a CommandError.
  */
+import type { Subsystem } from "../access/permission.ts";
 import type { Caller } from "../dispatch/caller.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import type { KeyView } from "../state/key-view.ts";
 import type { QueueStore } from "../state/queue-store.ts";
 import type { RoomStore } from "../state/room-store.ts";
+import { type AccessCheck, type AccessRule, compileAccess } from "./access-rule.ts";
 import type { ArgumentShape } from "./argument-shape.ts";
 import { compileShape } from "./argument-shape.ts";
 import type { CommandError } from "./errors.ts";
@@ -74,6 +76,8 @@ interface Declaration<Name extends string, Arguments, Reply> {
   readonly name: Name;
   /** One sentence for people; it appears in the OpenAPI document and the command table. */
   readonly summary: string;
+  /** What it needs of its caller's token beside `access`: which arguments name what it touches. */
+  readonly guard: AccessRule;
   readonly arguments: Schema<Arguments>;
   readonly reply: Schema<Reply>;
   /** May stand in an atomic batch. False for flush, admin, blocking and node commands. Default true. */
@@ -118,6 +122,10 @@ export interface Command {
   readonly operation: string;
   readonly summary: string;
   readonly access: Access;
+  /** Whose permissions it needs. */
+  readonly subsystem: Subsystem;
+  readonly accessRule: AccessRule;
+  readonly accessCheck: AccessCheck;
   readonly atomic: boolean;
   readonly argumentSchema: AnySchema;
   readonly replySchema: AnySchema;
@@ -167,15 +175,20 @@ function erase(
   functions: Partial<Pick<Command, "read" | "plan" | "act" | "isBlocking">>,
   isQueueable = functions.plan !== undefined && declaration.access === "write",
 ): Command {
-  const dot = declaration.name.indexOf(".");
+  const { name, access, guard } = declaration;
+  const [component] = name.split(".", 1);
+  const subsystem = subsystemOf(component);
   const argumentSchema = ignoringClientId(declaration.arguments);
   const shape = compileShape(argumentSchema);
   return {
-    name: declaration.name,
-    component: declaration.name.slice(0, dot),
-    operation: declaration.name.slice(dot + 1),
+    name,
+    component,
+    operation: name.slice(name.indexOf(".") + 1),
     summary: declaration.summary,
-    access: declaration.access,
+    access,
+    subsystem,
+    accessRule: guard,
+    accessCheck: compileAccess(guard, subsystem, access),
     atomic: declaration.atomic ?? true,
     argumentSchema,
     replySchema: declaration.reply,
@@ -189,6 +202,19 @@ function erase(
     shows: declaration.shows ?? "state",
     hasKey: shape.fields.some((field) => field.name === "key" && field.kind === "key"),
   };
+}
+
+/** By the first part of a command's name. What a transaction watches are keys; what it queues is looked at by itself. */
+function subsystemOf(component: string): Subsystem {
+  switch (component) {
+    case "queue":
+    case "stream":
+    case "pubsub":
+    case "admin":
+      return component;
+    default:
+      return "kv";
+  }
 }
 
 /** Clients of the original send `client_id` with every command; it has a meaning only in a transaction. */

@@ -2,6 +2,7 @@
  * The one path of a command: plan or read, append, apply. Codecs and protocols end where this begins, and every write of
  * the process passes through `commit`.
  */
+import { unrestrictedGrant } from "../access/grant.ts";
 import type { Caller } from "../dispatch/caller.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import type { Origin } from "../fanout/keyspace-events.ts";
@@ -13,6 +14,7 @@ import type { KeyView } from "../state/key-view.ts";
 import { OperationWriter } from "../state/operation.ts";
 import type { StateMachine } from "../state/state-machine.ts";
 import { ByteRange } from "../structures/byte-range.ts";
+import { accessRefusal } from "./access-rule.ts";
 import type { Command, Limits, ReadContext, WriteContext } from "./command.ts";
 import { CommandError, fail } from "./errors.ts";
 import { KeyCounters } from "./kv/key-counters.ts";
@@ -155,6 +157,8 @@ export class Executor {
    * point into the store. Throws whatever a bug in a command throws; then nothing is left to be discarded.
    */
   attempt(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+    const refusal = this.refusal(command, args, caller);
+    if (refusal !== undefined) return refusal;
     if (command.read !== undefined) return this.#read(command, command.read, args, caller);
     if (command.act !== undefined) {
       if (command.needsMaster && this.isReplica) return this.writeRefusal;
@@ -166,11 +170,16 @@ export class Executor {
     }
     this.begin();
     try {
-      return this.stage(command, args, caller);
+      return this.#stage(command, args, caller);
     } catch (error) {
       this.discard();
       throw error;
     }
+  }
+
+  /** Why the caller may not run this: no command runs that this was not asked about. */
+  refusal(command: Command, args: Record<string, unknown>, { grant }: Caller): CommandError | undefined {
+    return grant.isUnrestricted ? undefined : accessRefusal(command, args, grant, this.#readContext.nowMs);
   }
 
   #read(
@@ -208,6 +217,12 @@ export class Executor {
 
   /** Plans one command into the record, or reads through it. On a CommandError the caller drops the record. */
   stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+    const refusal = this.refusal(command, args, caller);
+    if (refusal !== undefined) return refusal;
+    return this.#stage(command, args, caller);
+  }
+
+  #stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
     if (command.plan === undefined) {
       if (command.read === undefined) throw new Error(`command ${command.name} can neither plan nor read`);
       this.planner.showStaged();
@@ -366,7 +381,8 @@ export class Executor {
 
 type MutableReadContext = { -readonly [Name in keyof ReadContext]: ReadContext[Name] };
 
-const NOBODY: Caller = {
+/** Who asks where no client does. */
+export const NOBODY: Caller = {
   id: 0,
   protocol: "http",
   address: "",
@@ -377,4 +393,6 @@ const NOBODY: Caller = {
   pushFormat: "json",
   answerLate: () => {},
   outbox: undefined,
+  grant: unrestrictedGrant(),
+  expel: () => {},
 };

@@ -1,4 +1,7 @@
 /** The process behind the commands, as the admin commands show it. The composition root implements it. */
+import type { Presented } from "../access/access-control.ts";
+import type { Grant } from "../access/grant.ts";
+import type { NewToken, ShownToken } from "../access/token.ts";
 import type { Command } from "./command.ts";
 import type { CommandError } from "./errors.ts";
 import type { SlowLog } from "./slow-log.ts";
@@ -7,6 +10,7 @@ export interface Node {
   readonly slowLog: SlowLog;
   readonly replication: NodeReplication;
   readonly persistence: NodePersistence;
+  readonly access: NodeAccess;
   /** Every command, in the order of the registry. */
   readonly commands: readonly Command[];
   /** One object per section of `admin.info`. */
@@ -18,6 +22,27 @@ export interface Node {
   memory(): MemoryUse;
   /** Keys removed by their deadline and by the memory limit, on this node. */
   removals(): { readonly expired: number; readonly evicted: number };
+}
+
+/** Who may use this node. */
+export interface NodeAccess {
+  /** What a connection has before it has said who it is. */
+  readonly newcomer: Grant;
+  /** What a token grants; everything, where nobody has to log in. Errors: UNAUTHORIZED, RATE_LIMIT_EXCEEDED. */
+  authenticate(presented: Presented): Grant | CommandError;
+  describe(grant: Grant): GrantDescription;
+  /** Errors: INVALID_PAYLOAD. Rejects where the tokens cannot be written. */
+  create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError>;
+  list(): readonly ShownToken[];
+  /** As `create`. */
+  revoke(name: string): Promise<{ readonly revoked: true; readonly name: string } | CommandError>;
+}
+
+export interface GrantDescription {
+  readonly name: string;
+  readonly allow: string[];
+  /** Null for one that does not expire. */
+  readonly expires_at: number | null;
 }
 
 /** What this node keeps on disk. */
@@ -69,4 +94,6 @@ export interface ClientInfo {
   readonly connected_at: number;
   readonly commands: number;
   readonly unread_bytes: number;
+  /** The name of its token; empty for none. */
+  readonly token: string;
 }

@@ -51,6 +51,6 @@ describe("every command", () => {
     if (command.act !== undefined) expect(command.atomic).toBe(false);
     if (command.isBlocking !== undefined) expect(command.atomic).toBe(false);
     if (command.access === "read") expect(command.plan).toBeUndefined();
-    if (command.component === "admin") expect([command.access, command.atomic]).toEqual(["admin", false]);
+    if (command.component === "admin") expect([command.access === "write", command.atomic]).toEqual([false, false]);
   });
 });

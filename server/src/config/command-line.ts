@@ -194,6 +194,7 @@ export function helpText(version: string): string {
     `synap ${version}: keys, queues, event rooms and publish/subscribe behind one command endpoint`,
     "",
     "Usage: synap-server [flags]",
+    "       synap-server token create|list|revoke    who may use the server; token --help tells more",
   ];
   for (const [group, flags] of Object.entries(FLAG_GROUPS)) {
     lines.push("", `${group}:`);

@@ -94,14 +94,8 @@ export function resolveConfig(assignments: readonly Assignment[]): Config {
 
 /** The rules that join two keys. */
 function checkTogether(config: Config): void {
-  const { server, protocol, kvStore, access } = config;
+  const { protocol, kvStore } = config;
   checkReplication(config);
-  if (!access.insecure && !isLoopback(server.host)) {
-    throw new StartError(
-      `server.host ${server.host} can be reached from other machines and nobody has to log in: ` +
-        "use 127.0.0.1, or add --insecure if everyone who can reach it may read and write everything.",
-    );
-  }
   if (kvStore.maxValueBytes >= protocol.maxRequestBytes) {
     throw new StartError(
       `kv_store.max_value_bytes ${kvStore.maxValueBytes} must be below protocol.max_request_bytes ` +
@@ -138,6 +132,20 @@ function checkReplication({ replication, persistence }: Config): void {
         "or links would be cut between two heartbeats.",
     );
   }
+}
+
+/**
+ * An address that others can reach wants tokens, or a word that it is meant so.
+ * @param mustLogIn whether there are tokens
+ * @throws StartError
+ */
+export function checkListenAddress({ server, access }: Config, mustLogIn: boolean): void {
+  if (mustLogIn || access.insecure || isLoopback(server.host)) return;
+  throw new StartError(
+    `server.host ${server.host} can be reached from other machines and nobody has to log in: ` +
+      "create a token with synap-server token create --name NAME --allow LIST, use 127.0.0.1, " +
+      "or add --insecure if everyone who can reach it may read and write everything.",
+  );
 }
 
 export function isLoopback(host: string): boolean {

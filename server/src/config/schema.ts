@@ -25,7 +25,7 @@ export const SETTINGS = {
       default: "127.0.0.1",
       allowed: "a host name or an IP address",
       description:
-        "Address to listen on. Another than the loopback needs `access.insecure`, since nobody has to log in yet.",
+        "Address to listen on. Another than the loopback needs tokens (`synap-server token create`), or `access.insecure`.",
     }),
     port: whole(undefined, {
       default: 15500,
@@ -202,6 +202,12 @@ export const SETTINGS = {
   },
   ...REPLICATION_SETTINGS,
   access: {
+    tokens_file: text(/^[^\0]{0,4096}$/, {
+      default: "",
+      allowed: "a path",
+      description:
+        "The file of the tokens; empty for `tokens.json` in the data directory. Once it is there, one has to log in. It is read again when it changes.",
+    }),
     allowed_origins: list(ORIGIN, {
       default: [],
       allowed: "origins such as https://app.example.com, or * for any",

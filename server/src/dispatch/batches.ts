@@ -89,7 +89,7 @@ export class Batches {
     }
     const command = runner.registry.commands[index];
     const isIdempotent = item.idempotent || batch.idempotent;
-    const answer = refusal ?? queueInTransaction(runner.executor, command, item, decoder, isIdempotent);
+    const answer = refusal ?? queueInTransaction(runner.executor, command, item, decoder, isIdempotent, caller);
     let error: CommandError | Wait | undefined;
     if (answer !== undefined) error = runner.encode(encoder, undefined, answer);
     else if (!isIdempotent) error = runner.run(command, args, caller, encoder, undefined);
@@ -127,7 +127,7 @@ export class Batches {
     const { out, clock, executor } = runner;
     const items = envelope.items ?? [];
     const batchStartedMs = clock.monotonicMs();
-    const once = envelope.idempotent ? this.#once(envelope, decoder, encoder) : undefined;
+    const once = envelope.idempotent ? this.#once(envelope, decoder, encoder, caller) : undefined;
     const again = once?.batchAgain(runner, requestId);
     if (again !== undefined) {
       caller.commandCount += envelope.itemCount;
@@ -145,7 +145,7 @@ export class Batches {
         if (startedMs - batchStartedMs >= BATCH_MS_MAX) result = tooMuchAtOnce(0);
         else if (command !== undefined && refusal === undefined) {
           // In an atomic batch it would be neither part of the one nor of the other.
-          const queued = queueInTransaction(executor, command, this.#group[0].envelope, decoder, envelope.idempotent);
+          const queued = queueInTransaction(executor, command, this.#group[0].envelope, decoder, envelope.idempotent, caller);
           if (queued === undefined) result = this.#stage(command, args, caller);
           else result = fail("INVALID_REQUEST", "a command of a transaction cannot be part of an atomic batch");
         }
@@ -174,9 +174,9 @@ export class Batches {
     return runner.finish(encoder, 200);
   }
 
-  /** What makes the batch run once; `undefined` where it only reads, or will fail by what cannot be read. */
-  #once(envelope: Envelope, decoder: Codec, encoder: Codec): IdempotentWrite | undefined {
-    const { registry } = this.#runner;
+  /** What makes the batch run once; `undefined` where it only reads, or will fail by what cannot be read, or is not permitted. */
+  #once(envelope: Envelope, decoder: Codec, encoder: Codec, caller: Caller): IdempotentWrite | undefined {
+    const { registry, executor } = this.#runner;
     const { hash } = this.#idempotent;
     const items = envelope.items ?? [];
     let isWrite = false;
@@ -187,7 +187,7 @@ export class Batches {
       if (index < 0) return undefined;
       const command = registry.commands[index];
       const args = decoder.decodeArguments(items[i].payload, command.shape);
-      if (args instanceof CommandError) return undefined;
+      if (args instanceof CommandError || executor.refusal(command, args, caller) !== undefined) return undefined;
       hash.add(command.name, args);
       if (command.plan !== undefined) isWrite = true;
     }

@@ -2,6 +2,7 @@
  * Who sent a request, as far as commands, limits and logs need to know, and the way back to them: late replies and pushes.
  * One per connection; on HTTP, one per request or event stream.
  */
+import type { Grant } from "../access/grant.ts";
 import type { Format, Reply } from "./reply.ts";
 
 export interface Caller {
@@ -24,6 +25,10 @@ export interface Caller {
   pushFormat: PushFormat;
   /** Gives the reply of a command that waited: `handle` answered with `undefined`. Nothing happens when the peer is gone. */
   answerLate(reply: Reply, format: Format): void;
+  /** What it may do. The transport gives it one, by what the request or handshake carries; `auth` replaces it. */
+  grant: Grant;
+  /** Its grant has ended: it is told so, and the connection ends. */
+  expel(message: string): void;
   /** Where pushes go; `undefined` where the protocol has none. */
   readonly outbox: Outbox | undefined;
 }

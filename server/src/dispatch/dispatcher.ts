@@ -11,6 +11,7 @@
 import type { Codec, Envelope } from "../codecs/codec.ts";
 import { OutputBuffer } from "../codecs/output-buffer.ts";
 import type { Command } from "../commands/command.ts";
+import { grantRefusal } from "../commands/access-rule.ts";
 import { CommandError, ERROR_STATUS, type ErrorCode, type ErrorDetails, fail } from "../commands/errors.ts";
 import { Wait } from "../commands/wait.ts";
 import type { QueueConsumers } from "../fanout/queue-consumers.ts";
@@ -71,6 +72,8 @@ export class Dispatcher {
     }
     // A request id is echoed as it was encoded; in another format it is encoded anew.
     const requestId = format === replyFormat ? envelope.requestId : translateId(envelope, decoder, encoder);
+    const stranger = this.#refusalOfStranger(envelope, caller);
+    if (stranger !== undefined) return runner.failure(encoder, requestId, stranger);
     const refusal = envelope.idempotent || envelope.hasItemIds ? refusalOfIds(envelope) : undefined;
     if (refusal !== undefined) {
       runner.refused.envelope++;
@@ -79,6 +82,16 @@ export class Dispatcher {
     if (envelope.items === undefined) return this.#single(envelope, requestId, decoder, replyFormat, caller);
     if (envelope.atomic) return this.#batches.runAtomic(envelope, requestId, decoder, encoder, caller);
     return this.#batches.run(envelope, requestId, decoder, encoder, caller);
+  }
+
+  /** Who has no valid token learns nothing, not even what commands there are; only the way to get one is open. */
+  #refusalOfStranger({ command, items }: Envelope, { grant }: Caller): CommandError | undefined {
+    if (grant.isUnrestricted) return undefined;
+    const { registry, executor } = this.#runner;
+    const refusal = grantRefusal(grant, executor.nowMs);
+    if (refusal === undefined || command === undefined || items !== undefined) return refusal;
+    const index = registry.indexOf(command);
+    return index >= 0 && registry.commands[index].accessRule.kind === "anybody" ? undefined : refusal;
   }
 
   /** Requests that were answered with the remembered reply of an earlier one. */
@@ -108,7 +121,7 @@ export class Dispatcher {
   }
 
   /** The push that tells a client why the server closes its connection (wire contract, section 5). */
-  closing(code: "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED", message: string, format: Format): Reply {
+  closing(code: "UNAUTHORIZED" | "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED", message: string, format: Format): Reply {
     const codec = this.#codecs[format];
     this.#runner.out.reset();
     codec.encodeValue(this.#runner.out, { type: "closing", code, error: message });
@@ -129,7 +142,7 @@ export class Dispatcher {
     const command = runner.registry.commands[index];
     caller.commandCount++;
     const startedMs = runner.clock.monotonicMs();
-    const queued = queueInTransaction(runner.executor, command, envelope, decoder, envelope.idempotent);
+    const queued = queueInTransaction(runner.executor, command, envelope, decoder, envelope.idempotent, caller);
     if (queued !== undefined) {
       const error = runner.encode(encoder, requestId, queued);
       runner.observe(index, startedMs, error === undefined, caller);

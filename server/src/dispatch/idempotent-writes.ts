@@ -91,6 +91,9 @@ export class IdempotentWrite {
     caller: Caller,
     requestId: ByteRange | undefined,
   ): CommandError | Wait | undefined {
+    // The reply there was is for those alone who could have it anew.
+    const refusal = runner.executor.refusal(command, args, caller);
+    if (refusal !== undefined) return runner.encode(this.codec, requestId, refusal);
     const known = this.#find(runner);
     if (known !== undefined) return this.#again(runner, requestId, known);
     return runner.run(command, args, caller, this.codec, requestId, this);

@@ -2,6 +2,7 @@
 import { parseDecimal } from "../commands/kv/integer.ts";
 import { SYNTAX_ERROR } from "../commands/resp/error-texts.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
+import type { RespGuard } from "./resp-access.ts";
 import type { RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { BAD_CLIENT_NAME, isClientName } from "./resp-greeting.ts";
@@ -14,25 +15,25 @@ const REPLY_MODES = ["on", "off", "skip"] as const;
 const KINDS: ReadonlySet<string> = new Set(["normal", "master", "replica", "slave", "pubsub"]);
 
 export const clientCommands: readonly ConnectionCommand[] = [
-  client("id", 2, FLAGS, "Returns the client ID for the current connection", "5.0.0", (call) =>
+  client("id", 2, "known", FLAGS, "Returns the client ID for the current connection", "5.0.0", (call) =>
     call.sink.integer(call.client.id),
   ),
-  client("getname", 2, FLAGS, "Get the current connection name", "2.6.9", ({ client: { name }, sink }) => {
+  client("getname", 2, "known", FLAGS, "Get the current connection name", "2.6.9", ({ client: { name }, sink }) => {
     if (name === "") sink.null();
     else sink.text(name);
   }),
-  client("setname", 3, FLAGS, "Set the current connection name", "2.6.9", setName),
-  client("setinfo", 4, FLAGS, "Set client or connection specific info", "7.2.0", ({ sink }) => sink.ok()),
-  client("info", 2, FLAGS, "Returns information about the current client connection", "6.2.0", (call) =>
+  client("setname", 3, "known", FLAGS, "Set the current connection name", "2.6.9", setName),
+  client("setinfo", 4, "known", FLAGS, "Set client or connection specific info", "7.2.0", ({ sink }) => sink.ok()),
+  client("info", 2, "known", FLAGS, "Returns information about the current client connection", "6.2.0", (call) =>
     call.sink.verbatim(`${lineOf(call.client, call)}\n`),
   ),
-  client("list", -2, ADMIN, "Get the list of client connections", "2.4.0", list),
-  client("kill", -3, ADMIN, "Kill the connection of a client", "2.4.0", kill),
-  client("reply", 3, FLAGS, "Instruct the server whether to reply to commands", "3.2.0", reply),
-  client("getredir", 2, FLAGS, "Get tracking notifications redirection client ID if any", "6.0.0", ({ sink }) =>
+  client("list", -2, "admin:read", ADMIN, "Get the list of client connections", "2.4.0", list),
+  client("kill", -3, "admin:admin", ADMIN, "Kill the connection of a client", "2.4.0", kill),
+  client("reply", 3, "known", FLAGS, "Instruct the server whether to reply to commands", "3.2.0", reply),
+  client("getredir", 2, "known", FLAGS, "Get tracking notifications redirection client ID if any", "6.0.0", ({ sink }) =>
     sink.integer(-1),
   ),
-  client("no-evict", 3, ADMIN, "Set client eviction mode for the current connection", "7.0.0", ({ request, sink }) => {
+  client("no-evict", 3, "admin:admin", ADMIN, "Set client eviction mode for the current connection", "7.0.0", ({ request, sink }) => {
     if (request.is(2, "ON") || request.is(2, "OFF")) sink.ok();
     else sink.error(SYNTAX_ERROR);
   }),
@@ -41,12 +42,13 @@ export const clientCommands: readonly ConnectionCommand[] = [
 function client(
   name: string,
   arity: number,
+  guard: RespGuard,
   flags: readonly RespFlag[],
   summary: string,
   since: string,
   run: (call: RespCall) => void,
 ): ConnectionCommand {
-  return { name: `client|${name}`, arity, flags, keys: NO_KEYS, group: "connection", summary, since, run };
+  return { name: `client|${name}`, arity, guard, flags, keys: NO_KEYS, group: "connection", summary, since, run };
 }
 
 function setName({ client, request, sink }: RespCall): void {
@@ -123,7 +125,7 @@ function lineOf(each: RespClient, { dispatcher }: RespCall): string {
     oll: 0,
     omem: each.unreadBytes(),
     cmd: each.lastEntry?.description.name ?? "NULL",
-    user: "default",
+    user: each.grant.name || "default",
     resp: each.version,
   };
   return Object.entries(fields)

@@ -2,6 +2,7 @@
  * One RESP connection as the dispatcher knows it: what HELLO, CLIENT, MULTI and SUBSCRIBE leave behind between two
  * commands. The transport makes one for each socket and gives it back with every read.
  */
+import type { Grant } from "../access/grant.ts";
 import { RespParser } from "../codecs/resp/resp-parser.ts";
 import type { RespRequest } from "../codecs/resp/resp-request.ts";
 import type { ReplySink } from "../commands/resp/reply-sink.ts";
@@ -50,6 +51,8 @@ export class RespClient implements Caller {
   readonly connectedAtMs: number;
   readonly parser: RespParser;
   readonly socket: RespSocket;
+  /** By AUTH or HELLO. */
+  grant: Grant;
   commandCount = 0;
   session: Session | undefined;
   /** By HELLO. */
@@ -77,8 +80,15 @@ export class RespClient implements Caller {
 
   readonly #onClosed: () => void;
 
-  constructor(id: number, socket: RespSocket, requestBytesMax: number, onClosed: () => void = () => {}) {
+  constructor(
+    id: number,
+    socket: RespSocket,
+    requestBytesMax: number,
+    grant: Grant,
+    onClosed: () => void = () => {},
+  ) {
     this.#onClosed = onClosed;
+    this.grant = grant;
     this.id = id;
     this.socket = socket;
     this.address = socket.address;
@@ -116,6 +126,11 @@ export class RespClient implements Caller {
     this.gate = undefined;
     this.session?.closed();
     this.#onClosed();
+  }
+
+  /** Without a word: it would be taken for the reply to what comes next. */
+  expel(): void {
+    this.socket.cut();
   }
 
   answerLate(reply: Reply): void {

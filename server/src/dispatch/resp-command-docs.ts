@@ -31,7 +31,7 @@ function command(
   since: string,
   run: (call: RespCall) => void,
 ): ConnectionCommand {
-  return { name, arity, flags: FLAGS, keys: NO_KEYS, group: "server", summary, since, run };
+  return { name, arity, guard: "known", flags: FLAGS, keys: NO_KEYS, group: "server", summary, since, run };
 }
 
 /** The ten parts of Redis 7; tips and key specifications are left empty. */

@@ -7,6 +7,7 @@ import { SYNTAX_ERROR } from "../commands/resp/error-texts.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import { Glob } from "../structures/glob.ts";
+import type { RespGuard } from "./resp-access.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { APPEND_FSYNC } from "./resp-save-commands.ts";
 
@@ -42,24 +43,25 @@ const PARAMETERS: Readonly<Record<string, (call: RespCall, sections: Sections) =
 };
 
 export const configCommands: readonly ConnectionCommand[] = [
-  config("get", -3, "Get the values of configuration parameters", "2.0.0", get),
-  config("set", -4, "Set configuration parameters to the given values", "2.0.0", set),
+  config("get", -3, "admin:read", "Get the values of configuration parameters", "2.0.0", get),
+  config("set", -4, "admin:admin", "Set configuration parameters to the given values", "2.0.0", set),
 ];
 
 function config(
   name: string,
   arity: number,
+  guard: RespGuard,
   summary: string,
   since: string,
   run: (call: RespCall) => void,
 ): ConnectionCommand {
-  return { name: `config|${name}`, arity, flags: FLAGS, keys: NO_KEYS, group: "server", summary, since, run };
+  return { name: `config|${name}`, arity, guard, flags: FLAGS, keys: NO_KEYS, group: "server", summary, since, run };
 }
 
 function get(call: RespCall): void {
   const { request, sink } = call;
   // What admin.config declares to answer, without an error of its own.
-  const sections = call.dispatcher.runRegistry("admin.config", {}, call.client) as Sections;
+  const sections = call.dispatcher.runRegistry("admin.config", {}) as Sections;
   const wanted = new Set<string>();
   for (let word = 2; word < request.count; word++) {
     const text = request.text(word).toLowerCase();
@@ -94,7 +96,7 @@ function setAll(call: RespCall): string | undefined {
     flags = request.text(word + 1);
   }
   const args = { key: "pubsub.notify_keyspace_events", value: flags };
-  const result = call.dispatcher.runRegistry("admin.config.set", args, call.client);
+  const result = call.dispatcher.runRegistry("admin.config.set", args);
   if (!isCommandError(result)) return undefined;
   return failed(NOTIFY, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
 }

@@ -5,6 +5,7 @@
 import type { RespRequest } from "../codecs/resp/resp-request.ts";
 import type { ReplySink } from "../commands/resp/reply-sink.ts";
 import type { RespDescription } from "../commands/resp/resp-command.ts";
+import type { RespGuard } from "./resp-access.ts";
 import type { RespClient } from "./resp-client.ts";
 import type { RespDispatcher } from "./resp-dispatcher.ts";
 import type { RespEntry } from "./resp-table.ts";
@@ -21,6 +22,8 @@ export interface RespCall {
 }
 
 export interface ConnectionCommand extends RespDescription {
+  /** What it needs of its caller's token. */
+  readonly guard: RespGuard;
   /** The words were counted by `arity`. */
   readonly run: (call: RespCall) => void;
 }

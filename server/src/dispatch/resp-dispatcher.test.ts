@@ -29,6 +29,7 @@ class Resp {
       waits: dispatcher.waits,
       commands: allRespCommands,
       connectionCommands: allConnectionCommands,
+      access: engine.node.access,
       clock: {
         nowMs: () => clock.nowMs(),
         monotonicMs: () => {

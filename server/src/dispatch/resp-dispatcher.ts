@@ -18,13 +18,14 @@ import { RespRequest } from "../codecs/resp/resp-request.ts";
 import { RespWriter } from "../codecs/resp/resp-writer.ts";
 import type { Command } from "../commands/command.ts";
 import { CommandError } from "../commands/errors.ts";
-import { ApplyFailure } from "../commands/execute.ts";
+import { ApplyFailure, NOBODY } from "../commands/execute.ts";
 import { errorText, wrongArity } from "../commands/resp/error-texts.ts";
 import type { RespCommand } from "../commands/resp/resp-command.ts";
 import { Wait } from "../commands/wait.ts";
 import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import { CommandRunner, type RunnerOptions, replyTooLarge } from "./command-runner.ts";
+import { guardRefusal, type RespAccess, strangerRefusal } from "./resp-access.ts";
 import { RespClient, type RespSocket } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { RespLateEncoder } from "./resp-late-encoder.ts";
@@ -37,6 +38,7 @@ export interface RespDispatcherOptions extends RunnerOptions {
   readonly waits: Waits;
   readonly commands: readonly RespCommand[];
   readonly connectionCommands: readonly ConnectionCommand[];
+  readonly access: RespAccess;
   /** A request, with what frames it. */
   readonly requestBytesMax: number;
 }
@@ -78,6 +80,7 @@ export class RespDispatcher {
   /** By id, oldest first. */
   readonly clients = new Map<number, RespClient>();
   readonly store: KeyStore;
+  readonly access: RespAccess;
   /** What replies may take of the output; behind it there is room for the errors of a whole transaction. */
   readonly outputBytesMax: number;
   readonly #waits: Waits;
@@ -107,13 +110,16 @@ export class RespDispatcher {
     this.writer = new RespWriter(this.runner.out);
     this.table = new RespTable(options.registry, options.commands, options.connectionCommands);
     this.store = options.store;
+    this.access = options.access;
     this.#waits = options.waits;
     this.requestBytesMax = options.requestBytesMax;
   }
 
   /** @param id grows from connection to connection, over all protocols. */
   connect(id: number, socket: RespSocket): RespClient {
-    const client = new RespClient(id, socket, this.requestBytesMax, () => this.clients.delete(id));
+    const client = new RespClient(id, socket, this.requestBytesMax, this.access.newcomer, () =>
+      this.clients.delete(id),
+    );
     this.clients.set(id, client);
     return client;
   }
@@ -123,10 +129,13 @@ export class RespDispatcher {
     return this.runner.executor.releaseOffset;
   }
 
-  /** Runs a command of the registry for a connection command: one that only reads, or acts. It may answer with an error. */
-  runRegistry(name: string, args: Record<string, unknown>, client: RespClient): unknown {
+  /**
+   * Runs a command of the registry for a connection command: one that only reads, or acts. It may answer with an error. What its
+   * caller may do was looked at by the connection command's own guard.
+   */
+  runRegistry(name: string, args: Record<string, unknown>): unknown {
     const { registry, executor } = this.runner;
-    return executor.run(registry.commands[registry.indexOf(rangeOf(name))], args, client);
+    return executor.run(registry.commands[registry.indexOf(rangeOf(name))], args, NOBODY);
   }
 
   /**
@@ -258,10 +267,20 @@ export class RespDispatcher {
       client.gate?.refused();
       return;
     }
+    if (!client.grant.isUnrestricted && this.#isStranger(client, entry)) return;
     client.lastEntry = entry;
     client.lastCommandAtMs = this.runner.executor.nowMs;
     if (client.gate !== undefined && !this.#admits(client.gate, entry, request)) return;
     this.execute(client, entry, request);
+  }
+
+  /** Only who has a valid token goes on; the others are told, and may say who they are. */
+  #isStranger(client: RespClient, { guard }: RespEntry): boolean {
+    const refusal = strangerRefusal(client, guard, this.runner.executor.nowMs);
+    if (refusal === undefined) return false;
+    this.writer.error(refusal);
+    client.gate?.refused();
+    return true;
   }
 
   #admits(gate: NonNullable<RespClient["gate"]>, entry: RespEntry, request: RespRequest): boolean {
@@ -293,8 +312,11 @@ export class RespDispatcher {
 
   /** Runs a request whose words were counted, and writes its reply. For the gates too, once what they kept may run. */
   execute(client: RespClient, entry: RespEntry, request: RespRequest): void {
-    if (entry.run !== undefined) this.#callConnectionCommand(client, entry, request, entry.run);
-    else if (entry.command !== undefined) this.#runCommand(client, entry, entry.command, request);
+    if (entry.run !== undefined) {
+      const refusal = guardRefusal(client, entry.guard ?? "known", entry.description.name);
+      if (refusal === undefined) this.#callConnectionCommand(client, entry, request, entry.run);
+      else this.writer.error(refusal);
+    } else if (entry.command !== undefined) this.#runCommand(client, entry, entry.command, request);
     else throw new Error(`${entry.description.name} has nothing that answers it`);
   }
 

@@ -1,32 +1,34 @@
 /** The connection commands that clients begin and end with: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT. */
 
 import type { RespRequest } from "../codecs/resp/resp-request.ts";
+import { grantRefusal } from "../commands/access-rule.ts";
 import { parseDecimal } from "../commands/kv/integer.ts";
 import { NOT_AN_INTEGER, SYNTAX_ERROR, wrongArity } from "../commands/resp/error-texts.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import { version } from "../config/version.ts";
+import { logIn, NO_PASSWORD, type RespGuard, WRONG_PASSWORD } from "./resp-access.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 
 /** Clients look at it to see what the server can do: the version of Redis whose answers are given here. */
 export const REDIS_VERSION = "7.0.15";
 
-const NO_PASSWORD =
-  "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
-const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
-const CONNECTION_FLAGS: readonly RespFlag[] = ["noscript", "loading", "stale", "fast"];
+const NO_AUTH_FLAGS: readonly RespFlag[] = ["noscript", "loading", "stale", "fast", "no_auth", "allow_busy"];
 
 export const greetingCommands: readonly ConnectionCommand[] = [
-  connection("ping", -1, ["fast"], "Ping the server", "1.0.0", ping),
-  connection("echo", 2, ["fast"], "Echo the given string", "1.0.0", ({ request, sink }) => sink.bulk(request.range(1))),
-  connection("select", 2, ["loading", "stale", "fast"], "Change the selected database", "1.0.0", select),
-  connection("hello", -1, [...CONNECTION_FLAGS, "no_auth", "allow_busy"], "Handshake with Redis", "6.0.0", hello),
-  connection("auth", -2, [...CONNECTION_FLAGS, "no_auth", "allow_busy"], "Authenticate to the server", "1.0.0", auth),
-  connection("quit", -1, [...CONNECTION_FLAGS, "no_auth", "allow_busy"], "Close the connection", "1.0.0", (call) => {
+  connection("ping", -1, "known", ["fast"], "Ping the server", "1.0.0", ping),
+  connection("echo", 2, "known", ["fast"], "Echo the given string", "1.0.0", ({ request, sink }) =>
+    sink.bulk(request.range(1)),
+  ),
+  connection("select", 2, "known", ["loading", "stale", "fast"], "Change the selected database", "1.0.0", select),
+  connection("hello", -1, "anybody", NO_AUTH_FLAGS, "Handshake with Redis", "6.0.0", hello),
+  connection("auth", -2, "anybody", NO_AUTH_FLAGS, "Authenticate to the server", "1.0.0", auth),
+  connection("quit", -1, "anybody", NO_AUTH_FLAGS, "Close the connection", "1.0.0", (call) => {
     call.sink.ok();
     call.client.isClosing = true;
   }),
-  connection("reset", 1, [...CONNECTION_FLAGS, "no_auth", "allow_busy"], "Reset the connection", "6.2.0", (call) => {
+  connection("reset", 1, "anybody", NO_AUTH_FLAGS, "Reset the connection", "6.2.0", (call) => {
     call.client.reset();
+    call.client.grant = call.dispatcher.access.newcomer;
     call.sink.simple("RESET");
   }),
 ];
@@ -34,12 +36,13 @@ export const greetingCommands: readonly ConnectionCommand[] = [
 export function connection(
   name: string,
   arity: number,
+  guard: RespGuard,
   flags: readonly RespFlag[],
   summary: string,
   since: string,
   run: (call: RespCall) => void,
 ): ConnectionCommand {
-  return { name, arity, flags, keys: NO_KEYS, group: "connection", summary, since, run };
+  return { name, arity, guard, flags, keys: NO_KEYS, group: "connection", summary, since, run };
 }
 
 function ping({ request, sink }: RespCall): void {
@@ -55,11 +58,24 @@ function select({ request, sink }: RespCall): void {
   else sink.ok();
 }
 
-function auth({ request, sink }: RespCall): void {
-  if (request.count > 3) sink.error(SYNTAX_ERROR);
-  else if (request.count === 2) sink.error(NO_PASSWORD);
-  else if (request.text(1) === "default") sink.ok();
-  else sink.error(WRONG_PASSWORD);
+/** `AUTH [name] token`: the name is that of the token, or `default`. */
+function auth({ client, request, sink, dispatcher: { access } }: RespCall): void {
+  if (request.count > 3) {
+    sink.error(SYNTAX_ERROR);
+    return;
+  }
+  const name = request.count === 3 ? request.text(1) : "default";
+  const refusal = access.newcomer.isUnrestricted
+    ? refusalOfOpenServer(name, request.count === 2)
+    : logIn(client, access, name, request.text(request.count - 1));
+  if (refusal === undefined) sink.ok();
+  else sink.error(refusal);
+}
+
+/** As Redis answers where nobody has to log in: its default user has no password, and takes any. */
+function refusalOfOpenServer(name: string, isAlone: boolean): string | undefined {
+  if (isAlone) return NO_PASSWORD;
+  return name === "default" ? undefined : WRONG_PASSWORD;
 }
 
 /** `HELLO [protover [AUTH username password] [SETNAME clientname]]` */
@@ -71,6 +87,11 @@ function hello(call: RespCall): void {
     return;
   }
   const { protocol, name } = asked;
+  const refusal = helloRefusal(call, asked.credentials);
+  if (refusal !== undefined) {
+    sink.error(refusal);
+    return;
+  }
   client.version = protocol;
   client.subscriptions?.versionChanged();
   dispatcher.writer.version = protocol;
@@ -97,11 +118,35 @@ function hello(call: RespCall): void {
   sink.text(version);
 }
 
+const HELLO_NO_AUTH =
+  "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time";
+
+interface Credentials {
+  readonly name: string;
+  readonly token: string;
+}
+
+interface HelloOptions {
+  readonly protocol: 2 | 3;
+  readonly name: string | undefined;
+  readonly credentials: Credentials | undefined;
+}
+
+/** Logs in where that was asked for; who has not is told nothing. */
+function helloRefusal({ client, dispatcher }: RespCall, credentials: Credentials | undefined): string | undefined {
+  const { access, runner } = dispatcher;
+  if (credentials === undefined) {
+    return grantRefusal(client.grant, runner.executor.nowMs) === undefined ? undefined : HELLO_NO_AUTH;
+  }
+  const { name, token } = credentials;
+  return access.newcomer.isUnrestricted ? refusalOfOpenServer(name, false) : logIn(client, access, name, token);
+}
+
 /** @returns what a HELLO asks for, or the error. */
 function helloOptions(
   request: RespRequest,
   current: 2 | 3,
-): { readonly protocol: 2 | 3; readonly name: string | undefined } | string {
+): HelloOptions | string {
   let protocol = current;
   if (request.count > 1) {
     const given = parseDecimal(request.range(1));
@@ -110,10 +155,11 @@ function helloOptions(
     protocol = given;
   }
   let name: string | undefined;
+  let credentials: Credentials | undefined;
   for (let word = 2; word < request.count; word++) {
     const left = request.count - 1 - word;
     if (request.is(word, "AUTH") && left >= 2) {
-      if (request.text(word + 1) !== "default") return WRONG_PASSWORD;
+      credentials = { name: request.text(word + 1), token: request.text(word + 2) };
       word += 2;
     } else if (request.is(word, "SETNAME") && left >= 1) {
       name = request.text(++word);
@@ -122,7 +168,7 @@ function helloOptions(
       return `ERR Syntax error in HELLO option '${request.text(word)}'`;
     }
   }
-  return { protocol, name };
+  return { protocol, name, credentials };
 }
 
 export const BAD_CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";

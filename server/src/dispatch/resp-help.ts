@@ -39,6 +39,7 @@ function help(
   return {
     name: `${container}|help`,
     arity: 2,
+    guard: "known",
     flags: ["loading", "stale"],
     keys: NO_KEYS,
     group,

@@ -22,7 +22,7 @@ interface Info {
   readonly persistence: PersistenceSection;
 }
 
-const entry = { arity: 1, keys: NO_KEYS, group: "server" } as const;
+const entry = { arity: 1, guard: "admin:read", keys: NO_KEYS, group: "server" } as const;
 
 export const saveCommands: readonly ConnectionCommand[] = [
   {
@@ -47,7 +47,7 @@ export const saveCommands: readonly ConnectionCommand[] = [
 ];
 
 function infoOf(call: RespCall): Info {
-  return call.dispatcher.runRegistry("admin.info", {}, call.client) as Info;
+  return call.dispatcher.runRegistry("admin.info", {}) as Info;
 }
 
 /** In seconds; as in Redis the start of the server where there is none. */

@@ -2,6 +2,7 @@
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import { version } from "../config/version.ts";
 import { POLICIES } from "./resp-config.ts";
+import { guardRefusal, type RespGuard } from "./resp-access.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { REDIS_VERSION } from "./resp-greeting.ts";
 import { persistenceFields, saveCommands } from "./resp-save-commands.ts";
@@ -13,9 +14,9 @@ const MONITOR_REFUSED =
   "ERR MONITOR is not supported: subscribe to keyspace notifications, or watch keys with kv.watch over a WebSocket";
 
 export const serverCommands: readonly ConnectionCommand[] = [
-  server("info", -1, FLAGS, "Get information and statistics about the server", "1.0.0", info),
-  server("role", 1, ["noscript", "fast", ...FLAGS], "Return the role of the instance", "2.8.12", role),
-  server("monitor", 1, ADMIN, "Listen for all requests received by the server in real time", "1.0.0", ({ sink }) =>
+  server("info", -1, "known", FLAGS, "Get information and statistics about the server", "1.0.0", info),
+  server("role", 1, "admin:read", ["noscript", "fast", ...FLAGS], "Return the role of the instance", "2.8.12", role),
+  server("monitor", 1, "known", ADMIN, "Listen for all requests received by the server in real time", "1.0.0", ({ sink }) =>
     sink.error(MONITOR_REFUSED),
   ),
   ...saveCommands,
@@ -24,12 +25,13 @@ export const serverCommands: readonly ConnectionCommand[] = [
 function server(
   name: string,
   arity: number,
+  guard: RespGuard,
   flags: readonly RespFlag[],
   summary: string,
   since: string,
   run: (call: RespCall) => void,
 ): ConnectionCommand {
-  return { name, arity, flags, keys: NO_KEYS, group: "server", summary, since, run };
+  return { name, arity, guard, flags, keys: NO_KEYS, group: "server", summary, since, run };
 }
 
 interface ReplicationSection {
@@ -43,7 +45,7 @@ interface ReplicationSection {
 
 function replicationSection(call: RespCall): ReplicationSection {
   // What admin.info declares to answer.
-  const info = call.dispatcher.runRegistry("admin.info", {}, call.client) as { replication: ReplicationSection };
+  const info = call.dispatcher.runRegistry("admin.info", {}) as { replication: ReplicationSection };
   return info.replication;
 }
 
@@ -167,17 +169,18 @@ function replicationFields({
   return { ...ofReplica, connected_slaves: replicas.length, ...linked, master_repl_offset: offset };
 }
 
-/** `INFO [section ...]` */
+/** `INFO [section ...]`. Clients ask for it when they connect, so everybody gets the one about the version; the rest is admin's. */
 function info(call: RespCall): void {
   const { request, sink, dispatcher } = call;
   const wanted = new Set<string>();
   for (let word = 1; word < request.count; word++) wanted.add(request.text(word).toLowerCase());
   const isAll = wanted.size === 0 || ["all", "default", "everything"].some((name) => wanted.has(name));
   // What admin.info declares to answer.
-  const sections = dispatcher.runRegistry("admin.info", {}, call.client) as Sections;
+  const sections = dispatcher.runRegistry("admin.info", {}) as Sections;
+  const showsAll = guardRefusal(call.client, "admin:read", "info") === undefined;
   const blocks: string[] = [];
   for (const [name, fieldsOf] of Object.entries(SECTIONS)) {
-    if (!isAll && !wanted.has(name)) continue;
+    if ((!isAll && !wanted.has(name)) || (!showsAll && name !== "server")) continue;
     const lines = Object.entries(fieldsOf(sections, call)).map(([field, value]) => `${field}:${value}\r\n`);
     blocks.push(`# ${name[0].toUpperCase()}${name.slice(1)}\r\n${lines.join("")}`);
   }

@@ -17,6 +17,7 @@ import type { Channels } from "../fanout/channels.ts";
 import { ClientSession } from "../fanout/client-session.ts";
 import { byteName } from "../structures/byte-name.ts";
 import { type ByteRange, copyRange } from "../structures/byte-range.ts";
+import { channelsRefusal } from "./resp-access.ts";
 import type { Gate, RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import type { RespEntry } from "./resp-table.ts";
@@ -115,7 +116,7 @@ export const subscriptionCommands: readonly ConnectionCommand[] = [
 ];
 
 function pubsub(name: string, arity: number, summary: string, run: (call: RespCall) => void): ConnectionCommand {
-  return { name, arity, flags: FLAGS, keys: NO_KEYS, group: "pubsub", summary, since: "2.0.0", run };
+  return { name, arity, guard: "known", flags: FLAGS, keys: NO_KEYS, group: "pubsub", summary, since: "2.0.0", run };
 }
 
 /** Refuses, before anything is done, what names more than one command may. */
@@ -128,6 +129,11 @@ function namesTooMany({ request, sink }: RespCall): boolean {
 function subscribe(call: RespCall, isGlob: boolean): void {
   if (namesTooMany(call)) return;
   const { client, request, sink, dispatcher } = call;
+  const refused = channelsRefusal(client, request, isGlob);
+  if (refused !== undefined) {
+    sink.error(refused);
+    return;
+  }
   client.subscriptions ??= new RespSubscriptions(client, dispatcher.runner.executor.fanout.channels);
   const { subscriptions } = client;
   for (let word = 1; word < request.count; word++) {

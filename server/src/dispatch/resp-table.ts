@@ -11,6 +11,7 @@ import type { Registry } from "../commands/registry.ts";
 import type { ReplyShape } from "../commands/resp/reply-shapes.ts";
 import type { RespCommand, RespDescription } from "../commands/resp/resp-command.ts";
 import { rangeOf } from "../structures/byte-range.ts";
+import type { RespGuard } from "./resp-access.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 
 /** What answers a name. */
@@ -25,6 +26,8 @@ export interface RespEntry {
   readonly reply: ReplyShape | undefined;
   readonly errors: RespCommand["errors"];
   readonly run: ((call: RespCall) => void) | undefined;
+  /** What a connection command needs of its caller's token. */
+  readonly guard: RespGuard | undefined;
   /** For a container: its subcommands. */
   subcommands: NameTable | undefined;
   readonly arity: number;
@@ -119,14 +122,15 @@ function mapped(registry: Registry, declared: RespCommand): RespEntry {
     reply,
     errors,
     run: undefined,
+    guard: undefined,
     subcommands: undefined,
     primes: declared.keys[0] === 1 && declared.keys[1] === 1,
   };
 }
 
 function ofConnection(declared: ConnectionCommand): RespEntry {
-  const { run } = declared;
-  return { ...described(declared), ...NOTHING_OF_REGISTRY, run, subcommands: undefined };
+  const { run, guard } = declared;
+  return { ...described(declared), ...NOTHING_OF_REGISTRY, run, guard, subcommands: undefined };
 }
 
 /** `client` for `client|list`, unless it is declared itself. */
@@ -140,7 +144,7 @@ function containerOf(name: string, first: RespDescription): RespEntry {
     summary: `A container for ${name} commands`,
     ...(first.since === undefined ? {} : { since: first.since }),
   };
-  return { ...described(description), ...NOTHING_OF_REGISTRY, run: undefined, subcommands: new NameTable() };
+  return { ...described(description), ...NOTHING_OF_REGISTRY, run: undefined, guard: "known", subcommands: new NameTable() };
 }
 
 const NOTHING_OF_REGISTRY = {

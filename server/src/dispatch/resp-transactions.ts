@@ -12,6 +12,7 @@ import type { ReplySink } from "../commands/resp/reply-sink.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import type { TransactionLimits } from "../commands/transaction/transactions.ts";
 import { WatchedKeys } from "../commands/transaction/watched-keys.ts";
+import { keysRefusal } from "./resp-access.ts";
 import type { Gate, RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { ERROR_BYTES, type RespDispatcher } from "./resp-dispatcher.ts";
@@ -94,7 +95,7 @@ function transactional(
   since: string,
   run: (call: RespCall) => void,
 ): ConnectionCommand {
-  return { name, arity, flags, keys: NO_KEYS, group: "transactions", summary, since, run };
+  return { name, arity, guard: "known", flags, keys: NO_KEYS, group: "transactions", summary, since, run };
 }
 
 function multi({ client, sink, dispatcher }: RespCall): void {
@@ -119,6 +120,11 @@ function discard({ client, sink }: RespCall): void {
 function watch({ client, request, sink, dispatcher }: RespCall): void {
   if (client.gate instanceof TransactionGate) {
     sink.error("ERR WATCH inside MULTI is not allowed");
+    return;
+  }
+  const refusal = keysRefusal(client, request);
+  if (refusal !== undefined) {
+    sink.error(refusal);
     return;
   }
   const { executor } = dispatcher.runner;

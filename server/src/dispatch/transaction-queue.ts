@@ -6,9 +6,11 @@ import type { Codec, Envelope } from "../codecs/codec.ts";
 import { type ArgumentShape, compileShape } from "../commands/argument-shape.ts";
 import type { Command } from "../commands/command.ts";
 import { CommandError, fail } from "../commands/errors.ts";
+import { ownedClient } from "../commands/transaction/owned-client.ts";
 import type { Transactions } from "../commands/transaction/transactions.ts";
 import { TAG_TEXT, Value } from "../state/value.ts";
 import type { ByteRange } from "../structures/byte-range.ts";
+import type { Caller } from "./caller.ts";
 
 const QUEUED = { success: true, queued: true } as const;
 
@@ -20,6 +22,8 @@ export interface QueueContext {
   /** Why no write may run, and so none is queued. */
   readonly writeRefusal: CommandError | undefined;
   readonly nowMs: number;
+  /** Why the caller may not run a command, and so not queue it either. */
+  refusal(command: Command, args: Record<string, unknown>, caller: Caller): CommandError | undefined;
 }
 
 /**
@@ -28,22 +32,32 @@ export interface QueueContext {
  * @returns what to answer with; `undefined` where the command is to run.
  */
 export function queueInTransaction(
-  { transactions, nowMs, writeRefusal }: QueueContext,
+  context: QueueContext,
   command: Command,
   { payload, clientId }: Pick<Envelope, "payload" | "clientId">,
   decoder: Codec,
   isIdempotent: boolean,
+  caller: Caller,
 ): typeof QUEUED | CommandError | undefined {
+  const { transactions, nowMs, writeRefusal } = context;
   if (transactions.count === 0 || !command.isQueueable) return undefined;
   const args = decoder.decodeArguments(payload, shapeOf(command));
   if (args instanceof CommandError) {
     // Whose it is cannot be read from a payload like this.
-    if (clientId !== undefined && transactions.isOpen(clientId)) transactions.spoil(clientId);
+    const owned = clientId && ownedClient(caller, clientId);
+    if (owned !== undefined && transactions.isOpen(owned)) transactions.spoil(owned);
     return undefined;
   }
   const { client_id: given, ...rest } = args;
-  const client: ByteRange | undefined = given instanceof Value && given.tag === TAG_TEXT ? given : clientId;
-  if (client === undefined || !transactions.isOpen(client)) return undefined;
+  const said: ByteRange | undefined = given instanceof Value && given.tag === TAG_TEXT ? given : clientId;
+  if (said === undefined) return undefined;
+  const client = ownedClient(caller, said);
+  if (!transactions.isOpen(client)) return undefined;
+  const refusal = context.refusal(command, rest, caller);
+  if (refusal !== undefined) {
+    transactions.spoil(client);
+    return refusal;
+  }
   if (isIdempotent || command.isBlocking?.(rest)) {
     transactions.spoil(client);
     const what = isIdempotent ? "be idempotent" : "wait";

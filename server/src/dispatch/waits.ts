@@ -123,9 +123,11 @@ export class Waits {
     runner.executor.at(runner.clock.nowMs());
     // That there was nothing until now is the state of now.
     if (command.shows === "state") runner.executor.showsState();
+    // Its token may have ended meanwhile.
+    const refusal = runner.executor.refusal(command, request.args, request.caller);
     const error =
-      request.once === undefined
-        ? runner.encode(encoder, request.requestId, result)
+      refusal !== undefined || request.once === undefined
+        ? runner.encode(encoder, request.requestId, refusal ?? result)
         : request.once.settle(runner, command, result, request.requestId);
     runner.observe(request.index, runner.clock.monotonicMs(), error === undefined, request.caller);
     request.caller.answerLate(

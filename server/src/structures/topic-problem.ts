@@ -69,6 +69,13 @@ export function isCostly(bytes: Uint8Array, start: number, end: number): boolean
   return false;
 }
 
+/** How long the beginning is that all topics of a pattern have: up to its first wildcard, with the dot before that. */
+export function literalTopicLength(bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && bytes[at] !== ONE && bytes[at] !== MANY) at++;
+  return at - start;
+}
+
 function levelsProblem(noun: string, bytes: Uint8Array, start: number, end: number): string | undefined {
   if (start === end) return `a ${noun} has 1 to ${TOPIC_BYTES_MAX} bytes; this one is empty`;
   if (end - start > TOPIC_BYTES_MAX) {

@@ -7,6 +7,7 @@
  *
  * One transport serves HTTP and WebSocket on one port, because that is what clients see.
  */
+import type { TransportAccess } from "../access/request-access.ts";
 import type { Caller } from "../dispatch/caller.ts";
 import type { ReplicaLinks } from "../replication/link-socket.ts";
 import type { ReleaseGate } from "../runtime/release-gate.ts";
@@ -19,13 +20,15 @@ export type WireFormat = "json" | "msgpack";
 export type RefusalCode =
   | "INVALID_REQUEST"
   | "UNSUPPORTED_MEDIA_TYPE"
+  | "UNAUTHORIZED"
   | "FORBIDDEN"
+  | "RATE_LIMIT_EXCEEDED"
   | "PAYLOAD_TOO_LARGE"
   | "INTERNAL_ERROR"
   | "SERVICE_UNAVAILABLE";
 
 /** Why the server closes a WebSocket or an event stream; pushed before the close (wire contract, section 5). */
-export type ClosingCode = "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED";
+export type ClosingCode = "UNAUTHORIZED" | "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED";
 
 /** An encoded answer. `bytes[0..length)` is shared memory, valid until the next call to `Dispatch`: copy to keep it. */
 export interface Reply {
@@ -128,6 +131,8 @@ export interface TransportParts {
   readonly turnEnd: TurnEnd;
   /** Holds replies and pushes back until what they show is durable. */
   readonly gate: ReleaseGate;
+  /** Who may come in. */
+  readonly access: TransportAccess;
   /** Where replicas link; undefined while the server starts. */
   readonly replicaLinks: () => ReplicaLinks | undefined;
   /** Logs a bug found by the transport, such as a page that threw, and returns the id that goes into `details.id`. */

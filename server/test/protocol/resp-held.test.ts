@@ -34,6 +34,7 @@ class RespServer {
       waits: dispatcher.waits,
       commands: allRespCommands,
       connectionCommands: allConnectionCommands,
+      access: engine.node.access,
       clock,
       observer: { observe: () => {} },
       slowLog: engine.node.slowLog,

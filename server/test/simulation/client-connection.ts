@@ -3,6 +3,7 @@
  * outbox. A frame leaves the process when the release gate of the node has come to what the dispatcher said that it shows.
  * What it really shows is worked out here from the log alone, for `shown` to compare with what later starts find.
  */
+import { unrestrictedGrant } from "../../src/access/grant.ts";
 import type { Caller, PushFormat, Session } from "../../src/dispatch/caller.ts";
 import type { Reply } from "../../src/dispatch/reply.ts";
 import type { ReleaseWaiter } from "../../src/runtime/release-gate.ts";
@@ -40,6 +41,7 @@ export class ClientConnection implements Caller, ReleaseWaiter {
   session: Session | undefined;
   pushFormat: PushFormat = "json";
   readonly outbox: Caller["outbox"];
+  grant = unrestrictedGrant();
   readonly clientId: number;
   readonly node: SimulatedNode;
   readonly engine: Engine;
@@ -66,6 +68,9 @@ export class ClientConnection implements Caller, ReleaseWaiter {
   unreadBytes(): number {
     return 0;
   }
+
+  /** Nobody has to log in here. */
+  expel(): void {}
 
   handle(request: ClientRequest): void {
     const { engine, node } = this;

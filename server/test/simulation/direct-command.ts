@@ -1,4 +1,5 @@
 /** Asks a node without a client, for the checks: reads only, which leave nothing behind. */
+import { unrestrictedGrant } from "../../src/access/grant.ts";
 import type { Caller } from "../../src/dispatch/caller.ts";
 import type { Engine } from "./simulated-node.ts";
 
@@ -13,6 +14,8 @@ const CHECKER: Caller = {
   pushFormat: "json",
   answerLate: () => {},
   outbox: undefined,
+  grant: unrestrictedGrant(),
+  expel: () => {},
 };
 
 /** The payload of the reply; empty where it is none. */

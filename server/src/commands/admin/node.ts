@@ -1,12 +1,14 @@
 /** Commands on the process itself: admin.info, admin.config, admin.config.set, admin.clients, admin.commands. */
 import { areKeyspaceFlags } from "../../fanout/keyspace-events.ts";
+import { WHOLE } from "../access-rule.ts";
 import { nodeCommand, readCommand } from "../command.ts";
 import { fail } from "../errors.ts";
 import { AnyObject, Choice, Flag, Integer, Items, Optional, Struct, Text } from "../schema.ts";
 
 export const adminInfo = readCommand({
   name: "admin.info",
-  access: "admin",
+  access: "read",
+  guard: WHOLE,
   summary: "Answers what this server is and how it does: server, memory, log, clients, keyspace.",
   atomic: false,
   arguments: Struct({}),
@@ -16,7 +18,8 @@ export const adminInfo = readCommand({
 
 export const adminConfig = readCommand({
   name: "admin.config",
-  access: "admin",
+  access: "read",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Answers with the effective configuration, secrets redacted.",
   atomic: false,
@@ -31,6 +34,7 @@ const LIVE_KEYS = ["pubsub.notify_keyspace_events"] as const;
 export const adminConfigSet = nodeCommand({
   name: "admin.config.set",
   access: "admin",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Changes a setting until the server stops.",
   arguments: Struct({ key: Choice(LIVE_KEYS), value: Text() }),
@@ -48,7 +52,8 @@ export const adminConfigSet = nodeCommand({
 
 export const adminClients = readCommand({
   name: "admin.clients",
-  access: "admin",
+  access: "read",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Answers with the connections, oldest first.",
   atomic: false,
@@ -62,6 +67,7 @@ export const adminClients = readCommand({
         connected_at: Integer(),
         commands: Integer({ description: "Commands received." }),
         unread_bytes: Integer({ description: "Replies that the client has not read." }),
+        token: Text({ description: "The name of its token; empty where it has none." }),
       }),
     ),
     count: Integer({ description: "All connections, listed or not." }),
@@ -74,7 +80,8 @@ export const adminClients = readCommand({
 
 export const adminCommands = readCommand({
   name: "admin.commands",
-  access: "admin",
+  access: "read",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Answers with every command: its name, access, summary and the JSON Schema of its payload.",
   atomic: false,

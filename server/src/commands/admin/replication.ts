@@ -1,4 +1,5 @@
 /** Commands on a node among its replicas: admin.promote, admin.wait. */
+import { WHOLE } from "../access-rule.ts";
 import { nodeCommand } from "../command.ts";
 import { type CommandError, fail } from "../errors.ts";
 import { Integer, Optional, Struct } from "../schema.ts";
@@ -14,6 +15,7 @@ const TIMEOUT_MS_MAX = 86_400_000;
 export const adminPromote = nodeCommand({
   name: "admin.promote",
   access: "admin",
+  guard: WHOLE,
   summary: "Makes this replica the master of a new epoch, which is on disk before the answer.",
   arguments: Struct({}),
   reply: Struct({
@@ -47,6 +49,7 @@ function failed(error: unknown): CommandError {
 export const adminWait = nodeCommand({
   name: "admin.wait",
   access: "admin",
+  guard: WHOLE,
   summary: "Waits until so many replicas have everything written so far on disk, and answers how many have.",
   arguments: Struct({
     replicas: Integer({ minimum: 0, maximum: REPLICAS_MAX }),

@@ -1,4 +1,5 @@
 /** admin.slowlog.get and admin.slowlog.reset. */
+import { WHOLE } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { Fraction, Integer, Items, Optional, Struct, Text } from "../schema.ts";
 
@@ -13,7 +14,8 @@ const entry = Struct({
 
 export const adminSlowlogGet = readCommand({
   name: "admin.slowlog.get",
-  access: "admin",
+  access: "read",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Answers with the last commands that took longer than slowlog.threshold_ms, newest first.",
   atomic: false,
@@ -25,6 +27,7 @@ export const adminSlowlogGet = readCommand({
 export const adminSlowlogReset = readCommand({
   name: "admin.slowlog.reset",
   access: "admin",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Forgets the slow log.",
   atomic: false,

@@ -1,10 +1,12 @@
 /** admin.snapshot: a snapshot now, whatever the clock says. */
+import { WHOLE } from "../access-rule.ts";
 import { nodeCommand } from "../command.ts";
 import { Flag, Integer, Struct } from "../schema.ts";
 
 export const adminSnapshot = nodeCommand({
   name: "admin.snapshot",
   access: "admin",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Begins a snapshot and answers at once; admin.info shows what becomes of it.",
   arguments: Struct({}),

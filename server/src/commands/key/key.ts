@@ -1,6 +1,7 @@
 /** Commands on keys whatever they hold: key.type, key.exists, key.rename, key.renamenx, key.copy, key.randomkey. */
 import { TAG_NAMES, type Value } from "../../state/value.ts";
 import { type ByteRange, rangesEqual } from "../../structures/byte-range.ts";
+import { named, reads, WHOLE } from "../access-rule.ts";
 import { readCommand, writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import type { Planner } from "../planner.ts";
@@ -9,6 +10,7 @@ import { Choice, Flag, Key, Nullable, Optional, Struct } from "../schema.ts";
 export const keyType = readCommand({
   name: "key.type",
   access: "read",
+  guard: named("key"),
   shows: "keys",
   summary: "Answers with the type of a key's value: text, bytes, integer, json, or none for a missing key.",
   arguments: Struct({ key: Key() }),
@@ -22,6 +24,7 @@ export const keyType = readCommand({
 export const keyExists = readCommand({
   name: "key.exists",
   access: "read",
+  guard: named("key"),
   shows: "keys",
   summary: "Tells whether a key exists.",
   arguments: Struct({ key: Key() }),
@@ -59,6 +62,7 @@ function move(planner: Planner, keys: TwoKeys, taken: { value: Value; deadlineMs
 export const keyRename = writeCommand({
   name: "key.rename",
   access: "write",
+  guard: named("source", "destination"),
   summary: "Renames a key, with its expiry, over whatever is there.",
   arguments: twoKeys,
   reply: twoKeysReply,
@@ -73,6 +77,7 @@ export const keyRename = writeCommand({
 export const keyRenamenx = writeCommand({
   name: "key.renamenx",
   access: "write",
+  guard: named("source", "destination"),
   summary: "Renames a key, with its expiry, only if the new name is free.",
   arguments: twoKeys,
   reply: twoKeysReply,
@@ -88,6 +93,7 @@ export const keyRenamenx = writeCommand({
 export const keyCopy = writeCommand({
   name: "key.copy",
   access: "write",
+  guard: named(reads("source"), "destination"),
   summary: "Copies a key, with its expiry; over a key that exists only with `replace`.",
   arguments: Struct({
     source: Key(),
@@ -113,6 +119,7 @@ export const keyCopy = writeCommand({
 export const keyRandomkey = readCommand({
   name: "key.randomkey",
   access: "read",
+  guard: WHOLE,
   summary: "Answers with a key drawn at random, or null when there is none.",
   arguments: Struct({}),
   reply: Struct({ key: Nullable(Key()) }),

@@ -1,5 +1,6 @@
 /** key.object: how a key is kept. */
 import { TAG_INTEGER, TAG_NAMES, type Value } from "../../state/value.ts";
+import { named } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { parseDecimal } from "../kv/integer.ts";
 import { byteLengthOf } from "../kv/value-bytes.ts";
@@ -11,6 +12,7 @@ const EMBEDDED_BYTES_MAX = 44;
 export const keyObject = readCommand({
   name: "key.object",
   access: "read",
+  guard: named("key"),
   shows: "keys",
   summary: "Answers how a key is kept, without counting as an access to it; null for a missing key.",
   arguments: Struct({ key: Key() }),

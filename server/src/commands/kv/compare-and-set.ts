@@ -2,6 +2,7 @@
 import type { KeyEntry } from "../../state/key-view.ts";
 import { TAG_INTEGER, TAG_JSON, type Value } from "../../state/value.ts";
 import { rangesEqual } from "../../structures/byte-range.ts";
+import { named } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { fail } from "../errors.ts";
 import { Flag, Integer, Key, Nullable, Optional, StoredValue, Struct } from "../schema.ts";
@@ -10,6 +11,7 @@ import { oversized } from "./set.ts";
 export const kvCas = writeCommand({
   name: "kv.cas",
   access: "write",
+  guard: named("key"),
   summary: "Stores a value only if the key still has the value, or the version, that the caller expects.",
   arguments: Struct({
     key: Key(),

@@ -1,5 +1,6 @@
 /** Integer commands: kv.incr and kv.decr. */
 import { INTEGER_BYTES, TAG_INTEGER, Value, writeInt64 } from "../../state/value.ts";
+import { named } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { fail, isCommandError } from "../errors.ts";
 import { Flag, Int64, Integer, Key, Optional, Struct } from "../schema.ts";
@@ -13,6 +14,7 @@ function counterCommand<const Name extends string>(name: Name, sign: 1 | -1, sum
   return writeCommand({
     name,
     access: "write",
+    guard: named("key"),
     summary,
     arguments: Struct({
       key: Key(),

@@ -1,5 +1,6 @@
 /** Commands on a key's time to live: kv.expire, kv.ttl, kv.expiretime, kv.persist, kv.getex, and kv.time. */
 import type { KeyEntry } from "../../state/key-view.ts";
+import { KNOWN, named } from "../access-rule.ts";
 import { readCommand, writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { Flag, Integer, Key, Nullable, Optional, StoredValue, Struct } from "../schema.ts";
@@ -8,6 +9,7 @@ import { deadlineOf, INSTANT_MS_MAX, TTL_MS_MAX, TTL_SECS_MAX } from "./deadline
 export const kvExpire = writeCommand({
   name: "kv.expire",
   access: "write",
+  guard: named("key"),
   summary: "Sets when a key expires; an instant that has passed removes it. Answers whether that was done.",
   arguments: Struct({
     key: Key(),
@@ -73,6 +75,7 @@ const MISSING = -2;
 export const kvTtl = readCommand({
   name: "kv.ttl",
   access: "read",
+  guard: named("key"),
   shows: "keys",
   summary: "Answers how long a key has to live: null without expiry, -2 for a missing key.",
   arguments: Struct({ key: Key() }),
@@ -92,6 +95,7 @@ export const kvTtl = readCommand({
 export const kvExpiretime = readCommand({
   name: "kv.expiretime",
   access: "read",
+  guard: named("key"),
   shows: "keys",
   summary: "Answers when a key expires: null without expiry, -2 for a missing key.",
   arguments: Struct({ key: Key() }),
@@ -106,6 +110,7 @@ export const kvExpiretime = readCommand({
 export const kvPersist = writeCommand({
   name: "kv.persist",
   access: "write",
+  guard: named("key"),
   summary: "Takes a key's expiry away. Answers whether it had one.",
   arguments: Struct({ key: Key() }),
   reply: Struct({ result: Flag() }),
@@ -120,6 +125,7 @@ export const kvPersist = writeCommand({
 export const kvGetex = writeCommand({
   name: "kv.getex",
   access: "write",
+  guard: named("key"),
   summary: "Answers with the value of a key, or null, and sets or takes away its expiry.",
   arguments: Struct({
     key: Key(),
@@ -157,6 +163,7 @@ export const kvGetex = writeCommand({
 export const kvTime = readCommand({
   name: "kv.time",
   access: "read",
+  guard: KNOWN,
   shows: "nothing",
   summary: "Answers with the server's time, by which keys expire.",
   arguments: Struct({}),

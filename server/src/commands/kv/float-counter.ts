@@ -1,6 +1,7 @@
 /** kv.incrbyfloat. */
 import { integerValue, TAG_BYTES, TAG_JSON, TAG_TEXT, Value } from "../../state/value.ts";
 import { rangeOf } from "../../structures/byte-range.ts";
+import { named } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { Key, StoredValue, Struct } from "../schema.ts";
@@ -11,6 +12,7 @@ import { bytesOf } from "./value-bytes.ts";
 export const kvIncrbyfloat = writeCommand({
   name: "kv.incrbyfloat",
   access: "write",
+  guard: named("key"),
   summary: "Adds to a number, which begins at 0, and answers with the sum, exact to 17 digits after the point.",
   arguments: Struct({
     key: Key(),

@@ -1,5 +1,6 @@
 /** Commands that read values: kv.get, kv.mget, kv.exists, kv.touch, kv.getrange, kv.strlen. */
 import { TAG_NAMES, type Value } from "../../state/value.ts";
+import { named } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { fail } from "../errors.ts";
 import {
@@ -31,6 +32,7 @@ const withMeta = Struct({
 export const kvGet = readCommand({
   name: "kv.get",
   access: "read",
+  guard: named("key"),
   shows: "keys",
   summary: "Answers with the value of a key, or null; with `meta` also its expiry, version, type and size.",
   arguments: Struct(
@@ -61,6 +63,7 @@ export const kvGet = readCommand({
 export const kvMget = readCommand({
   name: "kv.mget",
   access: "read",
+  guard: named("keys"),
   shows: "keys",
   summary: "Answers with the values of several keys in their order, null where there is none.",
   arguments: Struct({ keys: List(Key(), { maxItems: KEYS_READ_MAX }) }),
@@ -79,6 +82,7 @@ export const kvMget = readCommand({
 export const kvExists = readCommand({
   name: "kv.exists",
   access: "read",
+  guard: named("key", "keys"),
   shows: "keys",
   summary: "Tells whether a key exists, or how many of several do.",
   arguments: Struct({
@@ -105,6 +109,7 @@ export const kvExists = readCommand({
 export const kvTouch = readCommand({
   name: "kv.touch",
   access: "read",
+  guard: named("keys"),
   shows: "keys",
   summary: "Counts an access to each of several keys, for LRU and LFU eviction, and answers how many there are.",
   arguments: Struct({ keys: List(Key(), { maxItems: KEYS_READ_MAX }) }),
@@ -121,6 +126,7 @@ export const kvTouch = readCommand({
 export const kvStrlen = readCommand({
   name: "kv.strlen",
   access: "read",
+  guard: named("key"),
   shows: "keys",
   summary: "Answers with the length of a value in bytes; 0 for a missing key.",
   arguments: Struct({ key: Key() }),
@@ -134,6 +140,7 @@ export const kvStrlen = readCommand({
 export const kvGetrange = readCommand({
   name: "kv.getrange",
   access: "read",
+  guard: named("key"),
   shows: "keys",
   summary: "Answers with a part of a value, both ends inclusive, negative ends counted from the last byte.",
   arguments: Struct({

@@ -1,5 +1,6 @@
 /** Commands that remove keys: kv.del, kv.mdel, kv.getdel, kv.flushdb, kv.flushall. */
 import type { ByteRange } from "../../structures/byte-range.ts";
+import { named, WHOLE } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { fail } from "../errors.ts";
 import type { Planner } from "../planner.ts";
@@ -21,6 +22,7 @@ function removeAll(keys: readonly ByteRange[], planner: Planner, counters: KeyCo
 export const kvDel = writeCommand({
   name: "kv.del",
   access: "write",
+  guard: named("key", "keys"),
   summary: "Removes a key, or several.",
   arguments: Struct({
     key: Optional(Key({ description: "The key; the answer is whether it was there." })),
@@ -43,6 +45,7 @@ export const kvDel = writeCommand({
 export const kvMdel = writeCommand({
   name: "kv.mdel",
   access: "write",
+  guard: named("keys"),
   summary: "Removes several keys and answers how many were there.",
   arguments: Struct({ keys: List(Key(), { maxItems: KEYS_WRITTEN_MAX }) }),
   reply: Struct({ deleted: Integer() }),
@@ -52,6 +55,7 @@ export const kvMdel = writeCommand({
 export const kvGetdel = writeCommand({
   name: "kv.getdel",
   access: "write",
+  guard: named("key"),
   summary: "Removes a key and answers with the value it had, or null.",
   arguments: Struct({ key: Key() }),
   reply: Nullable(StoredValue()),
@@ -69,6 +73,7 @@ function flushCommand<const Name extends string>(name: Name) {
   return writeCommand({
     name,
     access: "write",
+    guard: WHOLE,
     summary: "Removes every key; queues and rooms stay. The memory is given back in the background.",
     atomic: false,
     arguments: Struct({}),

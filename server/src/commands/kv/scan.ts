@@ -1,7 +1,9 @@
 /** Commands that list keys: kv.scan, kv.keys, kv.dbsize. */
+import { type Grant, slotOf } from "../../access/grant.ts";
 import { TAG_NAMES, type Value } from "../../state/value.ts";
 import { ByteRange, rangeOf } from "../../structures/byte-range.ts";
 import { Glob, literalPrefixLength } from "../../structures/glob.ts";
+import { FILTERED, WHOLE } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import {
@@ -40,6 +42,7 @@ const TYPES = [...TAG_NAMES, "string", "list", "set", "zset", "hash", "stream"] 
 export const kvScan = readCommand({
   name: "kv.scan",
   access: "read",
+  guard: FILTERED,
   summary: "Answers with keys in order, page by page; a key that stays put is seen exactly once.",
   arguments: Struct({
     prefix: Optional(Bytes({ description: "Only keys that begin with this." })),
@@ -83,7 +86,7 @@ export const kvScan = readCommand({
     has_more: Flag(),
     count: Integer(),
   }),
-  read(args, { keys, scanCursors }) {
+  read(args, { keys, scanCursors, caller }) {
     const after = startOf(args, scanCursors);
     if (isCommandError(after)) return after;
     const limit = args.limit ?? 100;
@@ -94,7 +97,9 @@ export const kvScan = readCommand({
     let workLeft = SCAN_WORK_BYTES;
     let last: ByteRange | undefined;
     let hasMore = false;
-    const prefix = narrowest(args.prefix, pattern);
+    const wanted = narrowest(args.prefix, pattern);
+    const prefix = wanted && permitted(caller.grant, wanted);
+    if (isCommandError(prefix)) return prefix;
     const tag = tagOf(type);
     if (prefix === undefined || tag === NO_TAG) {
       return {
@@ -137,6 +142,21 @@ export const kvScan = readCommand({
     };
   },
 });
+
+const KV_READ = slotOf("kv", "read");
+
+/**
+ * The keys that the caller may see of those that begin with `wanted`, as one prefix. Others are not looked at: a page that left
+ * them out would tell of them by its cursor, and by how long it takes. Error: FORBIDDEN.
+ */
+function permitted(grant: Grant, wanted: ByteRange): ByteRange | CommandError {
+  const prefix = grant.narrowed(KV_READ, wanted);
+  if (prefix !== undefined) return prefix;
+  return fail("FORBIDDEN", "the token permits a part of these keys: name a prefix or a pattern that begins with one", {
+    needs: "kv:read",
+    path: "prefix",
+  });
+}
 
 const ANY_TAG = -1;
 const NO_TAG = -2;
@@ -199,14 +219,17 @@ const KEYS_WORK_BYTES = 2 ** 22;
 export const kvKeys = readCommand({
   name: "kv.keys",
   access: "read",
+  guard: FILTERED,
   summary: "Answers with every key that matches a glob, in order; refused where that is too many: use kv.scan.",
   arguments: Struct({
     pattern: Bytes({ maxBytes: PATTERN_BYTES_MAX, description: "A glob: * ? [a-z] and \\ as in Redis." }),
   }),
   reply: Struct({ keys: List(Key(), { minItems: 0 }) }),
-  read(args, { keys, limits }) {
+  read(args, { keys, limits, caller }) {
     const { pattern } = args;
-    const prefix = new ByteRange(pattern.bytes, pattern.start, pattern.start + literalPrefixLength(pattern));
+    const literal = new ByteRange(pattern.bytes, pattern.start, pattern.start + literalPrefixLength(pattern));
+    const prefix = permitted(caller.grant, literal);
+    if (isCommandError(prefix)) return prefix;
     const glob = new Glob(pattern);
     const found: ByteRange[] = [];
     let visitsLeft = limits.keysReplyMax * KEYS_VISITS_PER_REPLY;
@@ -237,6 +260,7 @@ export const kvKeys = readCommand({
 export const kvDbsize = readCommand({
   name: "kv.dbsize",
   access: "read",
+  guard: WHOLE,
   summary: "Answers how many keys there are.",
   arguments: Struct({}),
   reply: Struct({ size: Integer() }),

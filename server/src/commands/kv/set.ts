@@ -2,6 +2,7 @@
 import type { KeyEntry } from "../../state/key-view.ts";
 import type { Value } from "../../state/value.ts";
 import type { ByteRange } from "../../structures/byte-range.ts";
+import { named } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import type { Planner } from "../planner.ts";
@@ -12,6 +13,7 @@ import { KEYS_WRITTEN_MAX } from "./key-limits.ts";
 export const kvSet = writeCommand({
   name: "kv.set",
   access: "write",
+  guard: named("key"),
   summary: "Stores a value under a key, with an optional time to live and conditions.",
   arguments: Struct({
     key: Key({ description: "The key." }),
@@ -106,6 +108,7 @@ export function tooLong(valueBytes: number, valueBytesMax: number): CommandError
 export const kvGetset = writeCommand({
   name: "kv.getset",
   access: "write",
+  guard: named("key"),
   summary: "Stores a value without expiry and answers with the value before, or null.",
   arguments: Struct({ key: Key(), value: StoredValue() }),
   reply: Nullable(StoredValue()),
@@ -173,6 +176,7 @@ function putPairs(pairs: readonly Pair[], planner: Planner): void {
 export const kvMset = writeCommand({
   name: "kv.mset",
   access: "write",
+  guard: named("pairs.key", "key"),
   summary: "Stores several values at once, all or none.",
   arguments: pairsArguments,
   reply: Struct({ success: Flag(), count: Integer() }),
@@ -188,6 +192,7 @@ export const kvMset = writeCommand({
 export const kvMsetnx = writeCommand({
   name: "kv.msetnx",
   access: "write",
+  guard: named("pairs.key", "key"),
   summary: "Stores several values at once, only if none of the keys exists.",
   arguments: pairsArguments,
   reply: Struct({ success: Flag(), count: Integer() }),

@@ -1,10 +1,12 @@
 /** kv.stats. */
+import { WHOLE } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { Fraction, Integer, Struct } from "../schema.ts";
 
 export const kvStats = readCommand({
   name: "kv.stats",
   access: "read",
+  guard: WHOLE,
   summary: "Answers how many keys there are, what they take, and what was done with them on this node.",
   arguments: Struct({}),
   reply: Struct({

@@ -2,6 +2,7 @@
 import type { KeyEntry } from "../../state/key-view.ts";
 import { TAG_BYTES, TAG_INTEGER, TAG_JSON, TAG_TEXT, Value, type ValueTag } from "../../state/value.ts";
 import type { ByteRange } from "../../structures/byte-range.ts";
+import { named } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { type CommandError, fail } from "../errors.ts";
 import type { Planner } from "../planner.ts";
@@ -60,6 +61,7 @@ function overwritten(base: ByteRange | undefined, offset: number, part: ByteRang
 export const kvAppend = writeCommand({
   name: "kv.append",
   access: "write",
+  guard: named("key"),
   summary: "Adds to the end of a string, which begins empty, and answers with its length in bytes.",
   arguments: Struct({ key: Key(), value: StoredValue({ description: "A string, bytes or a number." }) }),
   reply: Struct({ length: Integer() }),
@@ -83,6 +85,7 @@ export const kvAppend = writeCommand({
 export const kvSetrange = writeCommand({
   name: "kv.setrange",
   access: "write",
+  guard: named("key"),
   summary: "Writes over a part of a string, zero-filled up to the offset, and answers with its length in bytes.",
   arguments: Struct({
     key: Key(),

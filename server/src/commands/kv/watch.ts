@@ -2,6 +2,7 @@
 import { WATCH_BYTES_MAX } from "../../fanout/key-watch-lookup.ts";
 import { WATCH_MODES, type WatchedKeys } from "../../fanout/key-watches.ts";
 import type { ByteRange } from "../../structures/byte-range.ts";
+import { globOf, matching, OWN, prefixOf } from "../access-rule.ts";
 import { nodeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { connectionOf } from "../pubsub/connection.ts";
@@ -21,6 +22,7 @@ const prefix = Optional(
 export const kvWatch = nodeCommand({
   name: "kv.watch",
   access: "read",
+  guard: matching(globOf("pattern"), prefixOf("prefix")),
   summary: "Has every change of some keys pushed to this connection, with the new value or without.",
   arguments: Struct({
     pattern,
@@ -45,6 +47,7 @@ export const kvWatch = nodeCommand({
 export const kvUnwatch = nodeCommand({
   name: "kv.unwatch",
   access: "read",
+  guard: OWN,
   summary: "Ends a watch of this connection.",
   arguments: Struct({
     subscription_id: Optional(Integer({ minimum: 0, description: "The watch, in the place of what it watches." })),

@@ -4,6 +4,7 @@ import { byteName } from "../../structures/byte-name.ts";
 import { type ByteRange, rangeOf } from "../../structures/byte-range.ts";
 import { Glob } from "../../structures/glob.ts";
 import { topicProblem } from "../../structures/topic-problem.ts";
+import { globOf, matching, named } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { fail } from "../errors.ts";
 import { Bytes, Integer, Items, List, Optional, Struct } from "../schema.ts";
@@ -17,6 +18,7 @@ const channel = () => Bytes({ maxBytes: CHANNEL_BYTES_MAX });
 export const pubsubChannels = readCommand({
   name: "pubsub.channels",
   access: "read",
+  guard: matching(globOf("pattern")),
   shows: "nothing",
   summary: "Lists the channels and topics that have subscribers, without patterns.",
   atomic: false,
@@ -52,6 +54,7 @@ export const pubsubChannels = readCommand({
 export const pubsubNumsub = readCommand({
   name: "pubsub.numsub",
   access: "read",
+  guard: named("channels"),
   shows: "nothing",
   summary: "Counts the subscribers of each of some channels or topics, without those of patterns that match.",
   atomic: false,

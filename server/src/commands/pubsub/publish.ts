@@ -1,6 +1,7 @@
 /** pubsub.publish: a message for those who are connected now. */
 import { CHANNEL_BYTES_MAX } from "../../fanout/channels.ts";
 import { TAG_JSON, type Value } from "../../state/value.ts";
+import { named } from "../access-rule.ts";
 import { nodeCommand } from "../command.ts";
 import { fail, isCommandError } from "../errors.ts";
 import { Bytes, Integer, Name, Optional, StoredValue, Struct, Text } from "../schema.ts";
@@ -12,6 +13,7 @@ const LETTER_N = 0x6e;
 export const pubsubPublish = nodeCommand({
   name: "pubsub.publish",
   access: "write",
+  guard: named("topic"),
   shows: "nothing",
   summary: "Pushes a message to every subscription that matches its topic, at most once, to those connected now.",
   queueable: true,

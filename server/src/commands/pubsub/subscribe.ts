@@ -1,4 +1,5 @@
 /** Commands that have the messages of topics pushed to a connection: pubsub.subscribe, pubsub.unsubscribe. */
+import { matching, OWN, topicsOf } from "../access-rule.ts";
 import { nodeCommand } from "../command.ts";
 import { fail, isCommandError } from "../errors.ts";
 import { Integer, Optional, Struct } from "../schema.ts";
@@ -8,6 +9,7 @@ import { checkPatterns, patternList } from "./topic-arguments.ts";
 export const pubsubSubscribe = nodeCommand({
   name: "pubsub.subscribe",
   access: "read",
+  guard: matching(topicsOf("topics")),
   shows: "nothing",
   summary: "Has the messages of topics and patterns pushed to this connection; the same list again changes nothing.",
   arguments: Struct({ topics: patternList }, { ignored: ["subscriber_id"] }),
@@ -31,6 +33,7 @@ export const pubsubSubscribe = nodeCommand({
 export const pubsubUnsubscribe = nodeCommand({
   name: "pubsub.unsubscribe",
   access: "read",
+  guard: OWN,
   shows: "nothing",
   summary: "Ends subscriptions of this connection: to some topics and patterns, in whichever lists, or one whole list.",
   arguments: Struct(

@@ -1,5 +1,6 @@
 /** Commands that tell of topics: pubsub.topics, pubsub.info, pubsub.stats. They tell of this node. */
 import { patternProblem } from "../../structures/topic-problem.ts";
+import { matching, topicsOf, WHOLE } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { type CommandError, fail } from "../errors.ts";
 import { Integer, Items, Name, Nullable, Optional, Struct, Text } from "../schema.ts";
@@ -11,6 +12,7 @@ const CURSOR = /^t([1-9]\d{0,9})$/;
 export const pubsubTopics = readCommand({
   name: "pubsub.topics",
   access: "read",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Lists the topics and patterns that have subscribers, page by page and in no order that means anything.",
   arguments: Struct({
@@ -40,6 +42,7 @@ function pageAfter(cursor: string): number | CommandError {
 export const pubsubInfo = readCommand({
   name: "pubsub.info",
   access: "read",
+  guard: matching(topicsOf("topic")),
   shows: "nothing",
   summary: "Tells of one topic or pattern, exactly as it was subscribed to; zeros where nobody is.",
   arguments: Struct({ topic: Name() }),
@@ -60,6 +63,7 @@ export const pubsubInfo = readCommand({
 export const pubsubStats = readCommand({
   name: "pubsub.stats",
   access: "read",
+  guard: WHOLE,
   shows: "nothing",
   summary: "Counts topics, subscriptions and messages.",
   arguments: Struct({}),

@@ -1,4 +1,5 @@
 /** Commands that end a delivery or prolong it: queue.ack, queue.nack, queue.extend. */
+import { named } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { fail, isCommandError } from "../errors.ts";
 import { Choice, Flag, Integer, Items, List, Name, Optional, Struct, Text } from "../schema.ts";
@@ -21,6 +22,7 @@ export const failedSchema = Items(Struct({ message_id: Integer(), code: Text() }
 export const queueAck = writeCommand({
   name: "queue.ack",
   access: "write",
+  guard: named("queue"),
   summary: "Acknowledges pending messages: they are done with. Of a list, those that are not pending are left alone.",
   arguments: Struct({
     queue: Name({ aliases: ["name"] }),
@@ -59,6 +61,7 @@ export const queueAck = writeCommand({
 export const queueNack = writeCommand({
   name: "queue.nack",
   access: "write",
+  guard: named("queue"),
   summary: "Rejects a pending message: it goes back to its place for a retry, or dies where it has none left.",
   arguments: Struct({
     queue: Name({ aliases: ["name"] }),
@@ -91,6 +94,7 @@ export const queueNack = writeCommand({
 export const queueExtend = writeCommand({
   name: "queue.extend",
   access: "write",
+  guard: named("queue"),
   summary: "Gives a pending message another ack deadline, from now on.",
   arguments: Struct({
     queue: Name({ aliases: ["name"] }),

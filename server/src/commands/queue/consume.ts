@@ -1,6 +1,7 @@
 /** Commands that take messages or look at them: queue.consume, queue.peek. */
 import type { Queue } from "../../state/queue.ts";
 import { isExpired } from "../../state/queue-due.ts";
+import { named } from "../access-rule.ts";
 import { readCommand, writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import type { Planner } from "../planner.ts";
@@ -34,6 +35,7 @@ function waitMsOf({ wait_ms: waitMs, timeout }: WaitArguments): number {
 export const queueConsume = writeCommand({
   name: "queue.consume",
   access: "write",
+  guard: named("queue"),
   summary:
     "Takes the next messages of a queue, and waits for one if asked to; each is to be acknowledged by its deadline.",
   atomic: false,
@@ -107,6 +109,7 @@ function take(planner: Planner, queue: Queue, { count, ackDeadlineMs, pageBytesM
 export const queuePeek = readCommand({
   name: "queue.peek",
   access: "read",
+  guard: named("queue"),
   summary: "Shows the messages that would be delivered next, and leaves them where they are.",
   atomic: false,
   arguments: Struct({

@@ -1,5 +1,6 @@
 /** Commands about dead letters: queue.dead.list, queue.dead.retry, queue.dead.purge. */
 import { STATE_DEAD } from "../../state/queue-record.ts";
+import { named } from "../access-rule.ts";
 import { readCommand, writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { Flag, Integer, Items, List, Name, Nullable, Optional, Struct, Text } from "../schema.ts";
@@ -12,6 +13,7 @@ const CURSOR = /^d(0|[1-9][0-9]{0,15})$/;
 export const queueDeadList = readCommand({
   name: "queue.dead.list",
   access: "read",
+  guard: named("queue"),
   summary: "Answers with the dead letters of a queue in the order of their deaths, page by page.",
   atomic: false,
   arguments: Struct({
@@ -58,6 +60,7 @@ function positionOf(cursor: string): number | CommandError {
 export const queueDeadRetry = writeCommand({
   name: "queue.dead.retry",
   access: "write",
+  guard: named("queue"),
   summary: "Makes dead letters ready again, as if they had never been delivered, whatever the queue's max_depth.",
   atomic: false,
   arguments: Struct({
@@ -91,6 +94,7 @@ export const queueDeadRetry = writeCommand({
 export const queueDeadPurge = writeCommand({
   name: "queue.dead.purge",
   access: "write",
+  guard: named("queue"),
   summary: "Removes the dead letters of a queue.",
   atomic: false,
   arguments: Struct({ queue: Name({ aliases: ["name"] }) }),

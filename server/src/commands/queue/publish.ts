@@ -1,6 +1,7 @@
 /** Commands that publish messages: queue.publish, queue.publish_batch. */
 import { TAG_JSON, type Value } from "../../state/value.ts";
 import type { ByteRange } from "../../structures/byte-range.ts";
+import { named } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { INSTANT_MS_MAX } from "../kv/deadline.ts";
@@ -46,6 +47,7 @@ interface MessageArguments {
 export const queuePublish = writeCommand({
   name: "queue.publish",
   access: "write",
+  guard: named("queue"),
   summary: "Publishes a message to a queue, which is created with the defaults if there is none.",
   arguments: Struct({ queue: Name({ aliases: ["name"] }), ...messageFields }),
   reply: Struct({
@@ -70,6 +72,7 @@ export const queuePublish = writeCommand({
 export const queuePublishBatch = writeCommand({
   name: "queue.publish_batch",
   access: "write",
+  guard: named("queue"),
   summary: "Publishes several messages to a queue, all or none.",
   arguments: Struct({
     queue: Name({ aliases: ["name"] }),

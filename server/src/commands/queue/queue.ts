@@ -1,7 +1,10 @@
 /** Commands about whole queues: queue.create, queue.stats, queue.list, queue.purge, queue.delete. */
+import { slotOf } from "../../access/grant.ts";
 import type { Queue } from "../../state/queue.ts";
 import { STATE_DELAYED, STATE_PENDING } from "../../state/queue-record.ts";
 import type { QueueStore } from "../../state/queue-store.ts";
+import { type ByteRange, compareRanges, rangeOf } from "../../structures/byte-range.ts";
+import { FILTERED, named } from "../access-rule.ts";
 import { readCommand, writeCommand } from "../command.ts";
 import { fail, isCommandError } from "../errors.ts";
 import { cursorSchema, decodeNameCursor, encodeNameCursor } from "../name-cursor.ts";
@@ -16,6 +19,7 @@ const PENDING_VISITS_MAX = 1_000;
 export const queueCreate = writeCommand({
   name: "queue.create",
   access: "write",
+  guard: named("name"),
   summary: "Creates a queue; one that exists is left as it is, and refused where its config is not the one asked for.",
   arguments: Struct({
     name: Name({ aliases: ["queue"] }),
@@ -47,6 +51,7 @@ export const queueCreate = writeCommand({
 export const queueStats = readCommand({
   name: "queue.stats",
   access: "read",
+  guard: named("queue"),
   summary: "Answers how many messages a queue has in each state, and what has happened in it since it was created.",
   atomic: false,
   arguments: Struct({ queue: Name({ aliases: ["name"] }) }),
@@ -128,6 +133,7 @@ const listedSchema = Struct({
 export const queueList = readCommand({
   name: "queue.list",
   access: "read",
+  guard: FILTERED,
   summary: "Answers with queues in the order of their names, and how many messages each has, page by page.",
   atomic: false,
   arguments: Struct({
@@ -139,15 +145,16 @@ export const queueList = readCommand({
   reply: Struct({
     queues: Items(listedSchema),
     count: Integer({ description: "Queues in this page." }),
-    total: Integer({ description: "Queues in all." }),
+    total: Integer({ description: "Queues in all, of those that the token permits." }),
     cursor: Nullable(Text(), { description: "Null at the end." }),
     has_more: Flag(),
   }),
-  read(args, { queues, fanout }) {
+  read(args, { queues, fanout, caller: { grant } }) {
     const after = decodeNameCursor(args.cursor, "queue.list");
     if (isCommandError(after)) return after;
-    const all = queues.queues();
-    const start = after === undefined ? 0 : queues.placeAfter(after);
+    const seesAll = grant.isUnrestricted || grant.allowsAll(QUEUE_READ);
+    const all = seesAll ? queues.queues() : queues.queues().filter(({ name }) => grant.allows(QUEUE_READ, rangeOf(name)));
+    const start = after === undefined ? 0 : seesAll ? queues.placeAfter(after) : placeAfter(all, after);
     const listed = all.slice(start, start + (args.limit ?? 1_000)).map(({ id, name, depth, pending, dead }) => {
       return { name, depth, pending, dead, consumers: fanout.consumers.consumerCount(id) };
     });
@@ -157,9 +164,18 @@ export const queueList = readCommand({
   },
 });
 
+const QUEUE_READ = slotOf("queue", "read");
+
+/** How many of these come up to a name, in the order of bytes. */
+function placeAfter(queues: readonly Queue[], name: ByteRange): number {
+  const index = queues.findIndex((queue) => compareRanges(rangeOf(queue.name), name) > 0);
+  return index < 0 ? queues.length : index;
+}
+
 export const queuePurge = writeCommand({
   name: "queue.purge",
   access: "write",
+  guard: named("queue"),
   summary: "Removes the messages that nobody has been given yet; those that are pending, and dead letters, stay.",
   atomic: false,
   arguments: Struct({ queue: Name({ aliases: ["name"] }) }),
@@ -175,6 +191,7 @@ export const queuePurge = writeCommand({
 export const queueDelete = writeCommand({
   name: "queue.delete",
   access: "write",
+  guard: named("queue"),
   summary:
     "Removes a queue with all its messages; those who wait for one are told, subscriptions wait for the next queue.",
   atomic: false,

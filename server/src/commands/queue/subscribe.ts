@@ -1,5 +1,6 @@
 /** Commands that have a queue's messages pushed to a connection: queue.subscribe, queue.unsubscribe. */
 import { ClientSession } from "../../fanout/client-session.ts";
+import { named, OWN } from "../access-rule.ts";
 import { nodeCommand } from "../command.ts";
 import { fail, isCommandError } from "../errors.ts";
 import { Flag, Integer, Name, Optional, Struct } from "../schema.ts";
@@ -11,6 +12,7 @@ const PREFETCH_DEFAULT = 10;
 export const queueSubscribe = nodeCommand({
   name: "queue.subscribe",
   access: "write",
+  guard: named("queue"),
   summary: "Has the messages of a queue pushed to this WebSocket, a second time with another prefetch or ack_deadline.",
   needsMaster: true,
   arguments: Struct(
@@ -44,6 +46,7 @@ export const queueSubscribe = nodeCommand({
 export const queueUnsubscribe = nodeCommand({
   name: "queue.unsubscribe",
   access: "write",
+  guard: OWN,
   summary: "Ends a subscription of this connection; what it has not acknowledged is ready again.",
   arguments: Struct(
     {

@@ -28,6 +28,8 @@ export function errorText(error: CommandError, own: Readonly<Partial<Record<Erro
   const text = own?.[error.code] ?? TEXTS[error.code];
   if (text !== undefined) return text;
   if (error.code === "READ_ONLY_REPLICA") return "READONLY You can't write against a read only replica.";
+  if (error.code === "UNAUTHORIZED") return `NOAUTH ${error.message}`;
+  if (error.code === "FORBIDDEN") return `NOPERM ${error.message}`;
   return `${GENERIC.has(error.code) ? "ERR" : error.code} ${error.message}`;
 }
 

@@ -5,6 +5,7 @@ import type { RoomCursor } from "../../state/room-cursor.ts";
 import type { RoomStore } from "../../state/room-store.ts";
 import { TAG_JSON, Value } from "../../state/value.ts";
 import { ByteRange } from "../../structures/byte-range.ts";
+import { named } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { fail } from "../errors.ts";
 import { Choice, Flag, Integer, Items, Name, Optional, StoredValue, Struct, Text } from "../schema.ts";
@@ -68,6 +69,7 @@ function consumeCommand<const Command extends string>(name: Command, summary: st
   return readCommand({
     name,
     access: "read",
+    guard: named("room"),
     summary,
     atomic: false,
     arguments: consumeArguments,

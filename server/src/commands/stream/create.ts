@@ -1,5 +1,6 @@
 /** Commands that make and remove rooms: stream.create, stream.get_or_create, stream.delete. */
 import type { RoomConfig } from "../../state/room.ts";
+import { named } from "../access-rule.ts";
 import { writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { TTL_SECS_MAX } from "../kv/deadline.ts";
@@ -42,6 +43,7 @@ function configOf({ max_events, max_bytes, retention_secs }: RoomArguments, defa
 export const streamCreate = writeCommand({
   name: "stream.create",
   access: "write",
+  guard: named("room"),
   summary: "Creates an event room; it must not exist.",
   arguments: roomArguments,
   reply: Struct({ success: Flag(), room: Name() }),
@@ -56,6 +58,7 @@ export const streamCreate = writeCommand({
 export const streamGetOrCreate = writeCommand({
   name: "stream.get_or_create",
   access: "write",
+  guard: named("room"),
   summary: "Makes sure that there is an event room; one that exists is left as it is.",
   arguments: roomArguments,
   reply: Struct({ success: Flag(), room: Name(), created: Flag() }),
@@ -70,6 +73,7 @@ export const streamGetOrCreate = writeCommand({
 export const streamDelete = writeCommand({
   name: "stream.delete",
   access: "write",
+  guard: named("room"),
   summary: "Removes a room and its events; its subscribers wait for the next room of the name.",
   arguments: Struct({ room: Name() }),
   reply: Struct({ deleted: Flag({ description: "False where there was no such room." }) }),

@@ -1,5 +1,8 @@
 /** Commands that tell about rooms: stream.list, stream.stats. */
+import { slotOf } from "../../access/grant.ts";
+import type { RoomStore } from "../../state/room-store.ts";
 import { rangeOf } from "../../structures/byte-range.ts";
+import { FILTERED, named } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { isCommandError } from "../errors.ts";
 import { cursorSchema, decodeNameCursor, encodeNameCursor } from "../name-cursor.ts";
@@ -10,6 +13,7 @@ import { ROOMS_LISTED_MAX } from "./room-limits.ts";
 export const streamList = readCommand({
   name: "stream.list",
   access: "read",
+  guard: FILTERED,
   summary: "Answers with the names of rooms in order, page by page.",
   atomic: false,
   arguments: Struct({
@@ -21,29 +25,44 @@ export const streamList = readCommand({
   reply: Struct({
     rooms: Items(Name()),
     count: Integer({ description: "Names in this page." }),
-    total: Integer({ description: "Rooms in all." }),
+    total: Integer({ description: "Rooms in all, of those that the token permits." }),
     cursor: Nullable(Text(), { description: "Null at the end." }),
     has_more: Flag(),
   }),
-  read(args, { rooms }) {
+  read(args, { rooms, caller: { grant } }) {
     const after = decodeNameCursor(args.cursor, "stream.list");
     if (isCommandError(after)) return after;
     const limit = args.limit ?? 1_000;
     const names: string[] = [];
     let hasMore = false;
+    const seesAll = grant.isUnrestricted || grant.allowsAll(STREAM_READ);
+    const isPermitted = (name: string) => seesAll || grant.allows(STREAM_READ, rangeOf(name));
     rooms.scan(after, ({ name }) => {
+      if (!isPermitted(name)) return true;
       hasMore = names.length === limit;
       if (!hasMore) names.push(name);
       return !hasMore;
     });
     const cursor = hasMore ? encodeNameCursor(names[names.length - 1]) : null;
-    return { rooms: names.map(rangeOf), count: names.length, total: rooms.count, cursor, has_more: hasMore };
+    return { rooms: names.map(rangeOf), count: names.length, total: seesAll ? rooms.count : countOf(rooms, isPermitted), cursor, has_more: hasMore };
   },
 });
+
+const STREAM_READ = slotOf("stream", "read");
+
+function countOf(rooms: RoomStore, isPermitted: (name: string) => boolean): number {
+  let count = 0;
+  rooms.scan(undefined, ({ name }) => {
+    if (isPermitted(name)) count++;
+    return true;
+  });
+  return count;
+}
 
 export const streamStats = readCommand({
   name: "stream.stats",
   access: "read",
+  guard: named("room"),
   summary: "Tells how much is in a room, and who is subscribed to it.",
   atomic: false,
   arguments: Struct({ room: Name() }),

@@ -2,6 +2,7 @@
 import type { NewEvent } from "../../state/room-operation.ts";
 import { TAG_JSON, type Value } from "../../state/value.ts";
 import { ByteRange } from "../../structures/byte-range.ts";
+import { named } from "../access-rule.ts";
 import { type WriteContext, writeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import type { Planner } from "../planner.ts";
@@ -78,6 +79,7 @@ function roomNamed(name: ByteRange, { rooms }: Planner, { limits }: WriteContext
 export const streamPublish = writeCommand({
   name: "stream.publish",
   access: "write",
+  guard: named("room"),
   summary: "Adds an event to a room, which is created if there is none.",
   arguments: Struct({ room: Name(), ...eventFields }),
   reply: Struct({
@@ -111,6 +113,7 @@ export const streamPublish = writeCommand({
 export const streamPublishBatch = writeCommand({
   name: "stream.publish_batch",
   access: "write",
+  guard: named("room"),
   summary: "Adds several events to a room, all or none, with nothing between them.",
   arguments: Struct({ room: Name(), events: List(Struct(eventFields), { maxItems: EVENTS_PUBLISHED_MAX }) }),
   reply: Struct({

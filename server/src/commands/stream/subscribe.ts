@@ -1,5 +1,6 @@
 /** Commands that subscribe a connection to rooms: stream.subscribe, stream.unsubscribe. */
 import { ClientSession } from "../../fanout/client-session.ts";
+import { named, OWN } from "../access-rule.ts";
 import { nodeCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
 import { Integer, Name, Optional, Struct } from "../schema.ts";
@@ -9,6 +10,7 @@ import { generationAlone } from "./event-id.ts";
 export const streamSubscribe = nodeCommand({
   name: "stream.subscribe",
   access: "read",
+  guard: named("room"),
   summary: "Has a room's events pushed to this connection: history from an offset on, if one is given, then new ones.",
   arguments: Struct(
     {
@@ -56,6 +58,7 @@ export const streamSubscribe = nodeCommand({
 export const streamUnsubscribe = nodeCommand({
   name: "stream.unsubscribe",
   access: "read",
+  guard: OWN,
   summary: "Ends a subscription of this connection to a room.",
   arguments: Struct(
     {

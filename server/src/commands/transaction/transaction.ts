@@ -1,7 +1,9 @@
 /** Commands of transactions: transaction.multi, .exec, .discard, .watch and .unwatch. A `client_id` says whose. */
+import { KNOWN, named } from "../access-rule.ts";
 import { nodeCommand } from "../command.ts";
 import { ERROR_STATUS, type ErrorCode, isCommandError } from "../errors.ts";
 import { AnyObject, Choice, Flag, Items, Key, List, Name, OneOf, Optional, Struct, Text } from "../schema.ts";
+import { ownedClient } from "./owned-client.ts";
 
 const WATCH_KEYS_MAX = 1_000;
 // The keys of the table are its codes.
@@ -13,15 +15,18 @@ const done = Struct({ success: Flag() });
 export const transactionMulti = nodeCommand({
   name: "transaction.multi",
   access: "write",
+  guard: KNOWN,
   summary: "Begins a transaction: write commands that carry this client_id are queued until transaction.exec.",
   arguments: Struct({ client_id: clientId }),
   reply: done,
-  act: ({ client_id }, { transactions, nowMs }) => transactions.multi(client_id, nowMs) ?? { success: true },
+  act: ({ client_id }, { transactions, caller, nowMs }) =>
+    transactions.multi(ownedClient(caller, client_id), nowMs) ?? { success: true },
 });
 
 export const transactionExec = nodeCommand({
   name: "transaction.exec",
   access: "write",
+  guard: KNOWN,
   summary:
     "Runs what was queued as one record: a command that fails leaves nothing, the others commit. Nothing runs where a watched key has changed.",
   arguments: Struct({ client_id: clientId }),
@@ -41,26 +46,29 @@ export const transactionExec = nodeCommand({
     }),
     Struct({ aborted: Flag({ description: "True: nothing has happened." }), message: Text() }),
   ),
-  act: ({ client_id }, { transactions, caller }) => transactions.exec(client_id, caller),
+  act: ({ client_id }, { transactions, caller }) => transactions.exec(ownedClient(caller, client_id), caller),
 });
 
 export const transactionDiscard = nodeCommand({
   name: "transaction.discard",
   access: "write",
+  guard: KNOWN,
   summary: "Drops what was queued, and the watches.",
   arguments: Struct({ client_id: clientId }),
   reply: done,
-  act: ({ client_id }, { transactions }) => transactions.discard(client_id) ?? { success: true },
+  act: ({ client_id }, { transactions, caller }) =>
+    transactions.discard(ownedClient(caller, client_id)) ?? { success: true },
 });
 
 export const transactionWatch = nodeCommand({
   name: "transaction.watch",
   access: "read",
+  guard: named("keys"),
   summary: "Has the next transaction of this client_id run only if these keys are then as they are now.",
   arguments: Struct({ client_id: clientId, keys: List(Key(), { maxItems: WATCH_KEYS_MAX }) }),
   reply: done,
-  act({ client_id, keys }, { transactions, nowMs }) {
-    const refusal = transactions.watch(client_id, keys, nowMs);
+  act({ client_id, keys }, { transactions, caller, nowMs }) {
+    const refusal = transactions.watch(ownedClient(caller, client_id), keys, nowMs);
     return isCommandError(refusal) ? refusal : { success: true };
   },
 });
@@ -68,11 +76,12 @@ export const transactionWatch = nodeCommand({
 export const transactionUnwatch = nodeCommand({
   name: "transaction.unwatch",
   access: "read",
+  guard: KNOWN,
   summary: "Watches no key any more.",
   arguments: Struct({ client_id: clientId }),
   reply: done,
-  act({ client_id }, { transactions }) {
-    transactions.unwatch(client_id);
+  act({ client_id }, { transactions, caller }) {
+    transactions.unwatch(ownedClient(caller, client_id));
     return { success: true };
   },
 });

@@ -1,0 +1,249 @@
+/**
+ * Who may come in, and as whom: the tokens of this node and what they grant. One for the life of a server; every transport
+ * asks it, and nothing of it knows a socket.
+ *
+ *     token --> verified? --------------------------------> its grant         a look into a map
+ *           --> address has failed too often? ------------> RATE_LIMIT_EXCEEDED
+ *           --> SHA-256 --> known? --> verified ----------> its grant
+ *                                  \-> counted -----------> UNAUTHORIZED
+ *
+ * While there is no token, everybody has the one unrestricted grant, and nothing is ever looked at. The first token ends that,
+ * also while the server runs; that there are none any more does not bring it back.
+ *
+ * Nothing here takes longer the more of a token is right. Maps compare the hashes of strings first, which are seeded anew in each
+ * process; the text of a token is compared only where all bits of its hash are equal. And what is not in the
+ * first map is known by its SHA-256 alone.
+ */
+import type { Logger } from "../runtime/logger.ts";
+import { Audit } from "./audit.ts";
+import { FailedAttempts } from "./failed-attempts.ts";
+import { anonymousGrant, Grant, unrestrictedGrant } from "./grant.ts";
+import { showPermission } from "./permission.ts";
+import { digestOf, makeToken, type NewToken, type ShownToken, shownToken, TOKEN_BYTES_MAX, type TokenRecord } from "./token.ts";
+import { type FileStamp, type TokenFile, TOKENS_MAX } from "./token-file.ts";
+
+/** A token as it came, and from whom. */
+export interface Presented {
+  readonly token: string;
+  /** The name that came with it, where one did: it has to be the token's. */
+  readonly name?: string | undefined;
+  readonly address: string;
+  readonly protocol: string;
+}
+
+/** Nobody comes in. */
+export interface AccessRefusal {
+  readonly code: "UNAUTHORIZED" | "RATE_LIMIT_EXCEEDED";
+  readonly message: string;
+  /** When it is worth trying again; 0 for never. */
+  readonly retryAfterSecs: number;
+}
+
+export interface AccessControlParts {
+  /** Where tokens are kept; undefined where nothing is, since there is no directory. */
+  readonly file: TokenFile | undefined;
+  readonly logger: Logger;
+  readonly clock: { nowMs(): number; monotonicMs(): number };
+}
+
+/** Verified tokens; a token can come in a few ways at most, so it holds all of them. */
+const VERIFIED_MAX = 2 * TOKENS_MAX;
+/** Redis' name for who has not said another. */
+const DEFAULT_NAME = "default";
+const WRONG: AccessRefusal = { code: "UNAUTHORIZED", message: "the token is not valid", retryAfterSecs: 0 };
+
+interface KnownToken {
+  readonly record: TokenRecord;
+  readonly grant: Grant;
+}
+
+export class AccessControl {
+  readonly audit: Audit;
+  readonly failures = new FailedAttempts();
+  /** Wrong tokens. Grows; for the metrics. */
+  refusedCount = 0;
+  /** Grants have ended, or may have: whoever knows the connections looks after those that have one. */
+  onEnded: () => void = () => {};
+  readonly #parts: AccessControlParts;
+  /** Of everybody who has not said who they are. */
+  #newcomer = unrestrictedGrant();
+  #byDigest = new Map<string, KnownToken>();
+  /** By the token's text. */
+  readonly #verified = new Map<string, Grant>();
+  #stamp: FileStamp | undefined;
+  #lastFailure = "";
+
+  constructor(parts: AccessControlParts) {
+    this.#parts = parts;
+    this.audit = new Audit(parts.logger, () => parts.clock.monotonicMs());
+  }
+
+  /** Whether anybody has to log in. */
+  get isOn(): boolean {
+    return !this.#newcomer.isUnrestricted;
+  }
+
+  /** What a connection has before it has said who it is. */
+  get newcomer(): Grant {
+    return this.#newcomer;
+  }
+
+  /** From now on one has to log in. What connections have without it ends. */
+  turnOn(): void {
+    if (this.isOn) return;
+    const open = this.#newcomer;
+    this.#newcomer = anonymousGrant();
+    open.isUnrestricted = false;
+    open.end = "anonymous";
+    this.onEnded();
+  }
+
+  /** Answers at once, in a time that does not depend on how much of a token is right. */
+  authenticate(presented: Presented): Grant | AccessRefusal {
+    const { token, name, address } = presented;
+    const nowMs = this.#parts.clock.nowMs();
+    const verified = this.#verified.get(token);
+    if (verified !== undefined && isNamed(verified, name)) {
+      const end = verified.endAt(nowMs);
+      return end === undefined ? verified : ended(end);
+    }
+    const waitMs = this.failures.waitMs(address, this.#parts.clock.monotonicMs());
+    if (waitMs > 0) return tooMany(waitMs);
+    const known = token.length > TOKEN_BYTES_MAX ? undefined : this.#byDigest.get(digestOf(token));
+    if (known === undefined || !isNamed(known.grant, name)) return this.#failed(presented, WRONG);
+    const end = known.grant.endAt(nowMs);
+    if (end !== undefined) return this.#refused(presented, ended(end), known.grant.name);
+    if (this.#verified.size >= VERIFIED_MAX) this.#verified.clear();
+    this.#verified.set(token, known.grant);
+    this.loggedIn(known.grant, presented);
+    return known.grant;
+  }
+
+  /** Tells the audit log. Whoever authenticates each request calls it for the first alone, which `authenticate` does. */
+  loggedIn({ name }: Grant, { address, protocol }: Omit<Presented, "token">): void {
+    this.audit.record("login", { token: name, address, protocol }, "logged in");
+  }
+
+  #failed(presented: Presented, refusal: AccessRefusal): AccessRefusal {
+    this.failures.failed(presented.address, this.#parts.clock.monotonicMs());
+    return this.#refused(presented, refusal);
+  }
+
+  /** @param token the name of one that was right once: that is no guess, and does not count as one. */
+  #refused({ address, protocol }: Presented, refusal: AccessRefusal, token?: string): AccessRefusal {
+    this.refusedCount++;
+    this.audit.record("login_refused", { token, address, protocol, reason: refusal.message }, "a token was refused");
+    return refusal;
+  }
+
+  /** The tokens that there are now: those that are there no more, or mean something else, end. */
+  load(records: readonly TokenRecord[]): void {
+    const before = this.#byDigest;
+    this.#byDigest = new Map();
+    for (const record of records) {
+      const known = before.get(record.sha256);
+      const isSame = known !== undefined && meansTheSame(known.record, record);
+      const grant = isSame ? known.grant : new Grant(record.name, record.permissions, record.expiresAtMs);
+      this.#byDigest.set(record.sha256, { record, grant });
+      if (isSame) before.delete(record.sha256);
+    }
+    for (const { grant } of before.values()) grant.end = "revoked";
+    for (const [token, { end }] of this.#verified) if (end !== undefined) this.#verified.delete(token);
+    this.turnOn();
+    if (before.size > 0) this.onEnded();
+  }
+
+  /** Reads the file where it has changed since it was last read. Throws `StartError` where it cannot be read. */
+  async reload(): Promise<void> {
+    const { file, logger } = this.#parts;
+    if (file === undefined) return;
+    const stamp = await file.stamp();
+    if (stamp === this.#stamp) return;
+    const records = await file.read();
+    this.#stamp = stamp;
+    if (records === undefined) {
+      logger.warn(`${file.path} is gone: its tokens are not valid any more, and one still has to log in`);
+      this.load([]);
+      return;
+    }
+    if (await file.isOpenToOthers()) {
+      logger.warn(`${file.path} can be written by others than its owner, who could let themselves in: chmod 600 it`);
+    }
+    if (records.length === 0) logger.warn(`${file.path} holds no token: nobody can log in until one is created`);
+    this.load(records);
+    logger.info({ audit: "tokens", tokens: records.length }, `${records.length} tokens read from ${file.path}`);
+  }
+
+  /** The same for a server that runs: what cannot be read changes nothing, and is told once. */
+  async reloadLater(): Promise<void> {
+    try {
+      await this.reload();
+      this.#lastFailure = "";
+    } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error);
+      if (failure !== this.#lastFailure) this.#parts.logger.error(`${failure} The tokens stay as they were.`);
+      this.#lastFailure = failure;
+    }
+  }
+
+  list(): readonly ShownToken[] {
+    return [...this.#byDigest.values()].map(({ record }) => shownToken(record));
+  }
+
+  /** Makes a token and keeps its hash; answers with its text, or with a sentence. */
+  async create(wanted: NewToken): Promise<{ readonly text: string; readonly record: TokenRecord } | string> {
+    const made = makeToken(wanted, this.#parts.clock.nowMs());
+    if (typeof made === "string") return made;
+    const failure = await this.#change((tokens) => withToken(tokens, made.record));
+    return failure ?? made;
+  }
+
+  /** Ends a token by its name; answers with a sentence where that cannot be. */
+  async revoke(name: string): Promise<string | undefined> {
+    return this.#change((tokens) => withoutToken(tokens, name));
+  }
+
+  async #change(change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string): Promise<string | undefined> {
+    const { file } = this.#parts;
+    if (file === undefined) return "this server keeps nothing on disk: set access.tokens_file to keep tokens there";
+    const tokens = await file.update(change);
+    if (typeof tokens === "string") return tokens;
+    this.load(tokens);
+    this.#stamp = await file.stamp();
+    return undefined;
+  }
+}
+
+export function withToken(tokens: readonly TokenRecord[], record: TokenRecord): readonly TokenRecord[] | string {
+  if (tokens.some(({ name }) => name === record.name)) return `there is a token ${record.name}: revoke it first`;
+  if (tokens.length >= TOKENS_MAX) return `there are ${TOKENS_MAX} tokens, the most there may be`;
+  return [...tokens, record];
+}
+
+export function withoutToken(tokens: readonly TokenRecord[], name: string): readonly TokenRecord[] | string {
+  const left = tokens.filter((each) => each.name !== name);
+  return left.length === tokens.length ? `there is no token ${name}` : left;
+}
+
+function isNamed(grant: Grant, name: string | undefined): boolean {
+  return name === undefined || name === DEFAULT_NAME || name === grant.name;
+}
+
+function meansTheSame(a: TokenRecord, b: TokenRecord): boolean {
+  const shown = (record: TokenRecord) => record.permissions.map(showPermission).join(",");
+  return a.name === b.name && a.expiresAtMs === b.expiresAtMs && shown(a) === shown(b);
+}
+
+function ended(end: string): AccessRefusal {
+  const message = end === "expired" ? "the token has expired" : "the token was revoked";
+  return { code: "UNAUTHORIZED", message, retryAfterSecs: 0 };
+}
+
+function tooMany(waitMs: number): AccessRefusal {
+  const retryAfterSecs = Math.ceil(waitMs / 1000);
+  return { code: "RATE_LIMIT_EXCEEDED", message: "too many wrong tokens came from this address", retryAfterSecs };
+}
+
+export function isRefusal(answer: Grant | AccessRefusal): answer is AccessRefusal {
+  return !(answer instanceof Grant);
+}

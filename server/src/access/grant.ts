@@ -1,0 +1,144 @@
+/**
+ * What one caller may do now: the permissions of its token, compiled, with the token's end. Every connection has one; those of
+ * one token share it, so that revoking the token is one assignment.
+ *
+ *     slot = subsystem x level      kv read, kv write, kv admin, queue read, ...
+ *     slot -> prefixes              what the slot's names may begin with; none refuses, the empty one is everything
+ *
+ * A check walks the prefixes and compares bytes where they lie: no string and no object is made. A permission of a greater
+ * level is in the slots of the lesser ones too, so that one look is enough.
+ */
+import { ByteRange } from "../structures/byte-range.ts";
+import { LEVELS, type Level, type Permission, SUBSYSTEMS, type Subsystem } from "./permission.ts";
+
+/** Why a grant is none (any more). */
+export type GrantEnd = "anonymous" | "revoked" | "expired";
+
+const DOT = 0x2e;
+const PUBSUB = SUBSYSTEMS.indexOf("pubsub");
+
+/** Where a subsystem and a level are in a grant. */
+export function slotOf(subsystem: Subsystem, level: Level): number {
+  return SUBSYSTEMS.indexOf(subsystem) * LEVELS.length + LEVELS.indexOf(level);
+}
+
+export class Grant {
+  /** Whose it is: the token's name; empty for nobody's. */
+  readonly name: string;
+  readonly permissions: readonly Permission[];
+  readonly expiresAtMs: number;
+  /** Everything may be done, and nothing is looked at: nobody has to log in here. */
+  isUnrestricted = false;
+  /** Set when it ends before its time, or was none from the beginning. */
+  end: GrantEnd | undefined;
+  readonly #slots: readonly Slot[];
+
+  constructor(name: string, permissions: readonly Permission[], expiresAtMs = Number.POSITIVE_INFINITY) {
+    this.name = name;
+    this.permissions = permissions;
+    this.expiresAtMs = expiresAtMs;
+    this.#slots = SUBSYSTEMS.flatMap((subsystem) => LEVELS.map((level) => compile(permissions, subsystem, level)));
+  }
+
+  /** Why it is no grant at `nowMs`; undefined where it is one. */
+  endAt(nowMs: number): GrantEnd | undefined {
+    if (this.end !== undefined) return this.end;
+    return nowMs >= this.expiresAtMs ? "expired" : undefined;
+  }
+
+  /** Whether a name may be used. */
+  allows(slot: number, { bytes, start, end }: ByteRange): boolean {
+    const { isWhole, prefixes, exact } = this.#slots[slot];
+    if (isWhole) return true;
+    for (let i = 0; i < prefixes.length; i++) if (startsWith(bytes, start, end, prefixes[i])) return true;
+    for (let i = 0; i < exact.length; i++) {
+      if (end - start === exact[i].length && startsWith(bytes, start, end, exact[i])) return true;
+    }
+    return false;
+  }
+
+  /** Whether every name of the subsystem may be used. */
+  allowsAll(slot: number): boolean {
+    return this.#slots[slot].isWhole;
+  }
+
+  /** Whether some name may be. */
+  allowsAny(slot: number): boolean {
+    const { isWhole, prefixes } = this.#slots[slot];
+    return isWhole || prefixes.length > 0;
+  }
+
+  /**
+   * What names a walk that wants those that begin with `wanted` may see: all of these, or those of the one permitted prefix
+   * among them. `undefined` where that is none, or several, between which others' names lie.
+   */
+  narrowed(slot: number, wanted: ByteRange): ByteRange | undefined {
+    if (this.isUnrestricted || this.allows(slot, wanted)) return wanted;
+    const inside = this.#slots[slot].ranges.filter(({ bytes, start, end }) =>
+      startsWith(bytes, start, end, wanted.bytes.subarray(wanted.start, wanted.end)),
+    );
+    return inside.length === 1 ? inside[0] : undefined;
+  }
+
+  /** Whether it may do all that `other` may: then what `other` has begun may go on. */
+  covers(other: Grant): boolean {
+    if (this.isUnrestricted) return true;
+    if (other.isUnrestricted) return false;
+    return other.#slots.every((slot, index) => {
+      if (slot.isWhole) return this.#slots[index].isWhole;
+      return slot.ranges.every((range) => this.allows(index, range));
+    });
+  }
+}
+
+interface Slot {
+  readonly isWhole: boolean;
+  readonly prefixes: readonly Uint8Array[];
+  /** The same, for who needs ranges. */
+  readonly ranges: readonly ByteRange[];
+  /** Names that are permitted as a whole: `orders`, by the topic prefix `orders.`, since `orders.#` matches it. */
+  readonly exact: readonly Uint8Array[];
+}
+
+function compile(permissions: readonly Permission[], subsystem: Subsystem, level: Level): Slot {
+  const given = permissions.filter(
+    (each) =>
+      (each.subsystem === "*" || each.subsystem === subsystem) && LEVELS.indexOf(each.level) >= LEVELS.indexOf(level),
+  );
+  const all = [...new Set(given.map(({ prefix }) => prefix))];
+  // One inside another would make two of what is one range of names.
+  const outermost = all.filter((each) => !all.some((other) => other !== each && each.startsWith(other)));
+  const prefixes = outermost.map((prefix) => new Uint8Array(Buffer.from(prefix)));
+  const hasTopics = SUBSYSTEMS.indexOf(subsystem) === PUBSUB;
+  return {
+    isWhole: prefixes.some(({ length }) => length === 0),
+    prefixes,
+    ranges: prefixes.map((bytes) => new ByteRange(bytes, 0, bytes.length)),
+    exact: hasTopics ? prefixes.filter(endsWithDot).map((bytes) => bytes.subarray(0, -1)) : [],
+  };
+}
+
+function endsWithDot(bytes: Uint8Array): boolean {
+  return bytes.length > 1 && bytes[bytes.length - 1] === DOT;
+}
+
+function startsWith(bytes: Uint8Array, start: number, end: number, prefix: Uint8Array): boolean {
+  const { length } = prefix;
+  if (end - start < length) return false;
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== prefix[i]) return false;
+  return true;
+}
+
+/** A grant of everything, for callers that are nobody's: tests, and a server where nobody has to log in. */
+export function unrestrictedGrant(): Grant {
+  const grant = new Grant("", [{ subsystem: "*", level: "admin", prefix: "" }]);
+  grant.isUnrestricted = true;
+  return grant;
+}
+
+/** That of a connection which has not said who it is. */
+export function anonymousGrant(): Grant {
+  const grant = new Grant("", []);
+  grant.end = "anonymous";
+  return grant;
+}

@@ -1,0 +1,172 @@
+/**
+ * The file of the tokens: names, permissions and hashes, in JSON. The command line and a running server write it, the server
+ * reads it again when it has changed.
+ *
+ *     {"format": 1, "tokens": [{"name": "app", "sha256": "...", "allow": ["kv:write:app:"], "created_at": 1, "expires_at": null}]}
+ *
+ * Who writes holds `FILE.lock` meanwhile, reads what is there, and puts a whole new file in its place: a reader sees the one or
+ * the other. The file is for its owner alone; though nobody can log in with a hash, who may write it may let anybody in.
+ */
+import { constants } from "node:fs";
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { pause } from "../runtime/pause.ts";
+import { StartError } from "../runtime/start-error.ts";
+import { parsePermissions, showPermission } from "./permission.ts";
+import { TOKEN_NAME, type TokenRecord } from "./token.ts";
+
+const FORMAT = 1;
+const OWNER_ONLY = 0o600;
+const OWNER_ONLY_DIRECTORY = 0o700;
+const OTHERS_MAY_WRITE = 0o022;
+const LOCK_TRIES_MAX = 40;
+const LOCK_PAUSE_MS = 50;
+export const TOKENS_MAX = 10_000;
+
+/** A file, as far as `stat` can tell it from another. */
+export type FileStamp = string;
+
+export class TokenFile {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** The tokens; undefined where there is no such file. Throws `StartError` for what cannot be read as one. */
+  async read(): Promise<readonly TokenRecord[] | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.path, "utf8");
+    } catch (cause) {
+      if (codeOf(cause) === "ENOENT") return undefined;
+      throw new StartError(`The tokens in ${this.path} cannot be read: ${messageOf(cause)}.`, { cause });
+    }
+    return parseTokens(text, this.path);
+  }
+
+  /** Changes when the file does; undefined where there is none. */
+  async stamp(): Promise<FileStamp | undefined> {
+    try {
+      const { ino, size, mtimeNs } = await stat(this.path, { bigint: true });
+      return `${ino} ${size} ${mtimeNs}`;
+    } catch (cause) {
+      if (codeOf(cause) === "ENOENT") return undefined;
+      throw cause;
+    }
+  }
+
+  /** Whether others than its owner may write it, and so let anybody in. */
+  async isOpenToOthers(): Promise<boolean> {
+    return ((await stat(this.path)).mode & OTHERS_MAY_WRITE) !== 0;
+  }
+
+  /**
+   * Replaces the tokens by what `change` makes of them. It answers with a sentence where that cannot be; then nothing changes.
+   * @param change is given none where there is no file.
+   */
+  async update(
+    change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string,
+  ): Promise<readonly TokenRecord[] | string> {
+    await mkdir(dirname(this.path), { recursive: true, mode: OWNER_ONLY_DIRECTORY });
+    const lock = `${this.path}.lock`;
+    if (!(await take(lock))) return `${lock} is there: another process changes the tokens, or has died; then remove it`;
+    try {
+      const tokens = change((await this.read()) ?? []);
+      if (typeof tokens !== "string") await this.#write(tokens);
+      return tokens;
+    } finally {
+      await rm(lock, { force: true });
+    }
+  }
+
+  async #write(tokens: readonly TokenRecord[]): Promise<void> {
+    const temporary = `${this.path}.new`;
+    const file = await open(temporary, "w", OWNER_ONLY);
+    try {
+      await file.writeFile(showTokens(tokens));
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, this.path);
+    const directory = await open(dirname(this.path), constants.O_RDONLY);
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
+    }
+  }
+}
+
+async function take(lock: string): Promise<boolean> {
+  for (let tries = 0; tries < LOCK_TRIES_MAX; tries++) {
+    try {
+      await (await open(lock, "wx", OWNER_ONLY)).close();
+      return true;
+    } catch (cause) {
+      if (codeOf(cause) !== "EEXIST") throw cause;
+      await pause(LOCK_PAUSE_MS);
+    }
+  }
+  return false;
+}
+
+export function showTokens(tokens: readonly TokenRecord[]): string {
+  const kept = tokens.map(({ name, sha256, permissions, createdAtMs, expiresAtMs }) => ({
+    name,
+    sha256,
+    allow: permissions.map(showPermission),
+    created_at: createdAtMs,
+    expires_at: Number.isFinite(expiresAtMs) ? expiresAtMs : null,
+  }));
+  return `${JSON.stringify({ format: FORMAT, tokens: kept }, undefined, 2)}\n`;
+}
+
+export function parseTokens(text: string, path: string): readonly TokenRecord[] {
+  let read: unknown;
+  try {
+    read = JSON.parse(text);
+  } catch (cause) {
+    throw new StartError(`The tokens in ${path} cannot be read: it is not JSON.`, { cause });
+  }
+  const { format, tokens } = fieldsOf(read);
+  if (format !== FORMAT || !Array.isArray(tokens)) {
+    throw new StartError(`The tokens in ${path} cannot be read: its format is not ${FORMAT}, the one of this version.`);
+  }
+  const names = new Set<string>();
+  return tokens.map((token: unknown, index) => {
+    const record = recordOf(token);
+    const problem = typeof record === "string" ? record : names.has(record.name) ? "its name is there twice" : undefined;
+    if (typeof record === "string" || problem !== undefined) {
+      throw new StartError(`The tokens in ${path} cannot be read: of token ${index + 1}, ${problem}.`);
+    }
+    names.add(record.name);
+    return record;
+  });
+}
+
+function recordOf(token: unknown): TokenRecord | string {
+  const { name, sha256, allow, created_at: createdAtMs, expires_at: expiresAtMs } = fieldsOf(token);
+  if (typeof name !== "string" || !TOKEN_NAME.test(name)) return "name is not a name";
+  if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256)) return "sha256 is not 64 hexadecimal digits";
+  if (!Array.isArray(allow) || !allow.every((each) => typeof each === "string")) return "allow is no list of strings";
+  const permissions = parsePermissions(allow);
+  if (typeof permissions === "string") return permissions;
+  if (typeof createdAtMs !== "number") return "created_at is no number";
+  if (expiresAtMs !== null && typeof expiresAtMs !== "number") return "expires_at is no number and not null";
+  return { name, sha256, permissions, createdAtMs, expiresAtMs: expiresAtMs ?? Number.POSITIVE_INFINITY };
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  // Members of what JSON has made of an object are unknown; of anything else there are none.
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,38 @@
+/** auth: says on a living connection who one is, anew or for the first time. */
+import { ClientSession } from "../fanout/client-session.ts";
+import { ANYBODY } from "./access-rule.ts";
+import { nodeCommand } from "./command.ts";
+import { fail, isCommandError } from "./errors.ts";
+import { Flag, Integer, Items, Nullable, Struct, Text } from "./schema.ts";
+
+const TOKEN_BYTES_MAX = 4096;
+
+export const auth = nodeCommand({
+  name: "auth",
+  access: "read",
+  guard: ANYBODY,
+  shows: "nothing",
+  summary: "Gives this connection the permissions of a token, in the place of those it had (WebSocket).",
+  arguments: Struct({ token: Text({ maxBytes: TOKEN_BYTES_MAX }) }),
+  reply: Struct({
+    success: Flag(),
+    name: Text({ description: "The token's; empty where nobody has to log in." }),
+    allow: Items(Text(), { description: "Permissions, as subsystem:access:prefix." }),
+    expires_at: Nullable(Integer(), { description: "Milliseconds since the epoch; null for one that does not expire." }),
+  }),
+  act({ token }, { node: { access }, caller }) {
+    if (caller.protocol !== "websocket") {
+      return fail("INVALID_REQUEST", "auth is for a WebSocket: send the token with the request, as Authorization: Bearer");
+    }
+    const grant = access.authenticate({ token, address: caller.address, protocol: caller.protocol });
+    if (isCommandError(grant)) return grant;
+    const { session } = caller;
+    const hasParts = session instanceof ClientSession && session.partCount > 0;
+    if (hasParts && !grant.covers(caller.grant)) {
+      const message = "this connection has subscriptions that the new token does not permit: open another for it";
+      return fail("FORBIDDEN", message);
+    }
+    caller.grant = grant;
+    return { success: true, ...access.describe(grant) };
+  },
+});
