@@ -1,5 +1,5 @@
 /** The tokens of this node, as commands see them: the `NodeAccess` of commands/node.ts. */
-import { type AccessControl, isRefusal, type Presented } from "./access/access-control.ts";
+import { type AccessControl, isRefusal, type Peer } from "./access/access-control.ts";
 import type { Grant } from "./access/grant.ts";
 import { showPermission } from "./access/permission.ts";
 import { type NewToken, type ShownToken, shownToken } from "./access/token.ts";
@@ -17,11 +17,11 @@ export class AccessReport implements NodeAccess {
     return this.#control.newcomer;
   }
 
-  authenticate(presented: Presented): Grant | CommandError {
+  authenticate(token: string, name: string | undefined, peer: Peer): Grant | CommandError {
     const control = this.#control;
     // A client that has a token may use a server that wants none.
     if (!control.isOn) return control.newcomer;
-    const answer = control.authenticate(presented);
+    const answer = control.authenticate(token, name, peer);
     if (!isRefusal(answer)) return answer;
     const { code, message, retryAfterSecs } = answer;
     return fail(code, message, retryAfterSecs > 0 ? { retry_after_secs: retryAfterSecs } : undefined);

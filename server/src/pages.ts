@@ -24,6 +24,7 @@ export function pages(config: Config, { metrics, unready, replication }: PageSou
     { path: "/health", respond: () => health },
     {
       path: "/ready",
+      needs: "known",
       respond({ isStopping }) {
         const reason = isStopping ? "The server is stopping." : unready();
         return reason === undefined ? ready : unavailable(reason);
@@ -31,6 +32,7 @@ export function pages(config: Config, { metrics, unready, replication }: PageSou
     },
     {
       path: "/health/replication",
+      needs: "admin:read",
       respond() {
         const report = replication();
         return report === undefined ? unavailable("The server is starting.") : jsonPage(report);
@@ -38,6 +40,7 @@ export function pages(config: Config, { metrics, unready, replication }: PageSou
     },
     {
       path: "/api/v1/openapi.json",
+      needs: "known",
       respond() {
         openApi ??= jsonPage(openApiDocument(allCommands, version));
         return openApi;
@@ -47,6 +50,7 @@ export function pages(config: Config, { metrics, unready, replication }: PageSou
   if (config.metrics.enabled) {
     routes.push({
       path: "/metrics",
+      needs: config.metrics.requireToken ? "admin:read" : undefined,
       async respond() {
         const page = metrics();
         if (page === undefined) return unavailable("The server is starting.");

@@ -1,4 +1,5 @@
 /** A connection with pushes, as the fan-out sees it; how fast it reads is up to the test. */
+import { unrestrictedGrant } from "../src/access/grant.ts";
 import type { Caller } from "../src/dispatch/caller.ts";
 import { ClientSession } from "../src/fanout/client-session.ts";
 import { json, msgpack } from "./conformance/format.ts";
@@ -34,6 +35,8 @@ export class ConsumerConnection {
       unreadBytes: () => this.unread,
       session: undefined,
       pushFormat: format,
+      grant: unrestrictedGrant(),
+      expel: () => {},
       answerLate: () => {},
       outbox: { push: (frame, isBinary) => this.#take(frame, isBinary) },
     };

@@ -6,7 +6,7 @@ import { allCommands } from "../src/commands/all.ts";
 import { Registry } from "../src/commands/registry.ts";
 import type { Caller, Outbox, PushFormat, Session } from "../src/dispatch/caller.ts";
 import { Dispatcher } from "../src/dispatch/dispatcher.ts";
-import type { Reply } from "../src/dispatch/reply.ts";
+import type { Format, Reply } from "../src/dispatch/reply.ts";
 import { ManualClock } from "../src/runtime/clock.ts";
 import { Engine, type EngineOptions, caller as someCaller } from "./engine.ts";
 
@@ -118,7 +118,7 @@ export class Connection implements Caller {
     this.expelled.push(message);
   }
 
-  answerLate(reply: Reply): void {
-    this.lateReplies.push(bodyOf(reply));
+  answerLate(reply: Reply, format: Format): void {
+    if (format === "json") this.lateReplies.push(bodyOf(reply));
   }
 }

@@ -1,4 +1,5 @@
 /** A connection without a socket: it keeps what is pushed to it, and can be closed or cut off when a test wants that. */
+import { unrestrictedGrant } from "../src/access/grant.ts";
 import { JsonCodec } from "../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
 import type { Caller, Outbox, PushFormat } from "../src/dispatch/caller.ts";
@@ -43,6 +44,8 @@ export class PushConnection {
       unreadBytes: () => 0,
       session: undefined,
       pushFormat,
+      grant: unrestrictedGrant(),
+      expel: () => {},
       answerLate: () => {},
       outbox: this.outbox,
     };

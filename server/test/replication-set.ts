@@ -8,6 +8,7 @@
  *     await set.until(() => replica.replication.unready() === undefined);
  */
 
+import { openNodeAccess } from "./open-access.ts";
 import { attachFanout, buildFanout } from "../src/build-fanout.ts";
 import { JsonCodec } from "../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
@@ -190,7 +191,8 @@ export class ReplicationNode {
       keys: new KeyView(state.keys),
       limits: limitsOf(config),
       node: {
-        slowLog: new SlowLog(10, 100),
+        access: openNodeAccess(),
+      slowLog: new SlowLog(10, 100),
         commands: allCommands,
         info: () => ({}),
         configuration: () => ({}),

@@ -2,6 +2,7 @@
  * Rooms, their feeds and connections that are as fast or slow as a test wants them, without sockets, commands or a log. Each
  * subscription is followed push by push: it must get every event once and in order, with gaps for what is really gone.
  */
+import { unrestrictedGrant } from "../src/access/grant.ts";
 import { JsonCodec } from "../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
 import { isCommandError } from "../src/commands/errors.ts";
@@ -167,6 +168,8 @@ export class FakeConnection {
       commandCount: 0,
       unreadBytes: () => this.unread,
       session: undefined,
+      grant: unrestrictedGrant(),
+      expel: () => {},
       answerLate: () => {},
       outbox: { push: (frame, isBinary) => this.#take(frame, isBinary) },
       pushFormat: format,

@@ -70,6 +70,7 @@ const MAY_IMPORT: Readonly<Record<string, RegExp>> = {
   structures: /^structures\//,
   state: /^(?:state|structures)\//,
   oplog: /^(?:oplog|state|structures|runtime)\//,
+  access: /^(?:access|structures|runtime)\//,
   commands: /^(?!transports\/|codecs\/)/,
   codecs: /^(?!transports\/)/,
   dispatch: /^(?!transports\/)/,
@@ -91,8 +92,8 @@ export const dependencies: Rule = (file) => {
 const RESERVED: readonly { readonly modules: RegExp; readonly owners: RegExp; readonly reason: string }[] = [
   {
     modules: /^(?:node:)?fs(?:\/promises)?$/,
-    owners: /^(?:oplog|config)\//,
-    reason: "only oplog/ touches the disk, and config/ its files",
+    owners: /^(?:oplog|config|access)\//,
+    reason: "only oplog/ touches the disk, config/ its files, and access/ those of tokens and certificates",
   },
   {
     modules: /^(?:(?:node:)?(?:net|tls|dgram|http|https|http2)|uWebSockets\.js|ws)$/,

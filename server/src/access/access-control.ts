@@ -22,18 +22,15 @@ import { showPermission } from "./permission.ts";
 import { digestOf, makeToken, type NewToken, type ShownToken, shownToken, TOKEN_BYTES_MAX, type TokenRecord } from "./token.ts";
 import { type FileStamp, type TokenFile, TOKENS_MAX } from "./token-file.ts";
 
-/** A token as it came, and from whom. */
-export interface Presented {
-  readonly token: string;
-  /** The name that came with it, where one did: it has to be the token's. */
-  readonly name?: string | undefined;
+/** Who sends a token. Only what fails or is new asks for the address. */
+export interface Peer {
   readonly address: string;
   readonly protocol: string;
 }
 
 /** Nobody comes in. */
 export interface AccessRefusal {
-  readonly code: "UNAUTHORIZED" | "RATE_LIMIT_EXCEEDED";
+  readonly code: "UNAUTHORIZED" | "FORBIDDEN" | "RATE_LIMIT_EXCEEDED";
   readonly message: string;
   /** When it is worth trying again; 0 for never. */
   readonly retryAfterSecs: number;
@@ -98,39 +95,41 @@ export class AccessControl {
     this.onEnded();
   }
 
-  /** Answers at once, in a time that does not depend on how much of a token is right. */
-  authenticate(presented: Presented): Grant | AccessRefusal {
-    const { token, name, address } = presented;
+  /**
+   * Answers at once, in a time that does not depend on how much of a token is right.
+   * @param name that came with it, where one did: it has to be the token's.
+   */
+  authenticate(token: string, name: string | undefined, peer: Peer): Grant | AccessRefusal {
     const nowMs = this.#parts.clock.nowMs();
     const verified = this.#verified.get(token);
     if (verified !== undefined && isNamed(verified, name)) {
       const end = verified.endAt(nowMs);
       return end === undefined ? verified : ended(end);
     }
-    const waitMs = this.failures.waitMs(address, this.#parts.clock.monotonicMs());
+    const waitMs = this.failures.waitMs(peer.address, this.#parts.clock.monotonicMs());
     if (waitMs > 0) return tooMany(waitMs);
     const known = token.length > TOKEN_BYTES_MAX ? undefined : this.#byDigest.get(digestOf(token));
-    if (known === undefined || !isNamed(known.grant, name)) return this.#failed(presented, WRONG);
+    if (known === undefined || !isNamed(known.grant, name)) return this.#failed(peer, WRONG);
     const end = known.grant.endAt(nowMs);
-    if (end !== undefined) return this.#refused(presented, ended(end), known.grant.name);
+    if (end !== undefined) return this.#refused(peer, ended(end), known.grant.name);
     if (this.#verified.size >= VERIFIED_MAX) this.#verified.clear();
     this.#verified.set(token, known.grant);
-    this.loggedIn(known.grant, presented);
+    this.loggedIn(known.grant, peer);
     return known.grant;
   }
 
   /** Tells the audit log. Whoever authenticates each request calls it for the first alone, which `authenticate` does. */
-  loggedIn({ name }: Grant, { address, protocol }: Omit<Presented, "token">): void {
+  loggedIn({ name }: Grant, { address, protocol }: Peer): void {
     this.audit.record("login", { token: name, address, protocol }, "logged in");
   }
 
-  #failed(presented: Presented, refusal: AccessRefusal): AccessRefusal {
-    this.failures.failed(presented.address, this.#parts.clock.monotonicMs());
-    return this.#refused(presented, refusal);
+  #failed(peer: Peer, refusal: AccessRefusal): AccessRefusal {
+    this.failures.failed(peer.address, this.#parts.clock.monotonicMs());
+    return this.#refused(peer, refusal);
   }
 
   /** @param token the name of one that was right once: that is no guess, and does not count as one. */
-  #refused({ address, protocol }: Presented, refusal: AccessRefusal, token?: string): AccessRefusal {
+  #refused({ address, protocol }: Peer, refusal: AccessRefusal, token?: string): AccessRefusal {
     this.refusedCount++;
     this.audit.record("login_refused", { token, address, protocol, reason: refusal.message }, "a token was refused");
     return refusal;

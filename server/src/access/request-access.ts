@@ -7,7 +7,7 @@
  *     Authorization: Basic base64(NAME:TOKEN)
  *     ?api_key=TOKEN                             from browsers, whose WebSockets and event streams carry no headers
  */
-import type { AccessRefusal, Presented } from "./access-control.ts";
+import type { AccessRefusal, Peer } from "./access-control.ts";
 import type { Grant } from "./grant.ts";
 
 /** Who may come in, as a transport asks. */
@@ -16,9 +16,7 @@ export interface TransportAccess {
   readonly isOn: boolean;
   /** What one has who has not said who it is. */
   readonly newcomer: Grant;
-  authenticate(presented: Presented): Grant | AccessRefusal;
-  /** A connection has logged in by its handshake: for the audit log. */
-  loggedIn(grant: Grant, from: Omit<Presented, "token">): void;
+  authenticate(token: string, name: string | undefined, peer: Peer): Grant | AccessRefusal;
 }
 
 /** What carries a token, as it came; empty for what did not. */
@@ -39,16 +37,15 @@ const MALFORMED: AccessRefusal = {
 export function grantOf(
   access: TransportAccess,
   { authorization, apiKey, query }: Credentials,
-  address: string,
-  protocol: string,
+  peer: Peer,
 ): Grant | AccessRefusal {
   if (!access.isOn) return access.newcomer;
   if (authorization !== "") {
     const given = ofAuthorization(authorization);
-    return given === undefined ? MALFORMED : access.authenticate({ ...given, address, protocol });
+    return given === undefined ? MALFORMED : access.authenticate(given.token, given.name, peer);
   }
   const token = apiKey === "" ? tokenInQuery(query) : apiKey;
-  return token === "" ? access.newcomer : access.authenticate({ token, address, protocol });
+  return token === "" ? access.newcomer : access.authenticate(token, undefined, peer);
 }
 
 function ofAuthorization(header: string): { readonly token: string; readonly name?: string } | undefined {

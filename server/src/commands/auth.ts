@@ -24,7 +24,7 @@ export const auth = nodeCommand({
     if (caller.protocol !== "websocket") {
       return fail("INVALID_REQUEST", "auth is for a WebSocket: send the token with the request, as Authorization: Bearer");
     }
-    const grant = access.authenticate({ token, address: caller.address, protocol: caller.protocol });
+    const grant = access.authenticate(token, undefined, caller);
     if (isCommandError(grant)) return grant;
     const { session } = caller;
     const hasParts = session instanceof ClientSession && session.partCount > 0;

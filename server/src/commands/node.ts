@@ -1,5 +1,5 @@
 /** The process behind the commands, as the admin commands show it. The composition root implements it. */
-import type { Presented } from "../access/access-control.ts";
+import type { Peer } from "../access/access-control.ts";
 import type { Grant } from "../access/grant.ts";
 import type { NewToken, ShownToken } from "../access/token.ts";
 import type { Command } from "./command.ts";
@@ -29,7 +29,7 @@ export interface NodeAccess {
   /** What a connection has before it has said who it is. */
   readonly newcomer: Grant;
   /** What a token grants; everything, where nobody has to log in. Errors: UNAUTHORIZED, RATE_LIMIT_EXCEEDED. */
-  authenticate(presented: Presented): Grant | CommandError;
+  authenticate(token: string, name: string | undefined, peer: Peer): Grant | CommandError;
   describe(grant: Grant): GrantDescription;
   /** Errors: INVALID_PAYLOAD. Rejects where the tokens cannot be written. */
   create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError>;

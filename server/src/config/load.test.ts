@@ -7,7 +7,7 @@ import { StartError } from "../runtime/start-error.ts";
 import { readCommandLine } from "./command-line.ts";
 import { readEnvironment } from "./environment.ts";
 import { parseConfigFile } from "./file.ts";
-import { configFromFlags, isLoopback, loadConfig, resolveConfig } from "./load.ts";
+import { checkListenAddress, configFromFlags, isLoopback, loadConfig, resolveConfig } from "./load.ts";
 import { configAsYaml, describeConfig } from "./print.ts";
 import { camelCase, KEYS } from "./schema.ts";
 
@@ -328,10 +328,13 @@ describe("the flags", () => {
 });
 
 describe("keys that must fit together", () => {
-  it("refuses an address others can reach, unless told that it is meant", async () => {
-    expect(await refusal(undefined, {}, "--host", "0.0.0.0")).toMatch(/^server\.host 0\.0\.0\.0 .*--insecure/);
-    expect(await refusal(undefined, {}, "--host", "synap.example")).toContain("--insecure");
-    expect(configFromFlags("--host", "::", "--insecure").server.host).toBe("::");
+  it("refuses an address others can reach, unless one has to log in or told that it is meant", () => {
+    const check = (mustLogIn: boolean, ...flags: string[]) => checkListenAddress(configFromFlags(...flags), mustLogIn);
+    expect(() => check(false, "--host", "0.0.0.0")).toThrow(/^server\.host 0\.0\.0\.0 .*token create.*--insecure/);
+    expect(() => check(false, "--host", "synap.example")).toThrow("--insecure");
+    check(false, "--host", "::", "--insecure");
+    check(true, "--host", "0.0.0.0");
+    check(false, "--host", "127.0.0.1");
   });
 
   it("knows the loopback", () => {

@@ -253,6 +253,10 @@ export const SETTINGS = {
       default: true,
       description: "Whether `GET /metrics` is served.",
     }),
+    require_token: flag({
+      default: true,
+      description: "Whether `GET /metrics` needs a token that may `admin:read`, once there are tokens.",
+    }),
     max_queue_series: whole("queues", {
       default: 100,
       min: 0,

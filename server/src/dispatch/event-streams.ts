@@ -21,7 +21,7 @@ export interface EventsQuery {
   readonly lastEventId: string;
 }
 
-const PARAMETERS: ReadonlySet<string> = new Set(["room", "topic", "from_offset", "generation"]);
+const PARAMETERS: ReadonlySet<string> = new Set(["room", "topic", "from_offset", "generation", "api_key"]);
 const INTEGER = /^-?\d{1,15}$/;
 /** `generation-offset`, as the room's events carry it; -1 is before the first. */
 const EVENT_ID = /^(\d{1,15})-(-1|\d{1,15})$/;

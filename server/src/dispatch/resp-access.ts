@@ -8,7 +8,7 @@
  *
  * SUBSCRIBE, PSUBSCRIBE and WATCH look at their words too.
  */
-import type { Presented } from "../access/access-control.ts";
+import type { Peer } from "../access/access-control.ts";
 import { type Grant, slotOf } from "../access/grant.ts";
 import type { RespRequest } from "../codecs/resp/resp-request.ts";
 import { grantRefusal } from "../commands/access-rule.ts";
@@ -25,7 +25,7 @@ export type RespGuard = "anybody" | "known" | "admin:read" | "admin:admin";
 export interface RespAccess {
   /** What a connection has before it has said who it is. */
   readonly newcomer: Grant;
-  authenticate(presented: Presented): Grant | CommandError;
+  authenticate(token: string, name: string | undefined, peer: Peer): Grant | CommandError;
 }
 
 export const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
@@ -58,8 +58,7 @@ export function guardRefusal({ grant }: RespClient, guard: RespGuard, name: stri
 
 /** Logs a client in, or answers with the error. `name` is that of the token, or Redis' default user. */
 export function logIn(client: RespClient, access: RespAccess, name: string, token: string): string | undefined {
-  const { address, protocol } = client;
-  const grant = access.authenticate({ token, name, address, protocol });
+  const grant = access.authenticate(token, name, client);
   if (grant instanceof CommandError) {
     return grant.code === "RATE_LIMIT_EXCEEDED" ? `ERR ${grant.message}: try again later` : WRONG_PASSWORD;
   }

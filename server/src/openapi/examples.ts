@@ -46,6 +46,9 @@ export const WRITTEN_EXAMPLES: Readonly<Record<string, Payload>> = {
   "queue.subscribe": { queue: "jobs", prefetch: 20 },
   "queue.unsubscribe": { queue: "jobs" },
   "admin.slowlog.get": { limit: 10 },
+  "admin.tokens.create": { name: "app", allow: ["kv:write:app:", "queue:write:*"], expires: "30d" },
+  "admin.tokens.revoke": { name: "app" },
+  auth: { token: "synap_ExampleExampleExampleExampleExampleExample0" },
 };
 
 export function examplePayload(command: Command): Payload {

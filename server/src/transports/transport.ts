@@ -78,6 +78,8 @@ export interface EventsRequest {
 export interface PageRoute {
   /** The whole path, such as `/health`. */
   readonly path: string;
+  /** Whose it is where one has to log in: of any valid token, or of one with admin:read. Absent for a page that is everybody's. */
+  readonly needs?: "known" | "admin:read" | undefined;
   respond(request: PageRequest): Page | Promise<Page>;
 }
 

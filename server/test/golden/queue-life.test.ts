@@ -2,6 +2,7 @@
  * The life of a queue as two clients see it, byte for byte, and what the log then holds. Where a change of these files is
  * meant, write them anew with `npx vitest run -u server/test/golden` and read the difference.
  */
+import { unrestrictedGrant } from "../../src/access/grant.ts";
 import { expect, it } from "vitest";
 import { JsonCodec } from "../../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../../src/codecs/msgpack/message-pack-codec.ts";
@@ -68,6 +69,8 @@ it("a queue lives like this", async () => {
     unreadBytes: () => 0,
     session: undefined,
     pushFormat: "json",
+    grant: unrestrictedGrant(),
+    expel: () => {},
     answerLate: (reply) => lines.push(`${name} < ${reply.status} ${text(reply)}   (late)`),
     outbox: { push: (frame) => lines.push(`${name} << ${Buffer.from(frame)}`) > 0 },
   });

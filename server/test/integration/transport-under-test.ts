@@ -5,6 +5,7 @@
  * from anywhere or when the transport stops; `listen:NAME` makes the connection one that the test pushes to. `at OFFSET`
  * before a message has its reply depend on that offset of the log.
  */
+import { openAccess } from "../open-access.ts";
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Caller, Session } from "../../src/dispatch/caller.ts";
@@ -177,6 +178,7 @@ export class TransportUnderTest {
       clock: this.clock,
       turnEnd: this.turnEnd,
       gate: this.gate,
+      access: openAccess(),
       replicaLinks: () => this.replicaLinks,
       reportBug: (error) => `bug-${this.bugs.push(error)}`,
     });

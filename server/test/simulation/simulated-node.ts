@@ -7,6 +7,7 @@
  *
  * Whatever it has scheduled belongs to one life of its process, and is dropped with that.
  */
+import { openNodeAccess } from "../open-access.ts";
 import { registerWork } from "../../src/background-work.ts";
 import { attachFanout, buildFanout } from "../../src/build-fanout.ts";
 import { JsonCodec } from "../../src/codecs/json/json-codec.ts";
@@ -199,7 +200,8 @@ export class SimulatedNode {
       slowConsumersDropped: () => 0,
     });
     const connections = new Connections();
-    const report = new NodeReport({ config, clock, commands: allCommands, state, log, directory, connections, fanout });
+    const report = new NodeReport({
+      access: openNodeAccess(), config, clock, commands: allCommands, state, log, directory, connections, fanout });
     const reportBug = (where: string, error: unknown): string => {
       onFailure(new Finding("failure", `${name}: a bug at ${where}`, error));
       return "bug";

@@ -13,7 +13,7 @@ const LETTER_N = 0x6e;
 export const pubsubPublish = nodeCommand({
   name: "pubsub.publish",
   access: "write",
-  guard: named("topic"),
+  guard: named("topic", "channel"),
   shows: "nothing",
   summary: "Pushes a message to every subscription that matches its topic, at most once, to those connected now.",
   queueable: true,

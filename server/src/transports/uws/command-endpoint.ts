@@ -7,12 +7,15 @@
  * A command that waits keeps its exchange open. uWS has no deadline for that: it ends with the body and starts again with
  * the reply. A second request on the connection, sent before the reply, closes it (http-exchange.ts).
  */
+import { isRefusal, type Peer } from "../../access/access-control.ts";
+import type { Grant } from "../../access/grant.ts";
 import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
 import { acceptsGzip, bodyEncoding, bodyFormat, replyFormat } from "../content-negotiation.ts";
 import type { GunzipResult } from "../gzip.ts";
 import { addressText } from "../peer-address.ts";
 import { RequestBody } from "../request-body.ts";
 import type { Reply, WireFormat } from "../transport.ts";
+import { admit, NO_TOKEN, refusalOf, refuseAccess } from "./admission.ts";
 import { HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic, Waiting } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
@@ -30,6 +33,12 @@ export function handleCommand(traffic: HttpTraffic, response: HttpResponse, requ
   });
   if (verdict.refusal !== "") {
     command.refuse("FORBIDDEN", verdict.refusal, format);
+    return;
+  }
+  const grant = admit(traffic, request, command, undefined);
+  const refused = refusalOf(traffic, grant);
+  if (refused !== undefined || isRefusal(grant)) {
+    refuseAccess(command, refused ?? NO_TOKEN, format);
   } else if (requestFormat === undefined) {
     command.refuse("UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json or application/msgpack.", format);
   } else if (encoding === undefined) {
@@ -39,6 +48,7 @@ export function handleCommand(traffic: HttpTraffic, response: HttpResponse, requ
     // Not closed: a close with unread input resets the connection before the client reads why. uWS drops the body.
     command.refuseTooLarge(format);
   } else {
+    command.grant = grant;
     command.read(requestFormat, format, encoding === "gzip", announcedBytes);
   }
 }
@@ -51,11 +61,13 @@ class HttpCaller implements Caller {
   commandCount = 0;
   session: Session | undefined;
   pushFormat: PushFormat = "json";
+  grant: Grant;
   readonly #traffic: HttpTraffic;
   #exchange: CommandExchange | undefined;
 
   constructor(traffic: HttpTraffic, exchange: CommandExchange) {
     this.id = traffic.connections.nextId();
+    this.grant = exchange.grant;
     this.#traffic = traffic;
     this.#exchange = exchange;
   }
@@ -81,6 +93,9 @@ class HttpCaller implements Caller {
     exchange.answerLate(reply);
   }
 
+  /** What waits is answered by the refusal that it is tried again with. */
+  expel(): void {}
+
   release(): void {
     this.#exchange = undefined;
   }
@@ -90,7 +105,9 @@ class HttpCaller implements Caller {
   }
 }
 
-class CommandExchange extends HttpExchange implements Waiting {
+class CommandExchange extends HttpExchange implements Waiting, Peer {
+  readonly protocol = "http";
+  grant: Grant = this.traffic.access.newcomer;
   #requestFormat: WireFormat = "json";
   #replyFormat: WireFormat = "json";
   #isGzipped = false;

@@ -15,6 +15,7 @@
  * sent is cut off by uWS after about 10 s. One that has vanished gets a comment every 15 s and is let go when the kernel
  * gives up sending it, which on Linux can take a quarter of an hour; until then only its outbox limits it.
  */
+import type { Grant } from "../../access/grant.ts";
 import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
 import type { Reader } from "../outbox-budget.ts";
 import { addressText } from "../peer-address.ts";
@@ -47,6 +48,7 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
   session: Session | undefined;
   pushFormat: PushFormat = "sse";
   readonly outbox: PushOutbox;
+  grant: Grant;
   readonly #streams: EventStreams;
   #response: HttpResponse | undefined;
   /** The last piece was not taken whole, and there was no room since. */
@@ -65,6 +67,7 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
     this.id = traffic.connections.nextId();
     this.address = addressText(response.getRemoteAddress());
     this.connectedAtMs = traffic.clock.nowMs();
+    this.grant = traffic.access.newcomer;
     this.outbox = new PushOutbox(this, traffic.pushWriter, traffic.options.outboxBytesMax);
   }
 
@@ -102,6 +105,10 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
     this.#isListed = true;
     this.#streams.opened(this);
     this.#write(START);
+  }
+
+  expel(message: string): void {
+    this.close("UNAUTHORIZED", message);
   }
 
   /** A stream sends no request after its first: nothing waits for a reply. */

@@ -1,5 +1,6 @@
 /** What all HTTP exchanges of one transport share: the way into the server, its limits, and how many are under way. */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import type { TransportAccess } from "../../access/request-access.ts";
 import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import type { Connections } from "../connections.ts";
 import { GzipQueue } from "../gzip.ts";
@@ -30,6 +31,7 @@ export class HttpTraffic {
   readonly outboxes: OutboxBudget;
   readonly pushWriter: PushWriter;
   readonly gate: ReleaseGate;
+  readonly access: TransportAccess;
   readonly replicaLinks: TransportParts["replicaLinks"];
   readonly gzipQueue: GzipQueue;
   /** Requests whose body did not come whole in one piece. */
@@ -51,6 +53,7 @@ export class HttpTraffic {
     this.outboxes = outboxes;
     this.pushWriter = pushWriter;
     this.gate = parts.gate;
+    this.access = parts.access;
     this.replicaLinks = parts.replicaLinks;
     this.gzipQueue = new GzipQueue(options.requestBytesMax);
     this.slowBodies = new Overdue(options.connectionTimeoutMs);

@@ -1,16 +1,32 @@
 /** The documents beside the command endpoint, and the answers to requests that are for none of them. */
+import { type AccessRefusal, isRefusal } from "../../access/access-control.ts";
+import { slotOf } from "../../access/grant.ts";
 import { acceptsGzip, replyFormat } from "../content-negotiation.ts";
+import { addressText } from "../peer-address.ts";
 import type { Page, PageRoute, RefusalCode, Reply } from "../transport.ts";
+import { admit, NO_TOKEN, refusalOf, refuseAccess } from "./admission.ts";
 import { type Header, HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
+
+const ADMIN_READ = slotOf("admin", "read");
+const NOT_PERMITTED: AccessRefusal = {
+  code: "FORBIDDEN",
+  message: "the token does not permit this page: it needs admin:read",
+  retryAfterSecs: 0,
+};
 
 /** GET or HEAD of a page. */
 export function handlePage(traffic: HttpTraffic, route: PageRoute, response: HttpResponse, request: HttpRequest): void {
   const isHead = request.getMethod() === "head";
   const query = request.getQuery();
+  const refused = route.needs === undefined ? undefined : pageRefusal(traffic, route.needs, response, request);
   const exchange = open(traffic, response, request);
   if (exchange === undefined) return;
+  if (refused !== undefined) {
+    refuseAccess(exchange, refused, "json");
+    return;
+  }
   const send = (page: Page) => {
     const reply = encode(page);
     if (isHead) exchange.answerHead(reply);
@@ -35,6 +51,22 @@ export function handlePage(traffic: HttpTraffic, route: PageRoute, response: Htt
   } else {
     send(page);
   }
+}
+
+/** Why a page is not for whoever asks. */
+function pageRefusal(
+  traffic: HttpTraffic,
+  needs: NonNullable<PageRoute["needs"]>,
+  response: HttpResponse,
+  request: HttpRequest,
+): AccessRefusal | undefined {
+  if (!traffic.access.isOn) return undefined;
+  const peer = { address: addressText(response.getRemoteAddress()), protocol: "http" };
+  const grant = admit(traffic, request, peer, undefined);
+  const refused = refusalOf(traffic, grant);
+  if (refused !== undefined || isRefusal(grant)) return refused ?? NO_TOKEN;
+  const isPermitted = needs === "known" || grant.allowsAll(ADMIN_READ);
+  return isPermitted ? undefined : NOT_PERMITTED;
 }
 
 /** OPTIONS: what an allowed origin may do here. Has a body, though none is needed: see http-exchange.ts. */
@@ -88,7 +120,12 @@ export function refuseHandshake(
   message: string,
   response: HttpResponse,
 ): void {
-  new HttpExchange(traffic, response, { allowOrigin: "", acceptsGzip: false }).refuse(code, message, "json");
+  handshakeExchange(traffic, response).refuse(code, message, "json");
+}
+
+/** For an answer in the place of a handshake. */
+export function handshakeExchange(traffic: HttpTraffic, response: HttpResponse): HttpExchange {
+  return new HttpExchange(traffic, response, { allowOrigin: "", acceptsGzip: false });
 }
 
 export function refusePath(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): void {

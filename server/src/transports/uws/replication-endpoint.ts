@@ -2,10 +2,13 @@
  * `GET /api/v1/replication`: WebSockets of replicas, binary, whose messages are for replication/ alone. It has its own
  * heartbeats and its own bounds on what is unsent, so uWS neither pings nor drops here.
  */
+import { type AccessRefusal, isRefusal } from "../../access/access-control.ts";
+import { type Grant, slotOf } from "../../access/grant.ts";
 import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
 import { addressText } from "../peer-address.ts";
+import { admit, refusalOf, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
+import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
 import {
   COMPRESSION_OFF,
   HEADER,
@@ -20,6 +23,12 @@ import {
 const MESSAGE_BYTES_MAX = 256 * 1024;
 const NORMAL_CLOSURE = 1000;
 const UNSUPPORTED_DATA = 1003;
+const ADMIN = slotOf("admin", "admin");
+const NO_REPLICA: AccessRefusal = {
+  code: "FORBIDDEN",
+  message: "the token does not permit to link a replica: it needs admin:*",
+  retryAfterSecs: 0,
+};
 const NEVER = 0;
 const NO_LIMIT = 0;
 
@@ -86,6 +95,13 @@ function upgrade(http: HttpTraffic, response: HttpResponse, request: HttpRequest
   } else if (request.getHeader("sec-websocket-version") !== "13") {
     refuseUpgrade(http, response, request);
   } else {
+    const peer = { address: addressText(response.getRemoteAddress()), protocol: "replication" };
+    const grant = admit(http, request, peer, undefined);
+    const refused = refusalOf(http, grant) ?? (isReplica(grant) ? undefined : NO_REPLICA);
+    if (refused !== undefined) {
+      refuseAccess(handshakeExchange(http, response), refused, "json");
+      return;
+    }
     const { connections } = http;
     // uWS does not tell the filter that this socket is no HTTP connection any more.
     connections.httpActive -= 1;
@@ -94,6 +110,11 @@ function upgrade(http: HttpTraffic, response: HttpResponse, request: HttpRequest
     const extensions = request.getHeader("sec-websocket-extensions");
     response.upgrade<LinkData>({ link: new ReplicaSocket() }, key, "", extensions, context);
   }
+}
+
+/** It gets all there is, and what it is told of the log decides what a master may answer. */
+function isReplica(grant: Grant | AccessRefusal): boolean {
+  return !isRefusal(grant) && (grant.isUnrestricted || grant.allowsAll(ADMIN));
 }
 
 function opened(http: HttpTraffic, socket: WebSocket<LinkData>): void {

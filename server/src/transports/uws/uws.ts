@@ -45,6 +45,8 @@ export function stopListening(socket: ListenSocket): void {
  */
 export const HEADER = {
   accept: bytesOf("accept"),
+  apiKey: bytesOf("x-api-key"),
+  authorization: bytesOf("authorization"),
   acceptEncoding: bytesOf("accept-encoding"),
   contentEncoding: bytesOf("content-encoding"),
   contentLength: bytesOf("content-length"),

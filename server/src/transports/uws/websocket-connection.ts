@@ -10,6 +10,7 @@
  * ends as soon as the peer has read it all, or is cut. When the outboxes of all connections together are too full, the
  * fullest is cut at once: it would not read the push anyway.
  */
+import type { Grant } from "../../access/grant.ts";
 import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
 import { MessagePace, type PacedConnection } from "../message-pacer.ts";
 import type { Reader } from "../outbox-budget.ts";
@@ -19,6 +20,7 @@ import type { WebSocket } from "./uws.ts";
 import type { WebSocketTraffic } from "./websocket-traffic.ts";
 
 const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = {
+  UNAUTHORIZED: 1008,
   SLOW_CONSUMER: 1013,
   SHUTTING_DOWN: 1001,
   RATE_LIMIT_EXCEEDED: 1008,
@@ -45,6 +47,7 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
   commandCount = 0;
   session: Session | undefined;
   pushFormat: PushFormat = "json";
+  grant: Grant;
   readonly #traffic: WebSocketTraffic;
   /** Set from open to close; uWS's object must not be touched after that. */
   #socket: WebSocket<SocketData> | undefined;
@@ -67,9 +70,10 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
   #arePushesOver = false;
   #isSessionOver = false;
 
-  constructor(traffic: WebSocketTraffic, id: number, address: string, connectedAtMs: number) {
+  constructor(traffic: WebSocketTraffic, id: number, address: string, connectedAtMs: number, grant: Grant) {
     this.#traffic = traffic;
     this.id = id;
+    this.grant = grant;
     this.address = address;
     this.connectedAtMs = connectedAtMs;
     this.#pace = new MessagePace(traffic.pacer, this);
@@ -203,6 +207,10 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     if (heldBytes === this.#heldBytes) return;
     this.#traffic.outboxes.add(heldBytes - this.#heldBytes);
     this.#heldBytes = heldBytes;
+  }
+
+  expel(message: string): void {
+    this.close("UNAUTHORIZED", message);
   }
 
   /** Cuts off a peer that does not read. */

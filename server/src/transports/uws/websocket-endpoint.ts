@@ -1,7 +1,9 @@
 /** `GET /api/v1/ws`: the handshake, and uWS's events handed to the connection they are for. */
+import { isRefusal } from "../../access/access-control.ts";
 import { addressText } from "../peer-address.ts";
+import { admit, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
+import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
 import {
   COMPRESSION_OFF,
   HEADER,
@@ -66,7 +68,12 @@ function upgrade(
   } else {
     const { connections } = http;
     const address = addressText(response.getRemoteAddress());
-    const connection = new WebSocketConnection(traffic, connections.nextId(), address, http.clock.nowMs());
+    const grant = admit(http, request, { address, protocol: "websocket" }, request.getQuery());
+    if (isRefusal(grant)) {
+      refuseAccess(handshakeExchange(http, response), grant, "json");
+      return;
+    }
+    const connection = new WebSocketConnection(traffic, connections.nextId(), address, http.clock.nowMs(), grant);
     // uWS does not tell the filter that this socket is no HTTP connection any more.
     connections.httpActive -= 1;
     connections.websocketActive += 1;

@@ -1,0 +1,186 @@
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ManualClock } from "../runtime/clock.ts";
+import { type Logger, silentLogger } from "../runtime/logger.ts";
+import { StartError } from "../runtime/start-error.ts";
+import { AccessControl, isRefusal } from "./access-control.ts";
+import type { Grant } from "./grant.ts";
+import { TokenFile } from "./token-file.ts";
+
+const PEER = { address: "10.0.0.1", protocol: "http" };
+
+let directory: string;
+let clock: ManualClock;
+let lines: string[];
+let ended: number;
+let access: AccessControl;
+let file: TokenFile;
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "synap-access-"));
+  file = new TokenFile(join(directory, "inner", "tokens.json"));
+  clock = new ManualClock();
+  lines = [];
+  ended = 0;
+  access = made(file);
+});
+
+afterEach(() => rm(directory, { recursive: true }));
+
+function made(from: TokenFile | undefined): AccessControl {
+  const note = (fields: unknown, sentence?: string) => lines.push(JSON.stringify([fields, sentence]));
+  const logger: Logger = { ...silentLogger, info: note, warn: note, error: note };
+  const control = new AccessControl({ file: from, logger, clock });
+  control.onEnded = () => {
+    ended++;
+  };
+  return control;
+}
+
+async function create(name: string, allow: string[], lifeMs = Number.POSITIVE_INFINITY): Promise<string> {
+  const token = await access.create({ name, allow, expiresAtMs: clock.nowMs() + lifeMs });
+  if (typeof token === "string") throw new Error(token);
+  return token.text;
+}
+
+function login(token: string, name?: string): string {
+  const answer = access.authenticate(token, name, PEER);
+  return isRefusal(answer) ? answer.code : answer.name;
+}
+
+describe("tokens", () => {
+  it("come in by their text, and are kept as a hash alone", async () => {
+    const token = await create("app", ["kv:write:app:"]);
+    expect(token).toMatch(/^synap_[A-Za-z0-9_-]{43}$/);
+    expect([login(token), login(token), login(token, "app"), login(token, "default"), login(token, "other")]).toEqual([
+      "app",
+      "app",
+      "app",
+      "app",
+      "UNAUTHORIZED",
+    ]);
+    const text = await readFile(file.path, "utf8");
+    expect(text).not.toContain(token.slice(6));
+    expect(JSON.parse(text)).toMatchObject({ format: 1, tokens: [{ name: "app", allow: ["kv:write:app:"] }] });
+    expect(((await stat(file.path)).mode & 0o777).toString(8)).toBe("600");
+    expect(access.list()).toEqual([
+      { name: "app", allow: ["kv:write:app:"], created_at: clock.nowMs(), expires_at: null },
+    ]);
+  });
+
+  it("that are wrong, cut short or longer do not", async () => {
+    const token = await create("app", ["*"]);
+    for (const wrong of ["", token.slice(0, -1), `${token}x`, token.toUpperCase(), "x".repeat(100_000)]) {
+      expect(login(wrong)).toBe("UNAUTHORIZED");
+    }
+  });
+
+  it("expire", async () => {
+    const token = await create("short", ["*"], 1000);
+    const grant = access.authenticate(token, undefined, PEER) as Grant;
+    clock.advance(999);
+    expect(login(token)).toBe("short");
+    clock.advance(1);
+    expect([login(token), grant.endAt(clock.nowMs())]).toEqual(["UNAUTHORIZED", "expired"]);
+  });
+
+  it("end when they are revoked, and those of the others do not", async () => {
+    const [one, two] = [await create("one", ["*"]), await create("two", ["*"])];
+    const grants = [one, two].map((token) => access.authenticate(token, undefined, PEER) as Grant);
+    ended = 0;
+    expect(await access.revoke("one")).toBeUndefined();
+    expect([grants[0].end, grants[1].end, ended]).toEqual(["revoked", undefined, 1]);
+    expect([login(one), login(two)]).toEqual(["UNAUTHORIZED", "two"]);
+    expect(await access.revoke("one")).toBe("there is no token one");
+  });
+
+  it("have names of their own", async () => {
+    await create("app", ["*"]);
+    expect(await access.create({ name: "app", allow: ["*"], expiresAtMs: 1 })).toContain("revoke it first");
+    expect(await access.create({ name: "a b", allow: ["*"], expiresAtMs: 1 })).toContain("a name has");
+    expect(await access.create({ name: "b", allow: ["nonsense"], expiresAtMs: 1 })).toContain("nonsense");
+  });
+});
+
+describe("a server", () => {
+  it("is open until there is a token, and closed from then on", async () => {
+    const before = access.newcomer;
+    expect([access.isOn, before.isUnrestricted]).toEqual([false, true]);
+    await create("app", ["*"]);
+    expect([access.isOn, before.isUnrestricted, before.end, ended]).toEqual([true, false, "anonymous", 1]);
+    await access.revoke("app");
+    expect(access.isOn).toBe(true);
+    await rm(file.path);
+    await access.reload();
+    expect(access.isOn).toBe(true);
+  });
+
+  it("sees what another process does to the file", async () => {
+    await access.reload();
+    expect(access.isOn).toBe(false);
+    const other = access;
+    const token = await create("app", ["kv:read:*"]);
+    access = made(file);
+    await access.reload();
+    const grant = access.authenticate(token, undefined, PEER) as Grant;
+    await access.reload();
+    expect([grant.name, grant.end]).toEqual(["app", undefined]);
+    await other.revoke("app");
+    await access.reload();
+    expect([grant.end, login(token)]).toEqual(["revoked", "UNAUTHORIZED"]);
+  });
+
+  it("ends what a token had when its permissions change", async () => {
+    const token = await create("app", ["kv:read:*"]);
+    const grant = access.authenticate(token, undefined, PEER) as Grant;
+    const text = await readFile(file.path, "utf8");
+    await writeFile(file.path, text.replace("kv:read:*", "kv:read:a"));
+    await access.reload();
+    expect(grant.end).toBe("revoked");
+    expect(login(token)).toBe("app");
+  });
+
+  it("keeps its tokens where the file cannot be read, and does not start", async () => {
+    const token = await create("app", ["*"]);
+    await writeFile(file.path, '{"format": 1, "tokens": [{"name": "app"}]}');
+    await access.reloadLater();
+    await access.reloadLater();
+    expect(login(token)).toBe("app");
+    expect(lines.filter((line) => line.includes("cannot be read"))).toHaveLength(1);
+    await expect(made(file).reload()).rejects.toThrow(StartError);
+  });
+
+  it("cannot keep tokens where it keeps nothing", async () => {
+    access = made(undefined);
+    expect(await access.create({ name: "a", allow: ["*"], expiresAtMs: 1 })).toContain("access.tokens_file");
+  });
+});
+
+describe("wrong tokens", () => {
+  it("are not looked at any more when an address has sent too many, but those in use are", async () => {
+    const [known, late] = [await create("known", ["*"]), await create("late", ["*"])];
+    expect(login(known)).toBe("known");
+    for (let i = 0; i < 10; i++) expect(login(`wrong ${i}`)).toBe("UNAUTHORIZED");
+    expect(access.authenticate("wrong", undefined, PEER)).toMatchObject({ code: "RATE_LIMIT_EXCEEDED", retryAfterSecs: 1 });
+    expect([login(known), login(late)]).toEqual(["known", "RATE_LIMIT_EXCEEDED"]);
+    expect(isRefusal(access.authenticate(late, undefined, { ...PEER, address: "10.0.0.2" }))).toBe(false);
+    clock.advance(1000);
+    expect(login(late)).toBe("late");
+  });
+
+  it("are told in the audit log, without a token, and no more often than it takes", async () => {
+    const token = await create("app", ["*"]);
+    login(token);
+    for (let i = 0; i < 1000; i++) access.authenticate(`secret ${i}`, undefined, { ...PEER, address: `10.0.${i >> 8}.${i & 255}` });
+    expect(lines.filter((line) => line.includes("login_refused")).length).toBeLessThanOrEqual(200);
+    clock.advance(1000);
+    login("secret");
+    expect(lines.at(-1)).toMatch(/"left_out":8\d\d/);
+    expect(lines.join()).not.toContain("secret");
+    expect(lines.join()).not.toContain(token);
+    expect(lines.some((line) => line.includes('"audit":"login","token":"app","address":"10.0.0.1"'))).toBe(true);
+    expect(access.refusedCount).toBe(1001);
+  });
+});
