@@ -43,9 +43,10 @@ import { KeyView } from "./state/key-view.ts";
 import type { StateMachine } from "./state/state-machine.ts";
 import { tokenFileOf } from "./token-command.ts";
 import { Connections } from "./transports/connections.ts";
+import { HttpTransport } from "./transports/http/http-transport.ts";
 import { addressOf } from "./transports/listen-failure.ts";
+import { createNativeServer } from "./transports/native/native-server.ts";
 import { ListenError, type Transport } from "./transports/transport.ts";
-import { UwsTransport } from "./transports/uws/uws-transport.ts";
 
 /** Tells this process from others, on links between nodes. */
 const NODE_ID = randomBytes(8).toString("hex");
@@ -166,22 +167,25 @@ function buildFront(config: Config, { logger, clock, access }: LastingParts) {
   const dispatch = new FrontDispatch(wireCodecs);
   let opened: OpenedParts | undefined;
   let durable = (offset: number): void => gate.advance(offset);
-  const transport: Transport = new UwsTransport({
-    options: transportOptions(config),
-    dispatch,
-    pages: pages(config, {
-      metrics: () => opened?.metrics,
-      unready: () => (opened === undefined ? dispatch.refusal : opened.replication.unready()),
-      replication: () => opened && replicationReport(opened.replication, opened.log),
-    }),
-    connections,
-    clock,
-    turnEnd,
-    gate,
-    access,
-    replicaLinks: () => opened?.replication.links,
-    reportBug: (error, where) => reportBug(where, error),
-  });
+  const transport: Transport = new HttpTransport(
+    {
+      options: transportOptions(config),
+      dispatch,
+      pages: pages(config, {
+        metrics: () => opened?.metrics,
+        unready: () => (opened === undefined ? dispatch.refusal : opened.replication.unready()),
+        replication: () => opened && replicationReport(opened.replication, opened.log),
+      }),
+      connections,
+      clock,
+      turnEnd,
+      gate,
+      access,
+      replicaLinks: () => opened?.replication.links,
+      reportBug: (error, where) => reportBug(where, error),
+    },
+    createNativeServer,
+  );
   return {
     reportBug,
     connections,

@@ -103,7 +103,7 @@ const RESERVED: readonly { readonly modules: RegExp; readonly owners: RegExp; re
   {
     modules: /^(?:node:)?(?:timers(?:\/promises)?|perf_hooks)$/,
     // metrics/ has perf_hooks for GC pauses and loop delay; the transport and its HTTP traffic wait while they stop.
-    owners: /^(?:runtime\/|metrics\/|transports\/uws\/(?:uws-transport|http-traffic)\.ts$)/,
+    owners: /^(?:runtime\/|metrics\/|transports\/http\/http-t(?:ransport|raffic)\.ts$)/,
     reason: "time and timers belong to runtime/",
   },
   {
@@ -174,7 +174,7 @@ export const time = forbids(
 export const timers = forbids(
   /\bset(?:Timeout|Interval|Immediate)\(/,
   // The transport bounds its waits while it stops, once in the life of the process.
-  /^(?:runtime\/|transports\/uws\/uws-transport\.ts$)/,
+  /^(?:runtime\/|transports\/http\/http-transport\.ts$)/,
   "timers belong to runtime/: register with the ticker",
 );
 

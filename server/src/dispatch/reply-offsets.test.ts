@@ -100,7 +100,7 @@ describe("a late reply", () => {
 
     override answerLate(reply: Reply): void {
       this.releaseOffsets.push(reply.releaseOffset);
-      super.answerLate(reply);
+      super.answerLate(reply, "json");
     }
   }
 

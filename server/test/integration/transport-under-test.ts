@@ -14,6 +14,8 @@ import { ManualClock } from "../../src/runtime/clock.ts";
 import { ReleaseGate } from "../../src/runtime/release-gate.ts";
 import { TurnEnd } from "../../src/runtime/turn-end.ts";
 import { Connections } from "../../src/transports/connections.ts";
+import { HttpTransport } from "../../src/transports/http/http-transport.ts";
+import { createNativeServer } from "../../src/transports/native/native-server.ts";
 import type {
   Dispatch,
   EventsRequest,
@@ -23,7 +25,6 @@ import type {
   TransportOptions,
   WireFormat,
 } from "../../src/transports/transport.ts";
-import { UwsTransport } from "../../src/transports/uws/uws-transport.ts";
 
 const STATUSES = {
   INVALID_REQUEST: 400,
@@ -166,22 +167,25 @@ export class TransportUnderTest {
   readonly bugs: unknown[] = [];
   readonly turnEnd = new TurnEnd();
   readonly gate = new ReleaseGate(0);
-  readonly transport: UwsTransport;
+  readonly transport: HttpTransport;
   port = 0;
 
   constructor(changes: Partial<TransportOptions> = {}, pages: readonly PageRoute[] = []) {
-    this.transport = new UwsTransport({
-      options: { ...OPTIONS, ...changes },
-      dispatch: this.dispatch,
-      pages,
-      connections: this.connections,
-      clock: this.clock,
-      turnEnd: this.turnEnd,
-      gate: this.gate,
-      access: openAccess(),
-      replicaLinks: () => this.replicaLinks,
-      reportBug: (error) => `bug-${this.bugs.push(error)}`,
-    });
+    this.transport = new HttpTransport(
+      {
+        options: { ...OPTIONS, ...changes },
+        dispatch: this.dispatch,
+        pages,
+        connections: this.connections,
+        clock: this.clock,
+        turnEnd: this.turnEnd,
+        gate: this.gate,
+        access: openAccess(),
+        replicaLinks: () => this.replicaLinks,
+        reportBug: (error) => `bug-${this.bugs.push(error)}`,
+      },
+      createNativeServer,
+    );
   }
 
   /** Where replicas link; a test gives its own. */

@@ -5,7 +5,7 @@ import { grantOf } from "../../access/request-access.ts";
 import type { WireFormat } from "../transport.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { HEADER, type HttpRequest } from "./uws.ts";
+import { HEADER, type HttpRequest } from "./socket-server.ts";
 
 /** @param query where a token may be in it: of an event stream and of a WebSocket. */
 export function admit(
