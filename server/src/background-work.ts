@@ -78,12 +78,12 @@ export function registerAccess(ticker: Ticker, { access, connections, clock }: A
       if (isOver) caller.expel("The token that this connection has logged in with is not valid any more.");
     }
   };
-  access.onEnded = expelEnded;
-  ticker.register("tokens", () => {
+  const registration = ticker.register("tokens", () => {
     void access.reloadLater();
     if (access.isOn) expelEnded();
     return ACCESS_TICK_MS;
   });
+  access.onEnded = () => registration.wake();
 }
 
 type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;

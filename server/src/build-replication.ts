@@ -42,7 +42,7 @@ export async function buildReplication(parts: BuiltReplicationParts): Promise<Re
 /** Loaded only here: a master opens no links, and should not wait for what opens them. */
 async function webSocketOpener({ replication }: Config): Promise<LinkOpener> {
   const { WsLinkOpener } = await import("./replication/ws-link.ts");
-  return new WsLinkOpener(replication.linkTimeoutMs);
+  return new WsLinkOpener(replication.linkTimeoutMs, replication.token);
 }
 
 const NO_OPENER: LinkOpener = {

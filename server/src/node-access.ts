@@ -5,6 +5,7 @@ import { showPermission } from "./access/permission.ts";
 import { type NewToken, type ShownToken, shownToken } from "./access/token.ts";
 import { type CommandError, fail } from "./commands/errors.ts";
 import type { GrantDescription, NodeAccess } from "./commands/node.ts";
+import type { Caller } from "./dispatch/caller.ts";
 
 export class AccessReport implements NodeAccess {
   readonly #control: AccessControl;
@@ -30,6 +31,15 @@ export class AccessReport implements NodeAccess {
   describe({ name, permissions, expiresAtMs }: Grant): GrantDescription {
     const expires = Number.isFinite(expiresAtMs) ? expiresAtMs : null;
     return { name, allow: permissions.map(showPermission), expires_at: expires };
+  }
+
+  refused({ grant, address, protocol }: Caller, command: string, reason: string): void {
+    const { audit } = this.#control;
+    audit.record("refused", { token: grant.name, address, protocol, command, reason }, "a command was refused");
+  }
+
+  ran({ grant, address, protocol }: Caller, command: string, ok: boolean): void {
+    this.#control.audit.record("admin", { token: grant.name, address, protocol, command, ok }, "an admin command ran");
   }
 
   async create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError> {

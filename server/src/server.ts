@@ -54,11 +54,7 @@ const NODE_ID = randomBytes(8).toString("hex");
 export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
-export async function startServer(
-  config: Config,
-  logger: Logger,
-  clock: Clock = systemClock,
-): Promise<RunningServer> {
+export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
   const access = new AccessControl({ file: tokenFileOf(config), logger, clock });
   await access.reload();
   checkListenAddress(config, access.isOn);
@@ -288,7 +284,17 @@ function buildEngine(front: Front, storage: Storage, config: Config, { clock, ac
   });
   const { fsync } = config.persistence;
   const metrics = new Metrics({ instruments, storage: front.instruments, fsync, clock, version, sources });
-  const respTransport = buildResp({ config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store, access });
+  const respTransport = buildResp({
+    config,
+    clock,
+    turnEnd,
+    gate,
+    connections,
+    dispatcher,
+    runnerOptions,
+    store,
+    access,
+  });
   return { executor, fanout, node, dispatcher, metrics, respTransport };
 }
 
@@ -331,7 +337,17 @@ function buildExecutor(parts: ExecutorParts) {
     seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
     slowConsumersDropped: () => connections.slowClientsCutOff,
   });
-  const node = new NodeReport({ config, clock, commands: allCommands, state, log, directory, access, connections, fanout });
+  const node = new NodeReport({
+    config,
+    clock,
+    commands: allCommands,
+    state,
+    log,
+    directory,
+    access,
+    connections,
+    fanout,
+  });
   const executor = new Executor({
     state,
     log,

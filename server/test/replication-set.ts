@@ -8,7 +8,6 @@
  *     await set.until(() => replica.replication.unready() === undefined);
  */
 
-import { openNodeAccess } from "./open-access.ts";
 import { attachFanout, buildFanout } from "../src/build-fanout.ts";
 import { JsonCodec } from "../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../src/codecs/msgpack/message-pack-codec.ts";
@@ -35,6 +34,7 @@ import { StateSnapshot } from "../src/state/state-snapshot.ts";
 import { crc32 } from "../src/structures/crc32.ts";
 import { argumentsFor, caller, commandNamed, NO_PERSISTENCE, type Plain, plain, seededRandom } from "./engine.ts";
 import { MemoryFileSystem } from "./memory-file-system.ts";
+import { openNodeAccess } from "./open-access.ts";
 import { takeLock } from "./quiet-node.ts";
 
 const STEP_MS = 1;
@@ -192,7 +192,7 @@ export class ReplicationNode {
       limits: limitsOf(config),
       node: {
         access: openNodeAccess(),
-      slowLog: new SlowLog(10, 100),
+        slowLog: new SlowLog(10, 100),
         commands: allCommands,
         info: () => ({}),
         configuration: () => ({}),

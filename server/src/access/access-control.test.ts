@@ -163,7 +163,10 @@ describe("wrong tokens", () => {
     const [known, late] = [await create("known", ["*"]), await create("late", ["*"])];
     expect(login(known)).toBe("known");
     for (let i = 0; i < 10; i++) expect(login(`wrong ${i}`)).toBe("UNAUTHORIZED");
-    expect(access.authenticate("wrong", undefined, PEER)).toMatchObject({ code: "RATE_LIMIT_EXCEEDED", retryAfterSecs: 1 });
+    expect(access.authenticate("wrong", undefined, PEER)).toMatchObject({
+      code: "RATE_LIMIT_EXCEEDED",
+      retryAfterSecs: 1,
+    });
     expect([login(known), login(late)]).toEqual(["known", "RATE_LIMIT_EXCEEDED"]);
     expect(isRefusal(access.authenticate(late, undefined, { ...PEER, address: "10.0.0.2" }))).toBe(false);
     clock.advance(1000);
@@ -173,7 +176,8 @@ describe("wrong tokens", () => {
   it("are told in the audit log, without a token, and no more often than it takes", async () => {
     const token = await create("app", ["*"]);
     login(token);
-    for (let i = 0; i < 1000; i++) access.authenticate(`secret ${i}`, undefined, { ...PEER, address: `10.0.${i >> 8}.${i & 255}` });
+    for (let i = 0; i < 1000; i++)
+      access.authenticate(`secret ${i}`, undefined, { ...PEER, address: `10.0.${i >> 8}.${i & 255}` });
     expect(lines.filter((line) => line.includes("login_refused")).length).toBeLessThanOrEqual(200);
     clock.advance(1000);
     login("secret");

@@ -19,8 +19,16 @@ import { Audit } from "./audit.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { anonymousGrant, Grant, unrestrictedGrant } from "./grant.ts";
 import { showPermission } from "./permission.ts";
-import { digestOf, makeToken, type NewToken, type ShownToken, shownToken, TOKEN_BYTES_MAX, type TokenRecord } from "./token.ts";
-import { type FileStamp, type TokenFile, TOKENS_MAX } from "./token-file.ts";
+import {
+  digestOf,
+  makeToken,
+  type NewToken,
+  type ShownToken,
+  shownToken,
+  TOKEN_BYTES_MAX,
+  type TokenRecord,
+} from "./token.ts";
+import { type FileStamp, TOKENS_MAX, type TokenFile } from "./token-file.ts";
 
 /** Who sends a token. Only what fails or is new asks for the address. */
 export interface Peer {
@@ -57,7 +65,7 @@ interface KnownToken {
 export class AccessControl {
   readonly audit: Audit;
   readonly failures = new FailedAttempts();
-  /** Wrong tokens. Grows; for the metrics. */
+  /** Wrong tokens, and requests without one. Grows; for the metrics. */
   refusedCount = 0;
   /** Grants have ended, or may have: whoever knows the connections looks after those that have one. */
   onEnded: () => void = () => {};
@@ -135,6 +143,11 @@ export class AccessControl {
     return refusal;
   }
 
+  turnedAway({ address, protocol }: Peer, reason: string, grant?: Grant): void {
+    this.refusedCount++;
+    this.audit.record("refused", { token: grant?.name, address, protocol, reason }, "a request was refused");
+  }
+
   /** The tokens that there are now: those that are there no more, or mean something else, end. */
   load(records: readonly TokenRecord[]): void {
     const before = this.#byDigest;
@@ -202,13 +215,16 @@ export class AccessControl {
     return this.#change((tokens) => withoutToken(tokens, name));
   }
 
-  async #change(change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string): Promise<string | undefined> {
+  async #change(
+    change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string,
+  ): Promise<string | undefined> {
     const { file } = this.#parts;
     if (file === undefined) return "this server keeps nothing on disk: set access.tokens_file to keep tokens there";
     const tokens = await file.update(change);
     if (typeof tokens === "string") return tokens;
-    this.load(tokens);
     this.#stamp = await file.stamp();
+    // Last: whoever has made the first token is to be told it, though nobody without one gets an answer from here on.
+    this.load(tokens);
     return undefined;
   }
 }

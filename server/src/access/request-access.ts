@@ -17,6 +17,8 @@ export interface TransportAccess {
   /** What one has who has not said who it is. */
   readonly newcomer: Grant;
   authenticate(token: string, name: string | undefined, peer: Peer): Grant | AccessRefusal;
+  /** For the audit log: somebody without a token, or with one that does not permit it, is turned away. */
+  turnedAway(peer: Peer, reason: string, grant?: Grant): void;
 }
 
 /** What carries a token, as it came; empty for what did not. */

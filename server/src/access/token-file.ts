@@ -137,7 +137,8 @@ export function parseTokens(text: string, path: string): readonly TokenRecord[] 
   const names = new Set<string>();
   return tokens.map((token: unknown, index) => {
     const record = recordOf(token);
-    const problem = typeof record === "string" ? record : names.has(record.name) ? "its name is there twice" : undefined;
+    const problem =
+      typeof record === "string" ? record : names.has(record.name) ? "its name is there twice" : undefined;
     if (typeof record === "string" || problem !== undefined) {
       throw new StartError(`The tokens in ${path} cannot be read: of token ${index + 1}, ${problem}.`);
     }

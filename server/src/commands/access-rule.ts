@@ -104,9 +104,9 @@ function firstRefusal(checks: readonly AccessCheck[]): AccessCheck {
 /** An argument that is not there names nothing: whether it may be missing is for the command to say. */
 function checkNamed(path: string, slot: number): AccessCheck {
   const [name, member] = path.split(".", 2);
-  const valueOf = getterOf(name);
+  const argumentOf = getterOf(name);
   return (args, grant) => {
-    const value = valueOf(args);
+    const value = argumentOf(args);
     if (value instanceof ByteRange) return grant.allows(slot, value) ? undefined : path;
     if (!Array.isArray(value)) return undefined;
     for (const item of value) {

@@ -18,11 +18,16 @@ export const auth = nodeCommand({
     success: Flag(),
     name: Text({ description: "The token's; empty where nobody has to log in." }),
     allow: Items(Text(), { description: "Permissions, as subsystem:access:prefix." }),
-    expires_at: Nullable(Integer(), { description: "Milliseconds since the epoch; null for one that does not expire." }),
+    expires_at: Nullable(Integer(), {
+      description: "Milliseconds since the epoch; null for one that does not expire.",
+    }),
   }),
   act({ token }, { node: { access }, caller }) {
     if (caller.protocol !== "websocket") {
-      return fail("INVALID_REQUEST", "auth is for a WebSocket: send the token with the request, as Authorization: Bearer");
+      return fail(
+        "INVALID_REQUEST",
+        "auth is for a WebSocket: send the token with the request, as Authorization: Bearer",
+      );
     }
     const grant = access.authenticate(token, undefined, caller);
     if (isCommandError(grant)) return grant;

@@ -126,6 +126,8 @@ export interface Command {
   readonly subsystem: Subsystem;
   readonly accessRule: AccessRule;
   readonly accessCheck: AccessCheck;
+  /** It changes the server, or what it takes to use it: the audit log tells of each call. */
+  readonly isAudited: boolean;
   readonly atomic: boolean;
   readonly argumentSchema: AnySchema;
   readonly replySchema: AnySchema;
@@ -189,6 +191,7 @@ function erase(
     subsystem,
     accessRule: guard,
     accessCheck: compileAccess(guard, subsystem, access),
+    isAudited: access === "admin",
     atomic: declaration.atomic ?? true,
     argumentSchema,
     replySchema: declaration.reply,

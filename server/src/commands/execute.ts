@@ -79,6 +79,7 @@ export class Executor {
   readonly #log: OperationLog;
   readonly fanout: Fanout;
   readonly limits: Limits;
+  readonly node: Node;
   readonly #monotonicMs: ExecutorOptions["monotonicMs"];
   readonly #reportBug: ExecutorOptions["reportBug"];
   readonly #readContext: MutableReadContext;
@@ -90,6 +91,7 @@ export class Executor {
     this.#log = options.log;
     this.fanout = options.fanout;
     this.limits = options.limits;
+    this.node = options.node;
     this.#monotonicMs = options.monotonicMs;
     this.#reportBug = options.reportBug;
     this.planner = new Planner(options.state, options.keys, options.random);
@@ -178,8 +180,12 @@ export class Executor {
   }
 
   /** Why the caller may not run this: no command runs that this was not asked about. */
-  refusal(command: Command, args: Record<string, unknown>, { grant }: Caller): CommandError | undefined {
-    return grant.isUnrestricted ? undefined : accessRefusal(command, args, grant, this.#readContext.nowMs);
+  refusal(command: Command, args: Record<string, unknown>, caller: Caller): CommandError | undefined {
+    const { grant } = caller;
+    if (grant.isUnrestricted) return undefined;
+    const refusal = accessRefusal(command, args, grant, this.#readContext.nowMs);
+    if (refusal !== undefined) this.node.access.refused(caller, command.name, refusal.message);
+    return refusal;
   }
 
   #read(

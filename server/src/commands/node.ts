@@ -2,6 +2,7 @@
 import type { Peer } from "../access/access-control.ts";
 import type { Grant } from "../access/grant.ts";
 import type { NewToken, ShownToken } from "../access/token.ts";
+import type { Caller } from "../dispatch/caller.ts";
 import type { Command } from "./command.ts";
 import type { CommandError } from "./errors.ts";
 import type { SlowLog } from "./slow-log.ts";
@@ -31,6 +32,9 @@ export interface NodeAccess {
   /** What a token grants; everything, where nobody has to log in. Errors: UNAUTHORIZED, RATE_LIMIT_EXCEEDED. */
   authenticate(token: string, name: string | undefined, peer: Peer): Grant | CommandError;
   describe(grant: Grant): GrantDescription;
+  /** For the audit log: somebody may not run a command, and somebody has run one that administers. */
+  refused(caller: Caller, command: string, reason: string): void;
+  ran(caller: Caller, command: string, ok: boolean): void;
   /** Errors: INVALID_PAYLOAD. Rejects where the tokens cannot be written. */
   create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError>;
   list(): readonly ShownToken[];

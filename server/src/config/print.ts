@@ -8,8 +8,9 @@ export function describeConfig(config: Config): Record<string, Record<string, un
     // `Config` is built from the same table by the same rule.
     const values = config[camelCase(section) as keyof Config] as Readonly<Record<string, unknown>>;
     described[section] ??= {};
-    // A setting shows what it has read.
-    described[section][name] = setting.secret ? "[redacted]" : setting.show(values[camelCase(name)] as never);
+    const value = values[camelCase(name)];
+    // A setting shows what it has read. That there is no secret is none.
+    described[section][name] = setting.secret && value !== "" ? "[redacted]" : setting.show(value as never);
   }
   return described;
 }

@@ -20,6 +20,12 @@ export const REPLICATION_SETTINGS = {
       allowed: "an address such as 10.0.0.5:15500, or its URL with http, https, ws or wss",
       description: "Where the master of a replica serves clients.",
     }),
+    token: text(/^[^\s]{0,4096}$/, {
+      default: "",
+      allowed: "a token of the master that may admin:*",
+      secret: true,
+      description: "What a replica logs in to its master with, where that wants tokens.",
+    }),
     min_replicas_for_write: whole("replicas", {
       default: 0,
       min: 0,

@@ -145,7 +145,14 @@ export class Batches {
         if (startedMs - batchStartedMs >= BATCH_MS_MAX) result = tooMuchAtOnce(0);
         else if (command !== undefined && refusal === undefined) {
           // In an atomic batch it would be neither part of the one nor of the other.
-          const queued = queueInTransaction(executor, command, this.#group[0].envelope, decoder, envelope.idempotent, caller);
+          const queued = queueInTransaction(
+            executor,
+            command,
+            this.#group[0].envelope,
+            decoder,
+            envelope.idempotent,
+            caller,
+          );
           if (queued === undefined) result = this.#stage(command, args, caller);
           else result = fail("INVALID_REQUEST", "a command of a transaction cannot be part of an atomic batch");
         }

@@ -211,8 +211,10 @@ export class CommandRunner {
     const endedMs = this.clock.monotonicMs();
     const durationMs = endedMs - startedMs;
     this.#observer.observe(index, durationMs, succeeded);
+    const command = this.registry.commands[index];
+    if (command.isAudited) this.executor.node.access.ran(caller, command.name, succeeded);
     if (durationMs >= this.#slowLog.thresholdMs) {
-      this.#slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
+      this.#slowLog.add(command.name, durationMs, this.clock.nowMs(), caller);
     }
     return endedMs;
   }

@@ -10,8 +10,8 @@
  */
 import type { Codec, Envelope } from "../codecs/codec.ts";
 import { OutputBuffer } from "../codecs/output-buffer.ts";
-import type { Command } from "../commands/command.ts";
 import { grantRefusal } from "../commands/access-rule.ts";
+import type { Command } from "../commands/command.ts";
 import { CommandError, ERROR_STATUS, type ErrorCode, type ErrorDetails, fail } from "../commands/errors.ts";
 import { Wait } from "../commands/wait.ts";
 import type { QueueConsumers } from "../fanout/queue-consumers.ts";
@@ -121,7 +121,11 @@ export class Dispatcher {
   }
 
   /** The push that tells a client why the server closes its connection (wire contract, section 5). */
-  closing(code: "UNAUTHORIZED" | "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED", message: string, format: Format): Reply {
+  closing(
+    code: "UNAUTHORIZED" | "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED",
+    message: string,
+    format: Format,
+  ): Reply {
     const codec = this.#codecs[format];
     this.#runner.out.reset();
     codec.encodeValue(this.#runner.out, { type: "closing", code, error: message });

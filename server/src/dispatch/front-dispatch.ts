@@ -49,7 +49,11 @@ export class FrontDispatch {
     return this.#failure(format, undefined, fail(code, message, details));
   }
 
-  closing(code: "UNAUTHORIZED" | "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED", message: string, format: Format): Reply {
+  closing(
+    code: "UNAUTHORIZED" | "SLOW_CONSUMER" | "SHUTTING_DOWN" | "RATE_LIMIT_EXCEEDED",
+    message: string,
+    format: Format,
+  ): Reply {
     if (this.#dispatcher !== undefined) return this.#dispatcher.closing(code, message, format);
     const codec = this.#codecs[format];
     this.#out.reset();

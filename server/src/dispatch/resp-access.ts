@@ -43,7 +43,11 @@ const KV_READ = slotOf("kv", "read");
 const PUBSUB_READ = slotOf("pubsub", "read");
 
 /** Why a client may say nothing but who it is; undefined where it is known. */
-export function strangerRefusal({ grant }: RespClient, guard: RespGuard | undefined, nowMs: number): string | undefined {
+export function strangerRefusal(
+  { grant }: RespClient,
+  guard: RespGuard | undefined,
+  nowMs: number,
+): string | undefined {
   if (guard === "anybody") return undefined;
   const refusal = grantRefusal(grant, nowMs);
   if (refusal === undefined) return undefined;
@@ -105,6 +109,7 @@ function permitsKeys(grant: Grant, start: ByteRange, goesOn: boolean): boolean {
 
 function begins(range: ByteRange, prefix: ByteRange): boolean {
   if (range.length < prefix.length) return false;
-  for (let i = 0; i < prefix.length; i++) if (range.bytes[range.start + i] !== prefix.bytes[prefix.start + i]) return false;
+  for (let i = 0; i < prefix.length; i++)
+    if (range.bytes[range.start + i] !== prefix.bytes[prefix.start + i]) return false;
   return true;
 }

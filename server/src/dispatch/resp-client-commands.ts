@@ -30,13 +30,27 @@ export const clientCommands: readonly ConnectionCommand[] = [
   client("list", -2, "admin:read", ADMIN, "Get the list of client connections", "2.4.0", list),
   client("kill", -3, "admin:admin", ADMIN, "Kill the connection of a client", "2.4.0", kill),
   client("reply", 3, "known", FLAGS, "Instruct the server whether to reply to commands", "3.2.0", reply),
-  client("getredir", 2, "known", FLAGS, "Get tracking notifications redirection client ID if any", "6.0.0", ({ sink }) =>
-    sink.integer(-1),
+  client(
+    "getredir",
+    2,
+    "known",
+    FLAGS,
+    "Get tracking notifications redirection client ID if any",
+    "6.0.0",
+    ({ sink }) => sink.integer(-1),
   ),
-  client("no-evict", 3, "admin:admin", ADMIN, "Set client eviction mode for the current connection", "7.0.0", ({ request, sink }) => {
-    if (request.is(2, "ON") || request.is(2, "OFF")) sink.ok();
-    else sink.error(SYNTAX_ERROR);
-  }),
+  client(
+    "no-evict",
+    3,
+    "admin:admin",
+    ADMIN,
+    "Set client eviction mode for the current connection",
+    "7.0.0",
+    ({ request, sink }) => {
+      if (request.is(2, "ON") || request.is(2, "OFF")) sink.ok();
+      else sink.error(SYNTAX_ERROR);
+    },
+  ),
 ];
 
 function client(

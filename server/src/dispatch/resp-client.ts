@@ -80,13 +80,7 @@ export class RespClient implements Caller {
 
   readonly #onClosed: () => void;
 
-  constructor(
-    id: number,
-    socket: RespSocket,
-    requestBytesMax: number,
-    grant: Grant,
-    onClosed: () => void = () => {},
-  ) {
+  constructor(id: number, socket: RespSocket, requestBytesMax: number, grant: Grant, onClosed: () => void = () => {}) {
     this.#onClosed = onClosed;
     this.grant = grant;
     this.id = id;

@@ -143,10 +143,7 @@ function helloRefusal({ client, dispatcher }: RespCall, credentials: Credentials
 }
 
 /** @returns what a HELLO asks for, or the error. */
-function helloOptions(
-  request: RespRequest,
-  current: 2 | 3,
-): HelloOptions | string {
+function helloOptions(request: RespRequest, current: 2 | 3): HelloOptions | string {
   let protocol = current;
   if (request.count > 1) {
     const given = parseDecimal(request.range(1));

@@ -1,8 +1,8 @@
 /** INFO, ROLE, MONITOR: questions about the server, answered from `admin.info` and what this dispatcher knows. */
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import { version } from "../config/version.ts";
-import { POLICIES } from "./resp-config.ts";
 import { guardRefusal, type RespGuard } from "./resp-access.ts";
+import { POLICIES } from "./resp-config.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { REDIS_VERSION } from "./resp-greeting.ts";
 import { persistenceFields, saveCommands } from "./resp-save-commands.ts";
@@ -16,8 +16,14 @@ const MONITOR_REFUSED =
 export const serverCommands: readonly ConnectionCommand[] = [
   server("info", -1, "known", FLAGS, "Get information and statistics about the server", "1.0.0", info),
   server("role", 1, "admin:read", ["noscript", "fast", ...FLAGS], "Return the role of the instance", "2.8.12", role),
-  server("monitor", 1, "known", ADMIN, "Listen for all requests received by the server in real time", "1.0.0", ({ sink }) =>
-    sink.error(MONITOR_REFUSED),
+  server(
+    "monitor",
+    1,
+    "known",
+    ADMIN,
+    "Listen for all requests received by the server in real time",
+    "1.0.0",
+    ({ sink }) => sink.error(MONITOR_REFUSED),
   ),
   ...saveCommands,
 ];

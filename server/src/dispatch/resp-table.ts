@@ -144,7 +144,13 @@ function containerOf(name: string, first: RespDescription): RespEntry {
     summary: `A container for ${name} commands`,
     ...(first.since === undefined ? {} : { since: first.since }),
   };
-  return { ...described(description), ...NOTHING_OF_REGISTRY, run: undefined, guard: "known", subcommands: new NameTable() };
+  return {
+    ...described(description),
+    ...NOTHING_OF_REGISTRY,
+    run: undefined,
+    guard: "known",
+    subcommands: new NameTable(),
+  };
 }
 
 const NOTHING_OF_REGISTRY = {

@@ -123,8 +123,9 @@ export class Waits {
     runner.executor.at(runner.clock.nowMs());
     // That there was nothing until now is the state of now.
     if (command.shows === "state") runner.executor.showsState();
-    // Its token may have ended meanwhile.
-    const refusal = runner.executor.refusal(command, request.args, request.caller);
+    // Its token may have ended meanwhile. What is told of the state is not for it then; what it has had done is.
+    const isOfState = parked.wait instanceof QueueWait;
+    const refusal = isOfState ? runner.executor.refusal(command, request.args, request.caller) : undefined;
     const error =
       refusal !== undefined || request.once === undefined
         ? runner.encode(encoder, request.requestId, refusal ?? result)

@@ -9,10 +9,15 @@ const NORMAL_CLOSURE = 1000;
 
 export class WsLinkOpener implements LinkOpener {
   readonly #timeoutMs: number;
+  readonly #headers: Readonly<Record<string, string>>;
 
-  /** @param timeoutMs for the handshake. */
-  constructor(timeoutMs: number) {
+  /**
+   * @param timeoutMs for the handshake.
+   * @param token the master's; empty for none.
+   */
+  constructor(timeoutMs: number, token: string) {
     this.#timeoutMs = timeoutMs;
+    this.#headers = token === "" ? {} : { authorization: `Bearer ${token}` };
   }
 
   open(url: string, end: OpeningEnd): LinkSocket {
@@ -21,6 +26,7 @@ export class WsLinkOpener implements LinkOpener {
       maxPayload: MESSAGE_BYTES_MAX,
       handshakeTimeout: this.#timeoutMs,
       skipUTF8Validation: true,
+      headers: this.#headers,
     });
     // Errors come before `close`, which they always lead to.
     let failure: string | undefined;

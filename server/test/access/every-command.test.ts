@@ -44,7 +44,8 @@ it("names in its rule every argument that is a name", () => {
     const guarded = new Set(guardPaths(command).map((path) => path.split(".")[0]));
     for (const { name, kind, item } of command.shape.fields) {
       const isName = kind === "key" || item?.kind === "key";
-      if (isName && !guarded.has(name) && !(`${command.name}.${name}` in NOT_GUARDED)) open.push(`${command.name}.${name}`);
+      if (isName && !guarded.has(name) && !(`${command.name}.${name}` in NOT_GUARDED))
+        open.push(`${command.name}.${name}`);
     }
     for (const path of guarded) expect(command.shape.fields.map(({ name }) => name)).toContain(path);
   }
@@ -116,9 +117,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
   },
   "idempotent write"(fixture, connection, command, payload) {
     if (commandOf(command).plan === undefined) return undefined;
-    return codeOf(
-      fixture.sendAs(connection, { command, payload, request_id: 1, client_id: "c", idempotent: true }),
-    );
+    return codeOf(fixture.sendAs(connection, { command, payload, request_id: 1, client_id: "c", idempotent: true }));
   },
   "command of a transaction"(fixture, connection, command, payload) {
     if (!commandOf(command).isQueueable || commandOf(command).isBlocking !== undefined) return undefined;
@@ -197,4 +196,94 @@ describe.each(Object.entries(SHAPES))("as %s", (_shape, shape) => {
     if (kind === "named" || kind === "matching") expectRefused("FORBIDDEN", grantOf(access, "other.", subsystem));
     if (kind === "named" || kind === "matching") expectRefused("FORBIDDEN", right, "i");
   });
+});
+
+describe("a list", () => {
+  const names = (prefix: string) => Array.from({ length: 5 }, (_, i) => `${prefix}${i}`);
+  const filled = () => {
+    const fixture = new Fixture();
+    for (const name of [...names("a."), ...names("in."), ...names("z.")]) {
+      fixture.run("queue.create", { name });
+      fixture.run("stream.create", { room: name });
+      fixture.run("kv.set", { key: name, value: 1 });
+    }
+    return fixture;
+  };
+  const pages = (
+    fixture: Fixture,
+    grant: Grant,
+    command: string,
+    field: string,
+  ): { names: string[]; total: unknown } => {
+    const connection = new Connection("websocket");
+    connection.grant = grant;
+    const found: string[] = [];
+    let cursor: unknown;
+    let total: unknown;
+    do {
+      const payload = { limit: 2, ...(cursor ? { cursor } : {}) };
+      const reply = fixture.sendAs(connection, { command, request_id: 1, payload });
+      const page = reply?.payload as Record<string, unknown>;
+      for (const each of page[field] as (string | { name: string })[]) {
+        found.push(typeof each === "string" ? each : each.name);
+      }
+      ({ cursor, total } = page);
+    } while (cursor);
+    return { names: found, total };
+  };
+
+  it.each([
+    ["queue.list", "queues", "queue"],
+    ["stream.list", "rooms", "stream"],
+    ["kv.scan", "keys", "kv"],
+  ] as const)("%s has what the token permits, page by page, and counts no more", (command, field, subsystem) => {
+    const grant = grantOf("read", PREFIX, subsystem);
+    const listed = pages(filled(), grant, command, field);
+    expect(listed.names).toEqual(names("in."));
+    if (command !== "kv.scan") expect(listed.total).toBe(5);
+    expect(pages(filled(), grantOf("read", "", subsystem), command, field).names).toHaveLength(15);
+    if (command !== "kv.scan")
+      expect(pages(filled(), grantOf("read", "none", subsystem), command, field).names).toEqual([]);
+  });
+});
+
+describe("a transaction", () => {
+  it("is its token's own: nobody else adds to it, runs it or drops it", () => {
+    const fixture = new Fixture();
+    const [mine, theirs] = [new Connection("websocket"), new Connection("websocket")];
+    mine.grant = new Grant("mine", [{ subsystem: "kv", level: "write", prefix: "" }]);
+    theirs.grant = new Grant("theirs", [{ subsystem: "kv", level: "write", prefix: "theirs:" }]);
+    const client = { client_id: "c" };
+    const send = (connection: Connection, command: string, payload: object = client) =>
+      fixture.sendAs(connection, { command, payload, request_id: 1 });
+    send(mine, "transaction.multi");
+    expect(send(theirs, "kv.set", { key: "theirs:1", value: 1, ...client })?.payload).toMatchObject({
+      key: "theirs:1",
+    });
+    expect(send(theirs, "transaction.exec")).toMatchObject({ success: false });
+    expect(send(theirs, "transaction.discard")).toMatchObject({ success: false });
+    expect(send(mine, "kv.set", { key: "a", value: 1, ...client })?.payload).toMatchObject({ queued: true });
+    expect(send(mine, "transaction.exec")?.payload).toMatchObject({ success: true, results: [{ success: true }] });
+  });
+});
+
+it("a remembered reply is for those alone who could have it anew", () => {
+  const fixture = new Fixture();
+  const [mine, theirs] = [new Connection("websocket"), new Connection("websocket")];
+  mine.grant = grantOf("write", "", "kv");
+  theirs.grant = grantOf("write", "theirs:", "kv");
+  const message = {
+    command: "kv.getset",
+    payload: { key: "k", value: "new" },
+    request_id: 1,
+    client_id: "c",
+    idempotent: true,
+  };
+  const batch = { type: "batch", atomic: true, commands: [{ command: "kv.getset", payload: message.payload }] };
+  const idempotentBatch = { ...batch, request_id: 2, client_id: "c", idempotent: true };
+  expect(fixture.sendAs(mine, message)).toMatchObject({ success: true });
+  expect(fixture.sendAs(mine, idempotentBatch)).toMatchObject({ success: true });
+  expect(fixture.sendAs(theirs, message)).toMatchObject({ code: "FORBIDDEN" });
+  expect(fixture.sendAs(theirs, idempotentBatch)).toMatchObject({ code: "FORBIDDEN" });
+  expect(fixture.sendAs(mine, message)).toMatchObject({ success: true });
 });

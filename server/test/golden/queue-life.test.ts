@@ -2,8 +2,9 @@
  * The life of a queue as two clients see it, byte for byte, and what the log then holds. Where a change of these files is
  * meant, write them anew with `npx vitest run -u server/test/golden` and read the difference.
  */
-import { unrestrictedGrant } from "../../src/access/grant.ts";
+
 import { expect, it } from "vitest";
+import { unrestrictedGrant } from "../../src/access/grant.ts";
 import { JsonCodec } from "../../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../../src/codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "../../src/commands/all.ts";

@@ -5,7 +5,7 @@
  * from anywhere or when the transport stops; `listen:NAME` makes the connection one that the test pushes to. `at OFFSET`
  * before a message has its reply depend on that offset of the log.
  */
-import { openAccess } from "../open-access.ts";
+
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Caller, Session } from "../../src/dispatch/caller.ts";
@@ -25,6 +25,7 @@ import type {
   TransportOptions,
   WireFormat,
 } from "../../src/transports/transport.ts";
+import { openAccess } from "../open-access.ts";
 
 const STATUSES = {
   INVALID_REQUEST: 400,

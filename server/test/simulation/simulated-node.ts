@@ -7,7 +7,7 @@
  *
  * Whatever it has scheduled belongs to one life of its process, and is dropped with that.
  */
-import { openNodeAccess } from "../open-access.ts";
+
 import { registerWork } from "../../src/background-work.ts";
 import { attachFanout, buildFanout } from "../../src/build-fanout.ts";
 import { JsonCodec } from "../../src/codecs/json/json-codec.ts";
@@ -35,6 +35,7 @@ import { StateRestorer } from "../../src/state/state-restorer.ts";
 import { StateSnapshot } from "../../src/state/state-snapshot.ts";
 import { Connections } from "../../src/transports/connections.ts";
 import type { Transport } from "../../src/transports/transport.ts";
+import { openNodeAccess } from "../open-access.ts";
 import { emptyState } from "./empty-state.ts";
 import { type FakeDisk, isOfDisk } from "./fake-disk.ts";
 import type { FakeNetwork } from "./fake-network.ts";
@@ -201,7 +202,16 @@ export class SimulatedNode {
     });
     const connections = new Connections();
     const report = new NodeReport({
-      access: openNodeAccess(), config, clock, commands: allCommands, state, log, directory, connections, fanout });
+      access: openNodeAccess(),
+      config,
+      clock,
+      commands: allCommands,
+      state,
+      log,
+      directory,
+      connections,
+      fanout,
+    });
     const reportBug = (where: string, error: unknown): string => {
       onFailure(new Finding("failure", `${name}: a bug at ${where}`, error));
       return "bug";

@@ -153,7 +153,9 @@ export const queueList = readCommand({
     const after = decodeNameCursor(args.cursor, "queue.list");
     if (isCommandError(after)) return after;
     const seesAll = grant.isUnrestricted || grant.allowsAll(QUEUE_READ);
-    const all = seesAll ? queues.queues() : queues.queues().filter(({ name }) => grant.allows(QUEUE_READ, rangeOf(name)));
+    const all = seesAll
+      ? queues.queues()
+      : queues.queues().filter(({ name }) => grant.allows(QUEUE_READ, rangeOf(name)));
     const start = after === undefined ? 0 : seesAll ? queues.placeAfter(after) : placeAfter(all, after);
     const listed = all.slice(start, start + (args.limit ?? 1_000)).map(({ id, name, depth, pending, dead }) => {
       return { name, depth, pending, dead, consumers: fanout.consumers.consumerCount(id) };

@@ -44,7 +44,13 @@ export const streamList = readCommand({
       return !hasMore;
     });
     const cursor = hasMore ? encodeNameCursor(names[names.length - 1]) : null;
-    return { rooms: names.map(rangeOf), count: names.length, total: seesAll ? rooms.count : countOf(rooms, isPermitted), cursor, has_more: hasMore };
+    return {
+      rooms: names.map(rangeOf),
+      count: names.length,
+      total: seesAll ? rooms.count : countOf(rooms, isPermitted),
+      cursor,
+      has_more: hasMore,
+    };
   },
 });
 

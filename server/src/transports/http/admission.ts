@@ -1,6 +1,7 @@
 /** Which grant a request or a handshake has, and the answer to one that has none. Nothing is read where nobody has to log in. */
 import { type AccessRefusal, isRefusal, type Peer } from "../../access/access-control.ts";
-import type { Grant } from "../../access/grant.ts";
+import { type Grant, slotOf } from "../../access/grant.ts";
+import type { Level } from "../../access/permission.ts";
 import { grantOf } from "../../access/request-access.ts";
 import type { WireFormat } from "../transport.ts";
 import type { HttpExchange } from "./http-exchange.ts";
@@ -20,12 +21,12 @@ export function admit(
   return grantOf(access, { authorization, apiKey, query: query ?? "" }, peer);
 }
 
-/** Who has not said who it is gets no further than this: nothing of what it sends is read. */
-export function isStranger({ access }: HttpTraffic, grant: Grant): boolean {
+/** Has not said who it is. */
+function isStranger({ access }: HttpTraffic, grant: Grant): boolean {
   return access.isOn && grant === access.newcomer;
 }
 
-export const NO_TOKEN: AccessRefusal = {
+const NO_TOKEN: AccessRefusal = {
   code: "UNAUTHORIZED",
   message: "this server wants a token: send it as Authorization: Bearer TOKEN",
   retryAfterSecs: 0,
@@ -44,8 +45,29 @@ export function refuseAccess(exchange: HttpExchange, refusal: AccessRefusal, for
   exchange.refuse(code, message, format, { details, headers: [["Retry-After", String(retryAfterSecs)]] });
 }
 
-/** The refusal of who is to get nothing; undefined for who may go on, with a token. */
-export function refusalOf(traffic: HttpTraffic, grant: Grant | AccessRefusal): AccessRefusal | undefined {
-  if (isRefusal(grant)) return grant;
-  return isStranger(traffic, grant) ? NO_TOKEN : undefined;
+/** The grant of who may go on, with a token that permits `needs`; or why it is turned away, which the audit log is told. */
+export function grantOrRefusal(
+  traffic: HttpTraffic,
+  request: HttpRequest,
+  peer: Peer,
+  { query, needs }: AdmissionTerms = {},
+): Grant | AccessRefusal {
+  const { access } = traffic;
+  const grant = admit(traffic, request, peer, query);
+  if (isRefusal(grant) || grant.isUnrestricted) return grant;
+  if (isStranger(traffic, grant)) {
+    access.turnedAway(peer, NO_TOKEN.message);
+    return NO_TOKEN;
+  }
+  if (needs === undefined || grant.allowsAll(slotOf("admin", needs))) return grant;
+  const message = `the token does not permit this: it needs admin:${needs}`;
+  access.turnedAway(peer, message, grant);
+  return { code: "FORBIDDEN", message, retryAfterSecs: 0 };
+}
+
+export interface AdmissionTerms {
+  /** Where a token may be in it. */
+  readonly query?: string;
+  /** Of the subsystem admin; any token will do if it does not say. */
+  readonly needs?: Level | undefined;
 }

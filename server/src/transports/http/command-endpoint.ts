@@ -14,7 +14,7 @@ import { acceptsGzip, bodyEncoding, bodyFormat, replyFormat } from "../content-n
 import type { GunzipResult } from "../gzip.ts";
 import { RequestBody } from "../request-body.ts";
 import type { Reply, WireFormat } from "../transport.ts";
-import { admit, NO_TOKEN, refusalOf, refuseAccess } from "./admission.ts";
+import { grantOrRefusal, refuseAccess } from "./admission.ts";
 import { HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic, Waiting } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
@@ -34,10 +34,9 @@ export function handleCommand(traffic: HttpTraffic, request: HttpRequest, respon
     command.refuse("FORBIDDEN", verdict.refusal, format);
     return;
   }
-  const grant = admit(traffic, request, command, undefined);
-  const refused = refusalOf(traffic, grant);
-  if (refused !== undefined || isRefusal(grant)) {
-    refuseAccess(command, refused ?? NO_TOKEN, format);
+  const grant = grantOrRefusal(traffic, request, command);
+  if (isRefusal(grant)) {
+    refuseAccess(command, grant, format);
   } else if (requestFormat === undefined) {
     command.refuse("UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json or application/msgpack.", format);
   } else if (encoding === undefined) {

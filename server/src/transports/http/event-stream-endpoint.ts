@@ -1,7 +1,7 @@
 /** `GET /api/v1/events`: who may listen, and the answer to a HEAD. */
 import { isRefusal } from "../../access/access-control.ts";
 import { acceptsGzip } from "../content-negotiation.ts";
-import { admit, NO_TOKEN, refusalOf, refuseAccess } from "./admission.ts";
+import { grantOrRefusal, refuseAccess } from "./admission.ts";
 import { EVENT_STREAM, EventStream } from "./event-stream.ts";
 import type { EventStreams } from "./event-streams.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
@@ -23,10 +23,9 @@ export function handleEvents(
     stream.refuse("FORBIDDEN", verdict.refusal, "json");
     return;
   }
-  const grant = admit(traffic, request, stream, request.getQuery());
-  const refused = refusalOf(traffic, grant);
-  if (refused !== undefined || isRefusal(grant)) {
-    refuseAccess(stream, refused ?? NO_TOKEN, "json");
+  const grant = grantOrRefusal(traffic, request, stream, { query: request.getQuery() });
+  if (isRefusal(grant)) {
+    refuseAccess(stream, grant, "json");
   } else if (traffic.isStopping) {
     stream.refuse("SERVICE_UNAVAILABLE", "The server is shutting down.", "json");
   } else if (request.getMethod() === "head") {

@@ -1,19 +1,11 @@
 /** The documents beside the command endpoint, and the answers to requests that are for none of them. */
 import { type AccessRefusal, isRefusal } from "../../access/access-control.ts";
-import { slotOf } from "../../access/grant.ts";
 import { acceptsGzip, replyFormat } from "../content-negotiation.ts";
 import type { Page, PageRoute, RefusalCode, Reply } from "../transport.ts";
-import { admit, NO_TOKEN, refusalOf, refuseAccess } from "./admission.ts";
+import { grantOrRefusal, refuseAccess } from "./admission.ts";
 import { type Header, HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
-
-const ADMIN_READ = slotOf("admin", "read");
-const NOT_PERMITTED: AccessRefusal = {
-  code: "FORBIDDEN",
-  message: "the token does not permit this page: it needs admin:read",
-  retryAfterSecs: 0,
-};
 
 /** GET or HEAD of a page. */
 export function handlePage(traffic: HttpTraffic, route: PageRoute, request: HttpRequest, response: HttpResponse): void {
@@ -59,13 +51,9 @@ function pageRefusal(
   request: HttpRequest,
   response: HttpResponse,
 ): AccessRefusal | undefined {
-  if (!traffic.access.isOn) return undefined;
   const peer = { address: response.address(), protocol: "http" };
-  const grant = admit(traffic, request, peer, undefined);
-  const refused = refusalOf(traffic, grant);
-  if (refused !== undefined || isRefusal(grant)) return refused ?? NO_TOKEN;
-  const isPermitted = needs === "known" || grant.allowsAll(ADMIN_READ);
-  return isPermitted ? undefined : NOT_PERMITTED;
+  const grant = grantOrRefusal(traffic, request, peer, { needs: needs === "admin:read" ? "read" : undefined });
+  return isRefusal(grant) ? grant : undefined;
 }
 
 /** OPTIONS: what an allowed origin may do here. Has a body, though none is needed: see http-exchange.ts. */

@@ -2,10 +2,9 @@
  * `GET /api/v1/replication`: WebSockets of replicas, binary, whose messages are for replication/ alone. It has its own
  * heartbeats and its own bounds on what is unsent, so nothing is pinged or dropped below.
  */
-import { type AccessRefusal, isRefusal } from "../../access/access-control.ts";
-import { type Grant, slotOf } from "../../access/grant.ts";
+import { isRefusal } from "../../access/access-control.ts";
 import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
-import { admit, refusalOf, refuseAccess } from "./admission.ts";
+import { grantOrRefusal, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
 import {
@@ -21,12 +20,6 @@ import {
 const MESSAGE_BYTES_MAX = 256 * 1024;
 const NORMAL_CLOSURE = 1000;
 const UNSUPPORTED_DATA = 1003;
-const ADMIN = slotOf("admin", "admin");
-const NO_REPLICA: AccessRefusal = {
-  code: "FORBIDDEN",
-  message: "the token does not permit to link a replica: it needs admin:*",
-  retryAfterSecs: 0,
-};
 const NEVER = 0;
 const NO_LIMIT = 0;
 
@@ -51,10 +44,11 @@ function accept(http: HttpTraffic, request: HttpRequest, response: HttpResponse)
   } else if (request.getHeader("sec-websocket-version") !== "13") {
     refuseUpgrade(http, request, response);
   } else {
-    const grant = admit(http, request, { address: response.address(), protocol: "replication" }, undefined);
-    const refused = refusalOf(http, grant) ?? (isReplica(grant) ? undefined : NO_REPLICA);
-    if (refused !== undefined) {
-      refuseAccess(handshakeExchange(http, response), refused, "json");
+    const peer = { address: response.address(), protocol: "replication" };
+    // It gets all there is, and what it tells decides what a master may answer.
+    const grant = grantOrRefusal(http, request, peer, { needs: "admin" });
+    if (isRefusal(grant)) {
+      refuseAccess(handshakeExchange(http, response), grant, "json");
       return undefined;
     }
     http.connections.httpActive -= 1;
@@ -62,11 +56,6 @@ function accept(http: HttpTraffic, request: HttpRequest, response: HttpResponse)
     return new ReplicaSocket(http, response.address());
   }
   return undefined;
-}
-
-/** It gets all there is, and what it tells decides what a master may answer. */
-function isReplica(grant: Grant | AccessRefusal): boolean {
-  return !isRefusal(grant) && (grant.isUnrestricted || grant.allowsAll(ADMIN));
 }
 
 /** One link, as long as its socket is there. */

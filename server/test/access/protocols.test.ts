@@ -1,0 +1,285 @@
+/** Tokens over real sockets: how they come in by each protocol, and what becomes of a connection when its token ends. */
+import { connect } from "node:net";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { AccessServer } from "./access-server.ts";
+
+const WAIT = { timeout: 10_000, interval: 20 };
+const SET = { command: "kv.set", payload: { key: "app:1", value: 1 } };
+
+let server: AccessServer;
+beforeEach(() => {
+  server = new AccessServer();
+});
+afterEach(() => server.end());
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+const basic = (name: string, token: string) => ({
+  authorization: `Basic ${Buffer.from(`${name}:${token}`).toString("base64")}`,
+});
+
+describe("HTTP", () => {
+  it("takes a token in three ways, and nothing else", async () => {
+    const token = await server.token("app", ["kv:write:app:"]);
+    await server.start();
+    const status = async (headers: Record<string, string>, body: object = SET) =>
+      (await server.http(body, headers)).status;
+    expect(await status(bearer(token))).toBe(200);
+    expect(await status({ "x-api-key": token })).toBe(200);
+    expect(await status(basic("app", token))).toBe(200);
+    expect(await status(basic("", token))).toBe(200);
+    expect(await status({ authorization: `bearer ${token}` })).toBe(200);
+    for (const wrong of [
+      {},
+      bearer("wrong"),
+      bearer(""),
+      basic("other", token),
+      { authorization: token },
+      { authorization: `Digest ${token}` },
+    ]) {
+      expect(await status(wrong)).toBe(401);
+    }
+    expect((await server.fetch(`/api/v1/command?api_key=${token}`, { method: "POST", body: "{}" })).status).toBe(401);
+    const refused = await server.http(SET);
+    expect(refused.headers.get("www-authenticate")).toBe('Bearer realm="synap"');
+    expect(refused.body).toMatchObject({ success: false, code: "UNAUTHORIZED" });
+    expect(await status(bearer(token), { command: "kv.set", payload: { key: "other", value: 1 } })).toBe(403);
+    expect(await status(bearer(token), { command: "auth", payload: { token } })).toBe(400);
+  });
+
+  it("shows its pages to those who may see them", async () => {
+    const known = await server.token("app", ["kv:write:app:"]);
+    const admin = await server.token("dashboard", ["admin:read"]);
+    await server.start();
+    const status = async (path: string, token?: string) =>
+      (await server.fetch(path, token === undefined ? {} : { headers: bearer(token) })).status;
+    const pages = ["/health", "/ready", "/health/replication", "/metrics", "/api/v1/openapi.json"];
+    const statuses = async (token?: string) => Promise.all(pages.map((path) => status(path, token)));
+    expect(await statuses()).toEqual([200, 401, 401, 401, 401]);
+    expect(await statuses("wrong")).toEqual([200, 401, 401, 401, 401]);
+    expect(await statuses(known)).toEqual([200, 200, 403, 403, 200]);
+    expect(await statuses(admin)).toEqual([200, 200, 200, 200, 200]);
+  });
+
+  it("shows its metrics to everybody where the configuration says so", async () => {
+    await server.token("app", ["*"]);
+    await server.start("--set", "metrics.require_token=false");
+    expect((await server.fetch("/metrics")).status).toBe(200);
+  });
+
+  it("does not wait for a body that nobody may send", async () => {
+    await server.token("app", ["*"]);
+    await server.start();
+    const socket = connect(Number(new URL(server.server.url).port), "127.0.0.1");
+    let answer = "";
+    socket.on("data", (chunk) => {
+      answer += chunk.toString();
+    });
+    socket.write(
+      "POST /api/v1/command HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n",
+    );
+    await vi.waitFor(() => expect(answer).toMatch(/^HTTP\/1.1 401 /), WAIT);
+    socket.destroy();
+  });
+});
+
+describe("a WebSocket", () => {
+  it("takes a token with its handshake, in its address, or by a command", async () => {
+    const token = await server.token("app", ["kv:write:app:"]);
+    await server.start();
+    for (const peer of [await server.webSocket("", bearer(token)), await server.webSocket(`?api_key=${token}`)]) {
+      expect(await peer.ask("kv.set", SET.payload)).toMatchObject({ success: true });
+      expect(await peer.ask("kv.get", { key: "other" })).toMatchObject({ code: "FORBIDDEN" });
+    }
+    expect((await server.webSocket("", bearer("wrong"))).failure).toContain("401");
+    expect((await server.webSocket("?api_key=wrong")).failure).toContain("401");
+    const peer = await server.webSocket();
+    expect(await peer.ask("kv.set", SET.payload)).toMatchObject({ code: "UNAUTHORIZED" });
+    expect(await peer.ask("no.such", {})).toMatchObject({ code: "UNAUTHORIZED" });
+    expect(await peer.ask("auth", { token: "wrong" })).toMatchObject({ code: "UNAUTHORIZED" });
+    expect(await peer.ask("auth", { token })).toMatchObject({
+      success: true,
+      payload: { success: true, name: "app", allow: ["kv:write:app:"], expires_at: null },
+    });
+    expect(await peer.ask("kv.set", SET.payload)).toMatchObject({ success: true });
+  });
+
+  it("keeps what it is subscribed to when its token is renewed, and takes none that permits less", async () => {
+    const [one, two] = [
+      await server.token("one", ["kv:read:a:"]),
+      await server.token("two", ["kv:read:a:", "kv:write:b"]),
+    ];
+    const less = await server.token("less", ["kv:read:a:b"]);
+    await server.start();
+    const peer = await server.webSocket("", bearer(one));
+    expect(await peer.ask("kv.watch", { prefix: "a:" })).toMatchObject({ success: true });
+    expect(await peer.ask("auth", { token: less })).toMatchObject({ code: "FORBIDDEN" });
+    expect(await peer.ask("auth", { token: two })).toMatchObject({ success: true });
+    await server.revoke("one");
+    await vi.waitFor(async () => {
+      const again = await server.webSocket("", bearer(one));
+      expect(again.failure).toContain("401");
+    }, WAIT);
+    expect(await peer.ask("kv.set", { key: "b", value: 1 })).toMatchObject({ success: true });
+    expect(peer.closeCode).toBeUndefined();
+  });
+
+  it("is open to a client with a token where nobody has to log in", async () => {
+    await server.start();
+    const peer = await server.webSocket("", bearer("any"));
+    expect(await peer.ask("auth", { token: "any" })).toMatchObject({ success: true, payload: { name: "" } });
+    expect(await peer.ask("kv.set", SET.payload)).toMatchObject({ success: true });
+  });
+});
+
+describe("an event stream", () => {
+  it("takes a token with its request or in its address", async () => {
+    const token = await server.token("app", ["pubsub:read:news.", "stream:write:app:"]);
+    await server.start();
+    const status = async (query: string, headers = {}) => (await server.events(query, headers)).status;
+    expect(await status(`topic=news.%23&api_key=${token}`)).toBe(200);
+    expect(await status("topic=news.%23", bearer(token))).toBe(200);
+    expect(await status("topic=news.%23")).toBe(401);
+    expect(await status("topic=news.%23&api_key=wrong")).toBe(401);
+    expect(await status("topic=%23", bearer(token))).toBe(403);
+    expect(await status("room=other", bearer(token))).toBe(403);
+    expect(server.lines.join()).not.toContain(token);
+  });
+});
+
+describe("RESP", () => {
+  it("takes a token by AUTH and HELLO, as Redis takes a password", async () => {
+    const token = await server.token("app", ["kv:write:app:"]);
+    await server.start();
+    const peer = await server.resp();
+    for (const words of [
+      ["PING"],
+      ["HELLO", "3"],
+      ["AUTH", "wrong"],
+      ["AUTH", "other", token],
+      ["AUTH", "app", token, "x"],
+      ["AUTH", "app", token],
+      ["SET", "app:1", "v"],
+      ["SET", "b", "v"],
+      ["MULTI"],
+      ["GET", "app:1"],
+      ["GET", "b"],
+      ["EXEC"],
+      ["RESET"],
+      ["GET", "app:1"],
+      ["AUTH", token],
+      ["GET", "app:1"],
+      ["CLIENT", "LIST"],
+      ["QUIT"],
+    ]) {
+      peer.say(...words);
+    }
+    await vi.waitFor(() => expect(peer.isClosed).toBe(true), WAIT);
+    const wrong = "-WRONGPASS invalid username-password pair or user is disabled.";
+    expect(peer.received.split("\r\n").map((line) => line.replace(/^(-NOPERM).*/, "$1"))).toEqual([
+      "-NOAUTH Authentication required.",
+      expect.stringMatching(/^-NOAUTH HELLO must be called with the client already authenticated/),
+      wrong,
+      wrong,
+      "-ERR syntax error",
+      "+OK",
+      "+OK",
+      "-NOPERM",
+      "+OK",
+      "+QUEUED",
+      "+QUEUED",
+      "*2",
+      "$1",
+      "v",
+      "-NOPERM",
+      "+RESET",
+      "-NOAUTH Authentication required.",
+      "+OK",
+      "$1",
+      "v",
+      "-NOPERM",
+      "+OK",
+      "",
+    ]);
+    const greeted = await server.resp();
+    greeted.say("HELLO", "3", "AUTH", "default", token, "SETNAME", "me");
+    greeted.say("CLIENT", "INFO");
+    await vi.waitFor(() => expect(greeted.received).toContain("user=app"), WAIT);
+  });
+});
+
+describe("a token that ends", () => {
+  it("ends the connections that have it, in the middle, and what they wait for", async () => {
+    const allow = ["kv:*", "pubsub:*", "queue:*"];
+    const [token, other] = [await server.token("app", allow), await server.token("other", allow)];
+    await server.start();
+    const peer = await server.webSocket("", bearer(token));
+    const stays = await server.webSocket("", bearer(other));
+    const resp = await server.resp();
+    resp.say("AUTH", token);
+    resp.say("SUBSCRIBE", "c");
+    const stream = await server.events("topic=t", bearer(token));
+    expect(await peer.ask("kv.watch", { prefix: "" })).toMatchObject({ success: true });
+    const waiting = server.http({ command: "queue.consume", payload: { queue: "q", wait_ms: 3000 } }, bearer(token));
+    await stays.ask("queue.create", { name: "q" });
+    await server.revoke("app");
+    await vi.waitFor(() => expect(peer.closeCode).toBe(1008), WAIT);
+    expect(peer.messages.at(-1)).toMatchObject({ type: "closing", code: "UNAUTHORIZED" });
+    await vi.waitFor(() => expect([resp.isClosed, stream.isOver]).toEqual([true, true]), WAIT);
+    expect(stream.text).toContain('"code":"UNAUTHORIZED"');
+    await stays.ask("queue.publish", { queue: "q", payload: "secret" });
+    expect((await waiting).body).toMatchObject({ code: "UNAUTHORIZED" });
+    expect(stays.closeCode).toBeUndefined();
+    expect((await server.http(SET, bearer(token))).status).toBe(401);
+  });
+
+  it("by its time does the same", async () => {
+    const token = await server.token("short", ["*"], 1500);
+    await server.start();
+    const peer = await server.webSocket("", bearer(token));
+    expect(await peer.ask("kv.watch", { prefix: "" })).toMatchObject({ success: true });
+    await vi.waitFor(() => expect(peer.closeCode).toBe(1008), WAIT);
+    expect((await server.http(SET, bearer(token))).status).toBe(401);
+  });
+
+  it("and is the first there is shuts out those who never had one", async () => {
+    await server.start();
+    const peer = await server.webSocket();
+    expect(await peer.ask("kv.watch", { prefix: "" })).toMatchObject({ success: true });
+    const created = await peer.ask("admin.tokens.create", { name: "admin", allow: ["admin:*"] });
+    expect(created).toMatchObject({ payload: { token: expect.stringMatching(/^synap_/) } });
+    await vi.waitFor(() => expect(peer.closeCode).toBe(1008), WAIT);
+    expect((await server.http(SET)).status).toBe(401);
+  });
+});
+
+it("is told of in the audit log: who came in, who did not, and what was administered", async () => {
+  const [admin, app] = [await server.token("admin", ["admin:*"]), await server.token("app", ["kv:write:app:"])];
+  await server.start();
+  const create = { command: "admin.tokens.create", payload: { name: "new", allow: ["kv:read:*"] } };
+  const { body } = await server.http(create, bearer(admin));
+  const { token } = body.payload as { token: string };
+  await server.http(create, bearer(app));
+  await server.http(SET, bearer("wrong-token"));
+  await server.http(SET);
+  const audited = server.lines
+    .map((line) => (JSON.parse(line) as [Record<string, unknown>])[0])
+    .filter((fields) => typeof fields === "object" && "audit" in fields && fields.audit !== "tokens");
+  const from = { address: "127.0.0.1", protocol: "http" };
+  expect(audited).toEqual([
+    { audit: "login", token: "admin", ...from },
+    {
+      audit: "admin",
+      token: "admin",
+      command: "admin.tokens.create",
+      ok: true,
+      protocol: "http",
+      address: expect.any(String),
+    },
+    { audit: "login", token: "app", ...from },
+    expect.objectContaining({ audit: "refused", token: "app", command: "admin.tokens.create", ...from }),
+    expect.objectContaining({ audit: "admin", token: "app", ok: false }),
+    { audit: "login_refused", reason: "the token is not valid", ...from },
+    { audit: "refused", reason: expect.stringContaining("wants a token"), ...from },
+  ]);
+  for (const secret of [admin, app, token, "wrong-token"]) expect(server.lines.join()).not.toContain(secret);
+});
