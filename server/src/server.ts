@@ -38,10 +38,10 @@ import { Ticker } from "./runtime/ticker.ts";
 import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
 import { KeyView } from "./state/key-view.ts";
 import type { StateMachine } from "./state/state-machine.ts";
+import { type ChosenSockets, chooseSockets } from "./transports/choose-sockets.ts";
 import { Connections } from "./transports/connections.ts";
 import { HttpTransport } from "./transports/http/http-transport.ts";
 import { addressOf } from "./transports/listen-failure.ts";
-import { createNativeServer } from "./transports/native/native-server.ts";
 import { ListenError, type Transport } from "./transports/transport.ts";
 
 /** Tells this process from others, on links between nodes. */
@@ -50,13 +50,22 @@ const NODE_ID = randomBytes(8).toString("hex");
 export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
-export function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
-  return startRestarting(config, (present, restart) => startOnce(present, logger, clock, restart), onRestartFailure);
+export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
+  const sockets = await chooseSockets(config.server.transport);
+  logger.info(sockets.sentence);
+  const start = (present: Config, restart: () => void) => startOnce(present, sockets, logger, clock, restart);
+  return startRestarting(config, start, onRestartFailure);
 }
 
 /** @param restart has the server stop and start again, from what is then in its data directory. */
-async function startOnce(config: Config, logger: Logger, clock: Clock, restart: () => void): Promise<StartedServer> {
-  const front = buildFront(config, logger, clock);
+async function startOnce(
+  config: Config,
+  sockets: ChosenSockets,
+  logger: Logger,
+  clock: Clock,
+  restart: () => void,
+): Promise<StartedServer> {
+  const front = buildFront(config, sockets, logger, clock);
   const { transport } = front;
   const { port } = await listen(transport);
   let storage: Storage | undefined;
@@ -135,7 +144,7 @@ interface OpenedParts {
 type Front = ReturnType<typeof buildFront>;
 
 /** What listens before there is anything to answer with: health, readiness, and refusals with a reason. */
-function buildFront(config: Config, logger: Logger, clock: Clock) {
+function buildFront(config: Config, sockets: ChosenSockets, logger: Logger, clock: Clock) {
   const reportBug = bugReporter(logger, clock);
   const connections = new Connections();
   const turnEnd = new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
@@ -162,7 +171,7 @@ function buildFront(config: Config, logger: Logger, clock: Clock) {
       replicaLinks: () => opened?.replication.links,
       reportBug: (error, where) => reportBug(where, error),
     },
-    createNativeServer,
+    sockets.create,
   );
   return {
     reportBug,
