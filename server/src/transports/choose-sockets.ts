@@ -25,8 +25,8 @@ export interface Platform {
 export type LoadNative = () => Promise<{ readonly createNativeServer: CreateSocketServer }>;
 
 const WAY_TO_NATIVE =
-  "For the native one use Node 20 or 22 on Linux with glibc, macOS or Windows; or install the authors' release, which has " +
-  "binaries for newer Node, over the same name: npm install uWebSockets.js@uNetworking/uWebSockets.js#v20.58.0";
+  "For the native one use Node 20 or 22 on Linux with glibc, macOS or Windows; or, for Node 22, 24 and 26, install the " +
+  "release of its authors in the server's folder: npm install uWebSockets.js@uNetworking/uWebSockets.js#v20.67.0";
 
 const loadNative: LoadNative = () => import("./native/native-server.ts");
 
