@@ -42,10 +42,10 @@ import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
 import { KeyView } from "./state/key-view.ts";
 import type { StateMachine } from "./state/state-machine.ts";
 import { tokenFileOf } from "./token-command.ts";
+import { type ChosenSockets, chooseSockets } from "./transports/choose-sockets.ts";
 import { Connections } from "./transports/connections.ts";
 import { HttpTransport } from "./transports/http/http-transport.ts";
 import { addressOf } from "./transports/listen-failure.ts";
-import { createNativeServer } from "./transports/native/native-server.ts";
 import { ListenError, type Transport } from "./transports/transport.ts";
 
 /** Tells this process from others, on links between nodes. */
@@ -58,7 +58,9 @@ export async function startServer(config: Config, logger: Logger, clock: Clock =
   const access = new AccessControl({ file: tokenFileOf(config), logger, clock });
   await access.reload();
   checkListenAddress(config, access.isOn);
-  const parts = { logger, clock, access };
+  const sockets = await chooseSockets(config.server.transport);
+  logger.info(sockets.sentence);
+  const parts = { logger, clock, access, sockets };
   return startRestarting(config, (present, restart) => startOnce(present, parts, restart), onRestartFailure);
 }
 
@@ -67,6 +69,7 @@ interface LastingParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly access: AccessControl;
+  readonly sockets: ChosenSockets;
 }
 
 /** @param restart has the server stop and start again, from what is then in its data directory. */
@@ -152,7 +155,7 @@ interface OpenedParts {
 type Front = ReturnType<typeof buildFront>;
 
 /** What listens before there is anything to answer with: health, readiness, and refusals with a reason. */
-function buildFront(config: Config, { logger, clock, access }: LastingParts) {
+function buildFront(config: Config, { logger, clock, access, sockets }: LastingParts) {
   const reportBug = bugReporter(logger, clock);
   const connections = new Connections();
   const turnEnd = new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
@@ -180,7 +183,7 @@ function buildFront(config: Config, { logger, clock, access }: LastingParts) {
       replicaLinks: () => opened?.replication.links,
       reportBug: (error, where) => reportBug(where, error),
     },
-    createNativeServer,
+    sockets.create,
   );
   return {
     reportBug,

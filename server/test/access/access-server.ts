@@ -10,6 +10,7 @@ import { TokenFile } from "../../src/access/token-file.ts";
 import { configFromFlags } from "../../src/config/load.ts";
 import { type Logger, silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
+import { TRANSPORT_FLAGS } from "../tested-transport.ts";
 
 export interface HttpAnswer {
   readonly status: number;
@@ -29,6 +30,7 @@ export class AccessServer {
     const note = (fields: unknown, sentence?: string) => this.lines.push(JSON.stringify([fields, sentence]));
     const logger: Logger = { ...silentLogger, info: note, warn: note, error: note };
     const own = [
+      ...TRANSPORT_FLAGS,
       "--no-persistence",
       "--port",
       "0",

@@ -13,9 +13,9 @@ import type { ReplicaLinks } from "../../src/replication/link-socket.ts";
 import { ManualClock } from "../../src/runtime/clock.ts";
 import { ReleaseGate } from "../../src/runtime/release-gate.ts";
 import { TurnEnd } from "../../src/runtime/turn-end.ts";
+import { chooseSockets } from "../../src/transports/choose-sockets.ts";
 import { Connections } from "../../src/transports/connections.ts";
 import { HttpTransport } from "../../src/transports/http/http-transport.ts";
-import { createNativeServer } from "../../src/transports/native/native-server.ts";
 import type {
   Dispatch,
   EventsRequest,
@@ -26,6 +26,9 @@ import type {
   WireFormat,
 } from "../../src/transports/transport.ts";
 import { openAccess } from "../open-access.ts";
+import { testedTransport } from "../tested-transport.ts";
+
+const sockets = await chooseSockets(testedTransport);
 
 const STATUSES = {
   INVALID_REQUEST: 400,
@@ -185,7 +188,7 @@ export class TransportUnderTest {
         replicaLinks: () => this.replicaLinks,
         reportBug: (error) => `bug-${this.bugs.push(error)}`,
       },
-      createNativeServer,
+      sockets.create,
     );
   }
 

@@ -1,0 +1,161 @@
+/**
+ * The response of node:http, as the rest of the transports knows it.
+ *
+ * Whatever it is given it keeps until the socket has taken it; nothing tells beforehand how much that would be. So bytes are
+ * copied, for their owner uses them again, and a socket that has not taken all of them is given a deadline.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { HttpResponse, ResponseOwner } from "../http/socket-server.ts";
+import { STATUS_LINES } from "../http/status-lines.ts";
+import { plainAddress } from "../peer-address.ts";
+
+/** A peer that takes nothing for so long is cut; once more of it, where it has just taken something. */
+const STALLED_MS_MAX = 8000;
+const NO_TIMEOUT = 0;
+const NOTHING = new Uint8Array(0);
+
+/** The connection under a response. */
+export interface ResponseConnection {
+  readonly socket: Socket;
+  /** It has been answered, and the socket has it all. */
+  answered(): void;
+  /** Cuts the connection. */
+  cut(): void;
+}
+
+export class PortableResponse implements HttpResponse {
+  readonly #connection: ResponseConnection;
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  #owner: ResponseOwner | undefined;
+  /** Some of the reply waits in the socket's buffer, and the owner waits to hear that it does not. */
+  #isBehind = false;
+  readonly #onFlushed = (): void => this.#flushed();
+
+  constructor(connection: ResponseConnection, request: IncomingMessage, response: ServerResponse) {
+    this.#connection = connection;
+    this.#request = request;
+    this.#response = response;
+    response.once("finish", () => this.#finished());
+  }
+
+  own(owner: ResponseOwner): void {
+    this.#owner = owner;
+  }
+
+  address(): string {
+    return plainAddress(this.#connection.socket.remoteAddress);
+  }
+
+  readBody(): void {
+    const { headers } = this.#request;
+    if (headers["transfer-encoding"] !== undefined) {
+      this.#request.on("data", (chunk: Buffer) => this.#owner?.received(chunk, false));
+      this.#request.on("end", () => this.#owner?.received(NOTHING, true));
+      return;
+    }
+    let missingBytes = Number(headers["content-length"] ?? 0);
+    if (missingBytes === 0) {
+      this.#owner?.received(NOTHING, true);
+      return;
+    }
+    this.#request.on("data", (chunk: Buffer) => {
+      missingBytes -= chunk.length;
+      this.#owner?.received(chunk, missingBytes === 0);
+    });
+  }
+
+  writeHead(status: number, contentType: string): void {
+    const response = this.#response;
+    response.statusCode = status;
+    const line = STATUS_LINES[status];
+    if (line !== undefined) response.statusMessage = line.slice(4);
+    response.setHeader("Content-Type", contentType);
+  }
+
+  writeHeader(name: string, value: string): void {
+    if (name === "Connection") this.#response.setHeader(name, value);
+    else this.#response.appendHeader(name, value);
+  }
+
+  end(body: Uint8Array, close: boolean): number {
+    const response = this.#response;
+    if (close) response.setHeader("Connection", "close");
+    response.setHeader("Content-Length", body.length);
+    response.end(Buffer.from(body));
+    const { socket } = this.#connection;
+    if (socket.writableLength === 0) {
+      this.#owner = undefined;
+      return 0;
+    }
+    this.#fallBehind();
+    return Math.min(body.length, socket.writableLength);
+  }
+
+  endHead(bodyBytes: number): void {
+    this.#owner = undefined;
+    this.#response.setHeader("Content-Length", bodyBytes);
+    this.#response.end();
+  }
+
+  /** Needs no filler: what is kept leaves by itself. */
+  beginStream(): void {
+    this.#response.flushHeaders();
+  }
+
+  write(piece: Uint8Array): boolean {
+    const { socket } = this.#connection;
+    this.#response.write(Buffer.from(piece), this.#onFlushed);
+    // node:http corks the parts of a chunk, until the end of the tick.
+    socket.uncork();
+    if (socket.writableLength === 0) return true;
+    this.#fallBehind();
+    return false;
+  }
+
+  endStream(lastBytes: Uint8Array): void {
+    this.#owner = undefined;
+    this.#response.end(Buffer.from(lastBytes));
+    if (this.#connection.socket.writableLength > 0) this.#fallBehind();
+  }
+
+  /** node:http does it itself. */
+  cork(work: () => void): void {
+    work();
+  }
+
+  close(): void {
+    this.#connection.cut();
+  }
+
+  /** The connection has ended. */
+  gone(): void {
+    const owner = this.#owner;
+    this.#owner = undefined;
+    owner?.gone();
+  }
+
+  #fallBehind(): void {
+    this.#isBehind = true;
+    this.#connection.socket.setTimeout(STALLED_MS_MAX);
+  }
+
+  /** A piece of the stream has been taken. */
+  #flushed(): void {
+    const { socket } = this.#connection;
+    if (!this.#isBehind || socket.writableLength > 0 || this.#response.writableEnded) return;
+    this.#isBehind = false;
+    socket.setTimeout(NO_TIMEOUT);
+    this.#owner?.drained();
+  }
+
+  #finished(): void {
+    if (this.#isBehind) this.#connection.socket.setTimeout(NO_TIMEOUT);
+    this.#isBehind = false;
+    const owner = this.#owner;
+    this.#owner = undefined;
+    owner?.ended();
+    this.#connection.answered();
+  }
+}
