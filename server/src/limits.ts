@@ -1,4 +1,5 @@
 /** What the configuration allows commands, in the units that plans count in. */
+import type { RateLimitOptions } from "./access/rate-limits.ts";
 import type { Limits } from "./commands/command.ts";
 import type { QueueLimits } from "./commands/queue/queue-limits.ts";
 import { EVENTS_READ_BYTES, type RoomLimits } from "./commands/stream/room-limits.ts";
@@ -25,6 +26,16 @@ export function limitsOf(config: Config): Limits {
       windowMs: config.protocol.idempotencyWindowSecs * 1000,
       bytesMax: config.protocol.maxIdempotencyBytes,
     },
+  };
+}
+
+export function ratesOf({ access }: Config): RateLimitOptions {
+  const rate = (requestsPerSec: number, bytesPerSec: number) => ({ requestsPerSec, bytesPerSec });
+  return {
+    connection: rate(access.connectionRequestsPerSec, access.connectionBytesPerSec),
+    token: rate(access.tokenRequestsPerSec, access.tokenBytesPerSec),
+    address: rate(access.addressRequestsPerSec, access.addressBytesPerSec),
+    burstSecs: access.rateBurstSecs,
   };
 }
 

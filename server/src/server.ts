@@ -1,6 +1,7 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
 import { randomBytes } from "node:crypto";
 import { AccessControl } from "./access/access-control.ts";
+import { rateLimitsOf } from "./access/rate-limits.ts";
 import { registerAccess, registerWork } from "./background-work.ts";
 import { attachFanout, buildFanout } from "./build-fanout.ts";
 import { buildReplication } from "./build-replication.ts";
@@ -19,7 +20,7 @@ import type { RunnerOptions } from "./dispatch/command-runner.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { FrontDispatch } from "./dispatch/front-dispatch.ts";
 import type { Format } from "./dispatch/reply.ts";
-import { limitsOf } from "./limits.ts";
+import { limitsOf, ratesOf } from "./limits.ts";
 import { CommandInstruments } from "./metrics/command-instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { StorageInstruments } from "./metrics/storage-instruments.ts";
@@ -157,7 +158,7 @@ type Front = ReturnType<typeof buildFront>;
 /** What listens before there is anything to answer with: health, readiness, and refusals with a reason. */
 function buildFront(config: Config, { logger, clock, access, sockets }: LastingParts) {
   const reportBug = bugReporter(logger, clock);
-  const connections = new Connections();
+  const connections = new Connections(config.access.maxConnectionsPerAddress);
   const turnEnd = new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
   // Without a disk nothing waits for the log.
   const released = config.persistence.enabled ? 0 : Number.POSITIVE_INFINITY;
@@ -269,6 +270,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, { clock, ac
     observer: instruments,
     slowLog: node.slowLog,
     replyBytesMax: config.protocol.maxReplyBytes,
+    rates: rateLimitsOf(ratesOf(config)),
     reportBug,
   };
   const store = state.keys;

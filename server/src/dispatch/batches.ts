@@ -144,17 +144,10 @@ export class Batches {
         let result: unknown = refusal;
         if (startedMs - batchStartedMs >= BATCH_MS_MAX) result = tooMuchAtOnce(0);
         else if (command !== undefined && refusal === undefined) {
+          const item = this.#group[0].envelope;
           // In an atomic batch it would be neither part of the one nor of the other.
-          const queued = queueInTransaction(
-            executor,
-            command,
-            this.#group[0].envelope,
-            decoder,
-            envelope.idempotent,
-            caller,
-          );
-          if (queued === undefined) result = this.#stage(command, args, caller);
-          else result = fail("INVALID_REQUEST", "a command of a transaction cannot be part of an atomic batch");
+          const queued = queueInTransaction(executor, command, item, decoder, envelope.idempotent, caller);
+          result = queued === undefined ? this.#stage(command, args, caller) : notInBatch();
         }
         encoder.separateBatchItem(out, i);
         if (!(result instanceof CommandError)) encoder.encodeSuccess(out, undefined, result);
@@ -258,6 +251,10 @@ export class Batches {
 }
 
 const NO_ARGUMENTS: Record<string, unknown> = {};
+
+function notInBatch(): CommandError {
+  return fail("INVALID_REQUEST", "a command of a transaction cannot be part of an atomic batch");
+}
 
 function atCommand({ code, message, details }: CommandError, index: number): CommandError {
   return fail(code, `command ${index} of the batch: ${message}`, { ...details, index });

@@ -3,6 +3,7 @@
  * One per connection; on HTTP, one per request or event stream.
  */
 import type { Grant } from "../access/grant.ts";
+import type { Buckets } from "../access/rate-limits.ts";
 import type { Format, Reply } from "./reply.ts";
 
 export interface Caller {
@@ -27,6 +28,8 @@ export interface Caller {
   answerLate(reply: Reply, format: Format): void;
   /** What it may do. The transport gives it one, by what the request or handshake carries; `auth` replaces it. */
   grant: Grant;
+  /** What it has used of its rates; undefined until it is limited. */
+  rate?: Buckets | undefined;
   /** Its grant has ended: it is told so, and the connection ends. */
   expel(message: string): void;
   /** Where pushes go; `undefined` where the protocol has none. */

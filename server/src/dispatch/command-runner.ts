@@ -2,6 +2,7 @@
  * Runs one command and encodes its reply, for whoever has read it: a request, a batch, a wait that is over. It owns the
  * buffer that the reply is built in; two runners can have a reply under way at a time.
  */
+import type { RateLimits } from "../access/rate-limits.ts";
 import type { Codec, Envelope } from "../codecs/codec.ts";
 import { OutputBuffer, OutputLimitError } from "../codecs/output-buffer.ts";
 import type { Command } from "../commands/command.ts";
@@ -28,6 +29,8 @@ export interface RunnerOptions {
   readonly observer: CommandObserver;
   readonly slowLog: SlowLog;
   readonly replyBytesMax: number;
+  /** How much may be sent; undefined where nothing is limited. */
+  readonly rates?: RateLimits | undefined;
   /** Tells the operator of a bug and answers with the id that the client gets. */
   readonly reportBug: (command: string, error: unknown) => string;
 }
@@ -52,6 +55,7 @@ export class CommandRunner {
   readonly registry: Registry;
   readonly executor: Executor;
   readonly clock: RunnerOptions["clock"];
+  readonly rates: RateLimits | undefined;
   readonly #observer: CommandObserver;
   readonly #slowLog: SlowLog;
   readonly #reportBug: RunnerOptions["reportBug"];
@@ -61,11 +65,19 @@ export class CommandRunner {
     this.registry = options.registry;
     this.executor = options.executor;
     this.clock = options.clock;
+    this.rates = options.rates;
     this.#observer = options.observer;
     this.#slowLog = options.slowLog;
     this.#reportBug = options.reportBug;
     this.out = new OutputBuffer(OUTPUT_BYTES, options.replyBytesMax);
-    this.#reply = { status: 200, bytes: this.out.bytes, length: 0, contentType: "", releaseOffset: 0 };
+    this.#reply = {
+      status: 200,
+      bytes: this.out.bytes,
+      length: 0,
+      contentType: "",
+      releaseOffset: 0,
+      retryAfterSecs: 0,
+    };
   }
 
   /** The position of an envelope's command in the registry. */
@@ -221,7 +233,9 @@ export class CommandRunner {
 
   failure(encoder: ReplyEncoder, requestId: ByteRange | undefined, error: CommandError): Reply {
     encoder.encodeFailure(this.out, requestId, error);
-    return this.finish(encoder, ERROR_STATUS[error.code]);
+    const reply = this.finish(encoder, ERROR_STATUS[error.code]);
+    reply.retryAfterSecs = Number(error.details?.retry_after_secs ?? 0);
+    return reply;
   }
 
   finish(encoder: ReplyEncoder, status: number): Reply {
@@ -231,8 +245,16 @@ export class CommandRunner {
     reply.length = this.out.length;
     reply.contentType = encoder.contentType;
     reply.releaseOffset = this.executor.releaseOffset;
+    reply.retryAfterSecs = 0;
     return reply;
   }
+}
+
+/** Why a message may not come now. Nothing of it has happened, so it may be sent again. */
+export function tooFast(waitMs: number): CommandError {
+  return fail("RATE_LIMIT_EXCEEDED", "too much was sent: try again later", {
+    retry_after_secs: Math.max(1, Math.ceil(waitMs / 1000)),
+  });
 }
 
 export function replyTooLarge(error: OutputLimitError): CommandError {

@@ -19,7 +19,7 @@ import type { KeyStore } from "../state/key-store.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import { Batches } from "./batches.ts";
 import type { Caller } from "./caller.ts";
-import { CommandRunner, type RefusedRequests, type RunnerOptions } from "./command-runner.ts";
+import { CommandRunner, type RefusedRequests, type RunnerOptions, tooFast } from "./command-runner.ts";
 import { type EventsQuery, openEvents } from "./event-streams.ts";
 import { refusalOfIds } from "./idempotent-id.ts";
 import { IdempotentWrite, IdempotentWrites } from "./idempotent-writes.ts";
@@ -72,8 +72,9 @@ export class Dispatcher {
     }
     // A request id is echoed as it was encoded; in another format it is encoded anew.
     const requestId = format === replyFormat ? envelope.requestId : translateId(envelope, decoder, encoder);
-    const stranger = this.#refusalOfStranger(envelope, caller);
-    if (stranger !== undefined) return runner.failure(encoder, requestId, stranger);
+    const turnedAway =
+      this.#refusalOfRate(envelope, message.length, caller) ?? this.#refusalOfStranger(envelope, caller);
+    if (turnedAway !== undefined) return runner.failure(encoder, requestId, turnedAway);
     const refusal = envelope.idempotent || envelope.hasItemIds ? refusalOfIds(envelope) : undefined;
     if (refusal !== undefined) {
       runner.refused.envelope++;
@@ -82,6 +83,13 @@ export class Dispatcher {
     if (envelope.items === undefined) return this.#single(envelope, requestId, decoder, replyFormat, caller);
     if (envelope.atomic) return this.#batches.runAtomic(envelope, requestId, decoder, encoder, caller);
     return this.#batches.run(envelope, requestId, decoder, encoder, caller);
+  }
+
+  #refusalOfRate({ items, itemCount }: Envelope, bytes: number, caller: Caller): CommandError | undefined {
+    const { rates, clock } = this.#runner;
+    if (rates === undefined) return undefined;
+    const waitMs = rates.admit(caller, items === undefined ? 1 : itemCount, bytes, clock.monotonicMs());
+    return waitMs === 0 ? undefined : tooFast(waitMs);
   }
 
   /** Who has no valid token learns nothing, not even what commands there are; only the way to get one is open. */

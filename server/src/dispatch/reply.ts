@@ -10,4 +10,6 @@ export interface Reply {
   contentType: string;
   /** The offset that must be released before it may leave, since it shows the state there; 0 for none. */
   releaseOffset: number;
+  /** When a refused request is worth trying again; 0 or absent for what is no such refusal. */
+  retryAfterSecs?: number;
 }

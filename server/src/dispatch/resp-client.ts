@@ -3,6 +3,7 @@
  * commands. The transport makes one for each socket and gives it back with every read.
  */
 import type { Grant } from "../access/grant.ts";
+import type { Buckets } from "../access/rate-limits.ts";
 import { RespParser } from "../codecs/resp/resp-parser.ts";
 import type { RespRequest } from "../codecs/resp/resp-request.ts";
 import type { ReplySink } from "../commands/resp/reply-sink.ts";
@@ -53,6 +54,7 @@ export class RespClient implements Caller {
   readonly socket: RespSocket;
   /** By AUTH or HELLO. */
   grant: Grant;
+  rate: Buckets | undefined;
   commandCount = 0;
   session: Session | undefined;
   /** By HELLO. */

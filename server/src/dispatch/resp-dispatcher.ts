@@ -12,6 +12,7 @@
  * A burst stops early where the output has become large, where it has held the loop for long, where a command waits, or
  * where the connection is to end. `consumed` says how far it came; the transport calls again with the rest.
  */
+import type { RateLimits } from "../access/rate-limits.ts";
 import { OutputLimitError } from "../codecs/output-buffer.ts";
 import { BROKEN, COMPLETE, NEEDS_MORE, type ParseOutcome, SpanList } from "../codecs/resp/resp-parser.ts";
 import { RespRequest } from "../codecs/resp/resp-request.ts";
@@ -24,7 +25,7 @@ import type { RespCommand } from "../commands/resp/resp-command.ts";
 import { Wait } from "../commands/wait.ts";
 import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
-import { CommandRunner, type RunnerOptions, replyTooLarge } from "./command-runner.ts";
+import { CommandRunner, type RunnerOptions, replyTooLarge, tooFast } from "./command-runner.ts";
 import { guardRefusal, type RespAccess, strangerRefusal } from "./resp-access.ts";
 import { RespClient, type RespSocket } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
@@ -268,6 +269,7 @@ export class RespDispatcher {
       return;
     }
     if (!client.grant.isUnrestricted && this.#isStranger(client, entry)) return;
+    if (this.runner.rates !== undefined && this.#isTooFast(this.runner.rates, client, request)) return;
     client.lastEntry = entry;
     client.lastCommandAtMs = this.runner.executor.nowMs;
     if (client.gate !== undefined && !this.#admits(client.gate, entry, request)) return;
@@ -279,6 +281,15 @@ export class RespDispatcher {
     const refusal = strangerRefusal(client, guard, this.runner.executor.nowMs);
     if (refusal === undefined) return false;
     this.writer.error(refusal);
+    client.gate?.refused();
+    return true;
+  }
+
+  #isTooFast(rates: RateLimits, client: RespClient, request: RespRequest): boolean {
+    const bytes = request.end(request.count - 1) - request.start(0);
+    const waitMs = rates.admit(client, 1, bytes, this.runner.clock.monotonicMs());
+    if (waitMs === 0) return false;
+    this.writer.error(errorText(tooFast(waitMs), undefined));
     client.gate?.refused();
     return true;
   }

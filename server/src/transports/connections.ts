@@ -2,10 +2,14 @@
  * Who is connected and what their sockets have moved: `admin.clients` lists it, the metrics page reads the counters.
  * Written by the transports, plain fields because they are written on every message.
  */
+import { networkOf } from "../access/failed-attempts.ts";
 import type { Caller } from "../dispatch/caller.ts";
 
 export class Connections {
   readonly #callers = new Map<number, Caller>();
+  /** How many of them each network has; kept only where that is limited. */
+  readonly #perNetwork = new Map<string, number>();
+  readonly #perAddressMax: number;
   #lastId = 0;
 
   /** Open HTTP sockets, a keep-alive one between two requests and those with an event stream included. */
@@ -39,8 +43,21 @@ export class Connections {
   invalidMessages = 0;
   /** Cut off because a body, or a WebSocket's first message, did not arrive in time. */
   silentClientsCutOff = 0;
-  /** Turned away because `max_connections` were open. */
+  /** Turned away because `max_connections` were open, or their address had as many as it may. */
   connectionsRefused = 0;
+
+  /** @param perAddressMax WebSockets, event streams and RESP connections of one address; 0 = no limit. */
+  constructor(perAddressMax = 0) {
+    this.#perAddressMax = perAddressMax;
+  }
+
+  /** Whether the address has as many as it may; then another is to be turned away, and is counted as such. */
+  isFullFor(address: string): boolean {
+    if (this.#perAddressMax === 0) return false;
+    if ((this.#perNetwork.get(networkOf(address)) ?? 0) < this.#perAddressMax) return false;
+    this.connectionsRefused += 1;
+    return true;
+  }
 
   /** The id of a new `Caller`. */
   nextId(): number {
@@ -51,10 +68,19 @@ export class Connections {
   /** Lists a connection that lives longer than one request. */
   register(caller: Caller): void {
     this.#callers.set(caller.id, caller);
+    this.#count(caller, 1);
   }
 
   unregister(caller: Caller): void {
-    this.#callers.delete(caller.id);
+    if (this.#callers.delete(caller.id)) this.#count(caller, -1);
+  }
+
+  #count({ address }: Caller, change: 1 | -1): void {
+    if (this.#perAddressMax === 0) return;
+    const network = networkOf(address);
+    const count = (this.#perNetwork.get(network) ?? 0) + change;
+    if (count > 0) this.#perNetwork.set(network, count);
+    else this.#perNetwork.delete(network);
   }
 
   /** The registered connections, oldest first. */

@@ -38,6 +38,8 @@ export interface Reply {
   readonly contentType: string;
   /** The offset that must be released before it may leave (runtime/release-gate.ts); 0 for none. */
   readonly releaseOffset: number;
+  /** When a refused request is worth trying again; 0 or absent for what is no such refusal. */
+  readonly retryAfterSecs?: number;
 }
 
 /** The way into the server. Never throws: a bug behind it is an INTERNAL_ERROR reply that it has logged itself. */

@@ -32,6 +32,12 @@ const NO_TOKEN: AccessRefusal = {
   retryAfterSecs: 0,
 };
 
+export const TOO_MANY_CONNECTIONS: AccessRefusal = {
+  code: "RATE_LIMIT_EXCEEDED",
+  message: "this address has as many connections as it may",
+  retryAfterSecs: 1,
+};
+
 const CHALLENGE = [["WWW-Authenticate", 'Bearer realm="synap"']] as const;
 
 /** Answers 401, 403 or 429. */

@@ -139,7 +139,9 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
       this.#answerCompressed(reply.status, reply.contentType, body);
       return;
     }
-    this.#write(reply.status, reply.contentType, body, NO_HEADERS, false);
+    const { retryAfterSecs = 0 } = reply;
+    const headers: readonly Header[] = retryAfterSecs === 0 ? NO_HEADERS : [["Retry-After", String(retryAfterSecs)]];
+    this.#write(reply.status, reply.contentType, body, headers, false);
   }
 
   #fits({ length }: Pick<Reply, "length">): boolean {

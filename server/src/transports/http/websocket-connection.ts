@@ -11,6 +11,7 @@
  * fullest is cut at once: it would not read the push anyway.
  */
 import type { Grant } from "../../access/grant.ts";
+import type { Buckets } from "../../access/rate-limits.ts";
 import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
 import { MessagePace, type PacedConnection } from "../message-pacer.ts";
 import type { Reader } from "../outbox-budget.ts";
@@ -40,6 +41,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
   session: Session | undefined;
   pushFormat: PushFormat = "json";
   grant: Grant;
+  rate: Buckets | undefined;
   readonly #traffic: WebSocketTraffic;
   /** Set from open to close. */
   #socket: MessageSocket | undefined;

@@ -17,12 +17,14 @@
  * A peer that does not read is not read from: past `unreadBytesMax` the requests wait, then the socket does. A command that
  * waits holds up those behind it, and the socket goes on being read for a while, so that the end of the peer is seen.
  */
+
 import type { Socket } from "node:net";
 import type { Session } from "../../dispatch/caller.ts";
 import type { RespClient, RespSocket } from "../../dispatch/resp-client.ts";
 import { WANTS_BYTES, WANTS_TURN } from "../../dispatch/resp-dispatcher.ts";
 import { addressOf } from "../listen-failure.ts";
 import type { Reader } from "../outbox-budget.ts";
+import { plainAddress } from "../peer-address.ts";
 import { PushOutbox, type PushSocket } from "../push-outbox.ts";
 import type { RespTraffic } from "./resp-traffic.ts";
 
@@ -65,7 +67,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   constructor(socket: Socket, traffic: RespTraffic) {
     this.#socket = socket;
     this.#traffic = traffic;
-    this.address = socket.remoteAddress ?? "";
+    this.address = plainAddress(socket.remoteAddress);
     this.peer = addressOf(this.address, socket.remotePort ?? 0);
     this.connectedAtMs = traffic.clock.nowMs();
     this.outbox = new PushOutbox(this, traffic.pushWriter, traffic.options.outboxBytesMax);

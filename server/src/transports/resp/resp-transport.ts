@@ -1,4 +1,5 @@
 /** RESP over TCP, by node:net: the listener and its life. */
+
 import { createServer, type Server, type Socket } from "node:net";
 import type { RespDispatcher } from "../../dispatch/resp-dispatcher.ts";
 import type { ReleaseGate } from "../../runtime/release-gate.ts";
@@ -6,6 +7,7 @@ import { settledWithin } from "../../runtime/settled-within.ts";
 import type { TurnEnd } from "../../runtime/turn-end.ts";
 import type { Connections } from "../connections.ts";
 import { addressOf, explainListenFailure } from "../listen-failure.ts";
+import { plainAddress } from "../peer-address.ts";
 import { ListenError, type Transport } from "../transport.ts";
 import { RespConnection } from "./resp-connection.ts";
 import { RespTraffic } from "./resp-traffic.ts";
@@ -74,8 +76,9 @@ export class RespTransport implements Transport {
 
   #accept(socket: Socket): void {
     const { connections, options } = this.#parts;
-    if (connections.active >= options.connectionsMax) {
-      connections.connectionsRefused += 1;
+    const isFull = connections.active >= options.connectionsMax;
+    if (isFull) connections.connectionsRefused += 1;
+    if (isFull || connections.isFullFor(plainAddress(socket.remoteAddress))) {
       socket.on("error", () => socket.destroy());
       socket.end(TOO_MANY);
       socket.destroySoon();

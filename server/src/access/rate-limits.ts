@@ -1,0 +1,129 @@
+/**
+ * How much a connection, a token and an address may send, in requests and in bytes a second: token buckets, each a single number.
+ *
+ *     full at ..... the instant at which a bucket would be full again, if nothing more came
+ *     a request     moves it on by what it costs; it is refused while that instant is more than the burst away
+ *
+ * So a bucket that nobody has used for the burst is a full one, and can be forgotten. A request that costs more than a whole
+ * burst passes where the bucket is full, and is paid for afterwards: what is too large for a limit is for `max_request_bytes` to say.
+ *
+ * A request that one bucket refuses is charged to none. With no limit configured there is no object of this class.
+ */
+import { networkOf } from "./failed-attempts.ts";
+import type { Grant } from "./grant.ts";
+
+export interface Rate {
+  /** 0 = no limit. */
+  readonly requestsPerSec: number;
+  readonly bytesPerSec: number;
+}
+
+export interface RateLimitOptions {
+  readonly connection: Rate;
+  readonly token: Rate;
+  readonly address: Rate;
+  /** How many seconds' worth may come at once. */
+  readonly burstSecs: number;
+}
+
+/** Who sends, and the buckets that it has as a connection: made by the first request of one. */
+export interface RatedPeer {
+  readonly address: string;
+  readonly grant: Grant;
+  /** HTTP requests have none: there the token and the address count. */
+  rate?: Buckets | undefined;
+  readonly protocol: string;
+}
+
+/** The instants at which the two buckets are full again. */
+export interface Buckets {
+  requestsFullAtMs: number;
+  bytesFullAtMs: number;
+}
+
+/** Of tokens and of addresses each; the one used longest ago is forgotten first. */
+const BUCKETS_MAX = 10_000;
+
+/** The limits, or none where nothing is limited. */
+export function rateLimitsOf(options: RateLimitOptions): RateLimits | undefined {
+  const rates = [options.connection, options.token, options.address];
+  const isLimited = rates.some(({ requestsPerSec, bytesPerSec }) => requestsPerSec > 0 || bytesPerSec > 0);
+  return isLimited ? new RateLimits(options) : undefined;
+}
+
+export class RateLimits {
+  /** Requests that were refused. Grows; for the metrics. */
+  refusedCount = 0;
+  readonly #options: RateLimitOptions;
+  readonly #burstMs: number;
+  readonly #tokens = new Map<string, Buckets>();
+  readonly #addresses = new Map<string, Buckets>();
+
+  constructor(options: RateLimitOptions) {
+    this.#options = options;
+    this.#burstMs = options.burstSecs * 1000;
+  }
+
+  /** Charges a message; answers with how long to wait where it may not come now, and 0 where it may. */
+  admit(peer: RatedPeer, requests: number, bytes: number, nowMs: number): number {
+    const { connection, token, address } = this.#options;
+    let waitMs = 0;
+    if (peer.protocol !== "http" && isLimited(connection)) peer.rate ??= emptyBuckets();
+    const own = peer.rate;
+    if (own !== undefined) waitMs = this.#waitMs(own, connection, nowMs);
+    const { name } = peer.grant;
+    const ofToken = name !== "" && isLimited(token) ? bucketsOf(this.#tokens, name) : undefined;
+    if (ofToken !== undefined) waitMs = Math.max(waitMs, this.#waitMs(ofToken, token, nowMs));
+    const ofAddress = isLimited(address) ? bucketsOf(this.#addresses, networkOf(peer.address)) : undefined;
+    if (ofAddress !== undefined) waitMs = Math.max(waitMs, this.#waitMs(ofAddress, address, nowMs));
+    if (waitMs > 0) {
+      this.refusedCount++;
+      return waitMs;
+    }
+    if (own !== undefined) charge(own, connection, requests, bytes, nowMs);
+    if (ofToken !== undefined) charge(ofToken, token, requests, bytes, nowMs);
+    if (ofAddress !== undefined) charge(ofAddress, address, requests, bytes, nowMs);
+    return 0;
+  }
+
+  /** How long until the buckets take something again. */
+  #waitMs({ requestsFullAtMs, bytesFullAtMs }: Buckets, rate: Rate, nowMs: number): number {
+    const latestMs = nowMs + this.#burstMs;
+    const ofRequests = rate.requestsPerSec > 0 ? requestsFullAtMs + 1000 / rate.requestsPerSec - latestMs : 0;
+    const ofBytes = rate.bytesPerSec > 0 ? bytesFullAtMs - latestMs : 0;
+    return Math.max(0, ofRequests, ofBytes);
+  }
+}
+
+function charge(buckets: Buckets, rate: Rate, requests: number, bytes: number, nowMs: number): void {
+  const { requestsPerSec, bytesPerSec } = rate;
+  if (requestsPerSec > 0) {
+    buckets.requestsFullAtMs = Math.max(buckets.requestsFullAtMs, nowMs) + (requests * 1000) / requestsPerSec;
+  }
+  if (bytesPerSec > 0) buckets.bytesFullAtMs = Math.max(buckets.bytesFullAtMs, nowMs) + (bytes * 1000) / bytesPerSec;
+}
+
+function isLimited({ requestsPerSec, bytesPerSec }: Rate): boolean {
+  return requestsPerSec > 0 || bytesPerSec > 0;
+}
+
+function emptyBuckets(): Buckets {
+  return { requestsFullAtMs: 0, bytesFullAtMs: 0 };
+}
+
+/** Those of a name, which is then the last to be forgotten. */
+function bucketsOf(all: Map<string, Buckets>, name: string): Buckets {
+  const known = all.get(name);
+  const buckets = known ?? emptyBuckets();
+  if (known === undefined || all.size > BUCKETS_MAX / 2) {
+    all.delete(name);
+    all.set(name, buckets);
+  }
+  if (all.size > BUCKETS_MAX) {
+    for (const oldest of all.keys()) {
+      all.delete(oldest);
+      break;
+    }
+  }
+  return buckets;
+}

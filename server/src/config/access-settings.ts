@@ -1,0 +1,34 @@
+/** The configuration keys of rates and counts of connections; a part of the section access in schema.ts. */
+import { bytes, whole } from "./setting.ts";
+
+const GB = 2 ** 30;
+const ONE_AND_MORE = { default: 0, min: 1, zero: "no limit" } as const;
+
+const requests = (of: string) =>
+  whole("requests/s", {
+    ...ONE_AND_MORE,
+    max: 1_000_000_000,
+    description: `Requests a second ${of}; each command of a batch is one. Past it: RATE_LIMIT_EXCEEDED.`,
+  });
+const bytesOf = (of: string) =>
+  bytes({ ...ONE_AND_MORE, max: 1024 * GB, description: `Bytes of requests a second ${of}.` });
+
+export const ACCESS_LIMITS = {
+  token_requests_per_sec: requests("of one token, over all of its connections"),
+  token_bytes_per_sec: bytesOf("of one token"),
+  address_requests_per_sec: requests("from one address, or from one IPv6 network of 64 bits"),
+  address_bytes_per_sec: bytesOf("from one address"),
+  connection_requests_per_sec: requests("of one WebSocket or RESP connection"),
+  connection_bytes_per_sec: bytesOf("of one WebSocket or RESP connection"),
+  rate_burst_secs: whole("s", {
+    default: 2,
+    min: 1,
+    max: 3600,
+    description: "How many seconds' worth of a rate may come at once.",
+  }),
+  max_connections_per_address: whole("connections", {
+    ...ONE_AND_MORE,
+    max: 10_000_000,
+    description: "WebSockets, event streams and RESP connections of one address, or of one IPv6 network of 64 bits.",
+  }),
+} as const;

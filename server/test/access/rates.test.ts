@@ -1,0 +1,75 @@
+/** Limits of rates and of connections, as clients of each protocol meet them. */
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { AccessServer } from "./access-server.ts";
+
+const WAIT = { timeout: 10_000, interval: 20 };
+const GET = { command: "kv.get", payload: { key: "k" } };
+
+let server: AccessServer;
+beforeEach(() => {
+  server = new AccessServer();
+});
+afterEach(() => server.end());
+
+describe("a rate of requests", () => {
+  it("is refused over HTTP with Retry-After, for the token and not for others", async () => {
+    const [one, two] = [await server.token("one", ["*"]), await server.token("two", ["*"])];
+    await server.start("--set", "access.token_requests_per_sec=1", "--set", "access.rate_burst_secs=3");
+    const get = (token: string) => server.http(GET, { authorization: `Bearer ${token}` });
+    for (let i = 0; i < 3; i++) expect((await get(one)).status).toBe(200);
+    const refused = await get(one);
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+    expect(refused.body).toMatchObject({ code: "RATE_LIMIT_EXCEEDED", details: { retry_after_secs: 1 } });
+    expect((await get(two)).status).toBe(200);
+    await vi.waitFor(async () => expect((await get(one)).status).toBe(200), WAIT);
+  });
+
+  it("counts each command of a batch, and each of a RESP connection", async () => {
+    await server.start("--set", "access.connection_requests_per_sec=5", "--set", "access.rate_burst_secs=1");
+    const peer = await server.webSocket();
+    await peer.ask("kv.mget", { keys: ["a"] });
+    const resp = await server.resp();
+    for (let i = 0; i < 6; i++) resp.say("PING");
+    await vi.waitFor(() => expect(resp.received.split("\r\n")).toHaveLength(7), WAIT);
+    expect(resp.received.split("\r\n").slice(0, 6)).toEqual([
+      ...Array<string>(5).fill("+PONG"),
+      expect.stringMatching(/^-RATE_LIMIT_EXCEEDED /),
+    ]);
+    const answers = await Promise.all(Array.from({ length: 6 }, () => peer.ask("kv.get", { key: "a" })));
+    expect(answers.filter(({ code }) => code === "RATE_LIMIT_EXCEEDED").length).toBeGreaterThanOrEqual(1);
+  });
+
+  it("of bytes refuses what comes after too many", async () => {
+    await server.start("--set", "access.address_bytes_per_sec=1000", "--set", "access.rate_burst_secs=1");
+    const set = { command: "kv.set", payload: { key: "k", value: "x".repeat(5000) } };
+    expect((await server.http(set)).status).toBe(200);
+    const refused = await server.http(GET);
+    expect([refused.status, Number(refused.headers.get("retry-after"))]).toEqual([429, expect.closeTo(5, -1)]);
+  });
+});
+
+describe("connections of one address", () => {
+  it("are as many as they may be, over all protocols, and fewer again when one ends", async () => {
+    await server.start("--set", "access.max_connections_per_address=3");
+    const first = await server.webSocket();
+    expect(await first.ask("kv.get", { key: "k" })).toMatchObject({ success: true });
+    const stream = await server.events("topic=t");
+    expect(stream.status).toBe(200);
+    const resp = await server.resp();
+    resp.say("PING");
+    await vi.waitFor(() => expect(resp.received).toContain("PONG"), WAIT);
+    expect((await server.webSocket()).failure).toContain("429");
+    expect((await server.events("topic=t")).status).toBe(429);
+    const late = await server.resp();
+    await vi.waitFor(
+      () => expect([late.isClosed, late.received]).toEqual([true, "-ERR max number of clients reached\r\n"]),
+      WAIT,
+    );
+    expect((await server.http(GET)).status).toBe(200);
+    resp.say("QUIT");
+    await vi.waitFor(async () => {
+      const again = await server.webSocket();
+      expect(again.failure).toBe("");
+    }, WAIT);
+  });
+});
