@@ -1,5 +1,6 @@
 /** What the ticker does: everything that is due at some time rather than asked for by a client. */
 import type { AccessControl } from "./access/access-control.ts";
+import type { ServerCertificate } from "./access/certificate.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -64,11 +65,12 @@ const ACCESS_TICK_MS = 1000;
 
 export interface AccessWorkParts {
   readonly access: AccessControl;
+  readonly certificate: ServerCertificate | undefined;
   readonly connections: Connections;
   readonly clock: Clock;
 }
 
-export function registerAccess(ticker: Ticker, { access, connections, clock }: AccessWorkParts): void {
+export function registerAccess(ticker: Ticker, { access, certificate, connections, clock }: AccessWorkParts): void {
   const expelEnded = (): void => {
     const nowMs = clock.nowMs();
     for (const caller of [...connections.callers()]) {
@@ -80,6 +82,7 @@ export function registerAccess(ticker: Ticker, { access, connections, clock }: A
   };
   const registration = ticker.register("tokens", () => {
     void access.reloadLater();
+    void certificate?.reloadLater();
     if (access.isOn) expelEnded();
     return ACCESS_TICK_MS;
   });

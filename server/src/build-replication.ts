@@ -1,4 +1,5 @@
 /** This node's place among others, over the log and the executor that it has. */
+import { readPem } from "./access/certificate.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Fanout } from "./fanout/fanout.ts";
@@ -42,7 +43,9 @@ export async function buildReplication(parts: BuiltReplicationParts): Promise<Re
 /** Loaded only here: a master opens no links, and should not wait for what opens them. */
 async function webSocketOpener({ replication }: Config): Promise<LinkOpener> {
   const { WsLinkOpener } = await import("./replication/ws-link.ts");
-  return new WsLinkOpener(replication.linkTimeoutMs, replication.token);
+  const { caFile } = replication;
+  const ca = caFile === "" ? undefined : await readPem(caFile, "replication.ca_file");
+  return new WsLinkOpener(replication.linkTimeoutMs, replication.token, ca);
 }
 
 const NO_OPENER: LinkOpener = {

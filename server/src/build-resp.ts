@@ -1,4 +1,5 @@
 /** RESP over the executor and the registry that the other protocols have: its dispatcher, and the transport that leads to it. */
+import type { Certificate } from "./access/certificate.ts";
 import { allRespCommands } from "./commands/resp/all-resp-commands.ts";
 import { type Config, RESP_PORT } from "./config/schema.ts";
 import type { RunnerOptions } from "./dispatch/command-runner.ts";
@@ -23,6 +24,7 @@ export interface RespParts {
   readonly runnerOptions: RunnerOptions;
   readonly store: KeyStore;
   readonly access: RespAccess;
+  readonly certificate: Certificate | undefined;
 }
 
 export function buildResp({
@@ -35,6 +37,7 @@ export function buildResp({
   runnerOptions,
   store,
   access,
+  certificate,
 }: RespParts): RespTransport {
   const { server, protocol } = config;
   const dispatch = new RespDispatcher({
@@ -49,6 +52,7 @@ export function buildResp({
   const options = {
     host: server.host,
     port: respPortOf(config),
+    certificate,
     connectionsMax: server.maxConnections,
     outboxBytesMax: protocol.outboxBytesMax,
     replyBytesMax: protocol.maxReplyBytes,

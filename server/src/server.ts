@@ -1,6 +1,7 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
 import { randomBytes } from "node:crypto";
 import { AccessControl } from "./access/access-control.ts";
+import { ServerCertificate } from "./access/certificate.ts";
 import { rateLimitsOf } from "./access/rate-limits.ts";
 import { registerAccess, registerWork } from "./background-work.ts";
 import { attachFanout, buildFanout } from "./build-fanout.ts";
@@ -59,9 +60,10 @@ export async function startServer(config: Config, logger: Logger, clock: Clock =
   const access = new AccessControl({ file: tokenFileOf(config), logger, clock });
   await access.reload();
   checkListenAddress(config, access.isOn);
+  const certificate = await certificateOf(config, logger, clock);
   const sockets = await chooseSockets(config.server.transport);
   logger.info(sockets.sentence);
-  const parts = { logger, clock, access, sockets };
+  const parts = { logger, clock, access, certificate, sockets };
   return startRestarting(config, (present, restart) => startOnce(present, parts, restart), onRestartFailure);
 }
 
@@ -70,7 +72,14 @@ interface LastingParts {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly access: AccessControl;
+  /** Undefined for no TLS. */
+  readonly certificate: ServerCertificate | undefined;
   readonly sockets: ChosenSockets;
+}
+
+async function certificateOf({ access }: Config, logger: Logger, clock: Clock): Promise<ServerCertificate | undefined> {
+  const { tlsCertFile: certFile, tlsKeyFile: keyFile } = access;
+  return certFile === "" ? undefined : ServerCertificate.read({ certFile, keyFile, logger, clock });
 }
 
 /** @param restart has the server stop and start again, from what is then in its data directory. */
@@ -84,7 +93,7 @@ async function startOnce(config: Config, parts: LastingParts, restart: () => voi
     storage = await recover(front, config, logger, clock);
     const engine = buildEngine(front, storage, config, parts);
     const { respTransport, executor, fanout } = engine;
-    const address = () => `http://${addressOf(config.server.host, port)}`;
+    const address = () => `${schemeOf("http", parts)}://${addressOf(config.server.host, port)}`;
     const { gate, turnEnd } = front;
     const shared = {
       config,
@@ -103,11 +112,18 @@ async function startOnce(config: Config, parts: LastingParts, restart: () => voi
     engine.node.attach(replication);
     const ticker = new Ticker(clock);
     registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
-    registerAccess(ticker, { access, connections: front.connections, clock });
+    const { connections } = front;
+    registerAccess(ticker, { access, certificate: parts.certificate, connections, clock });
     const respPort = await listenResp(respTransport, config, logger);
     front.open({ ...engine, replication, log: storage.log });
+    if (parts.certificate !== undefined) {
+      parts.certificate.onRenewed = (certificate) => {
+        transport.renew(certificate);
+        if (respPort !== undefined) respTransport.renew(certificate);
+      };
+    }
     ticker.start();
-    return running({ front, engine, storage, replication, ticker, config, port, respPort });
+    return running({ front, engine, storage, replication, ticker, config, parts, port, respPort });
   } catch (error) {
     await transport.stop(0);
     await storage?.directory?.close();
@@ -122,17 +138,33 @@ interface RunningParts {
   readonly replication: Replication;
   readonly ticker: Ticker;
   readonly config: Config;
+  readonly parts: LastingParts;
   readonly port: number;
   readonly respPort: number | undefined;
 }
 
-function running({ front, engine, storage, replication, ticker, config, port, respPort }: RunningParts): StartedServer {
+/** `https` for `http` where there is TLS. */
+function schemeOf(plain: "http" | "redis", { certificate }: Pick<LastingParts, "certificate">): string {
+  return certificate === undefined ? plain : `${plain}s`;
+}
+
+function running({
+  front,
+  engine,
+  storage,
+  replication,
+  ticker,
+  config,
+  parts,
+  port,
+  respPort,
+}: RunningParts): StartedServer {
   const { host, shutdownGraceSecs } = config.server;
   return {
     port,
     respPort,
-    url: `http://${addressOf(host, port)}`,
-    respUrl: respPort === undefined ? undefined : `redis://${addressOf(host, respPort)}`,
+    url: `${schemeOf("http", parts)}://${addressOf(host, port)}`,
+    respUrl: respPort === undefined ? undefined : `${schemeOf("redis", parts)}://${addressOf(host, respPort)}`,
     async stop() {
       const transports = [front.transport, engine.respTransport];
       // The log goes on meanwhile: replies that wait for it have to leave.
@@ -156,7 +188,7 @@ interface OpenedParts {
 type Front = ReturnType<typeof buildFront>;
 
 /** What listens before there is anything to answer with: health, readiness, and refusals with a reason. */
-function buildFront(config: Config, { logger, clock, access, sockets }: LastingParts) {
+function buildFront(config: Config, { logger, clock, access, certificate, sockets }: LastingParts) {
   const reportBug = bugReporter(logger, clock);
   const connections = new Connections(config.access.maxConnectionsPerAddress);
   const turnEnd = new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
@@ -169,7 +201,7 @@ function buildFront(config: Config, { logger, clock, access, sockets }: LastingP
   let durable = (offset: number): void => gate.advance(offset);
   const transport: Transport = new HttpTransport(
     {
-      options: transportOptions(config),
+      options: { ...transportOptions(config), certificate: certificate?.current },
       dispatch,
       pages: pages(config, {
         metrics: () => opened?.metrics,
@@ -255,7 +287,8 @@ async function recover(front: Front, config: Config, logger: Logger, clock: Cloc
 }
 
 /** Everything that needs the state: commands, fan-out, metrics, and the transport of Redis clients. */
-function buildEngine(front: Front, storage: Storage, config: Config, { clock, access: control }: LastingParts) {
+function buildEngine(front: Front, storage: Storage, config: Config, lasting: LastingParts) {
+  const { clock, access: control, certificate } = lasting;
   const { connections, turnEnd, gate, wireCodecs, reportBug } = front;
   const { state, log, directory } = storage;
   const access = new AccessReport(control);
@@ -299,6 +332,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, { clock, ac
     runnerOptions,
     store,
     access,
+    certificate: certificate?.current,
   });
   return { executor, fanout, node, dispatcher, metrics, respTransport };
 }

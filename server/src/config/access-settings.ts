@@ -1,5 +1,5 @@
-/** The configuration keys of rates and counts of connections; a part of the section access in schema.ts. */
-import { bytes, whole } from "./setting.ts";
+/** The configuration keys of rates, of counts of connections and of TLS; a part of the section access in schema.ts. */
+import { bytes, text, whole } from "./setting.ts";
 
 const GB = 2 ** 30;
 const ONE_AND_MORE = { default: 0, min: 1, zero: "no limit" } as const;
@@ -30,5 +30,21 @@ export const ACCESS_LIMITS = {
     ...ONE_AND_MORE,
     max: 10_000_000,
     description: "WebSockets, event streams and RESP connections of one address, or of one IPv6 network of 64 bits.",
+  }),
+} as const;
+
+const PATH = /^[^\0]{0,4096}$/;
+
+export const TLS_SETTINGS = {
+  tls_cert_file: text(PATH, {
+    default: "",
+    allowed: "a path",
+    description:
+      "The server's certificate and those that lead to a root, in PEM. With it every port speaks TLS and nothing else. Read again when it changes.",
+  }),
+  tls_key_file: text(PATH, {
+    default: "",
+    allowed: "a path",
+    description: "The private key of the certificate, in PEM and without a passphrase.",
   }),
 } as const;

@@ -96,6 +96,7 @@ export function resolveConfig(assignments: readonly Assignment[]): Config {
 function checkTogether(config: Config): void {
   const { protocol, kvStore } = config;
   checkReplication(config);
+  checkTls(config);
   if (kvStore.maxValueBytes >= protocol.maxRequestBytes) {
     throw new StartError(
       `kv_store.max_value_bytes ${kvStore.maxValueBytes} must be below protocol.max_request_bytes ` +
@@ -108,6 +109,13 @@ function checkTogether(config: Config): void {
         `${protocol.outboxBytesMax}, or a single reply could cut its client off.`,
     );
   }
+}
+
+function checkTls({ access: { tlsCertFile, tlsKeyFile } }: Config): void {
+  if ((tlsCertFile === "") === (tlsKeyFile === "")) return;
+  throw new StartError(
+    "access.tls_cert_file and access.tls_key_file go together: give both for TLS, or neither for none.",
+  );
 }
 
 /** Whoever has replicas, or is one, has a data directory. */

@@ -26,6 +26,12 @@ export const REPLICATION_SETTINGS = {
       secret: true,
       description: "What a replica logs in to its master with, where that wants tokens.",
     }),
+    ca_file: text(/^[^\0]{0,4096}$/, {
+      default: "",
+      allowed: "a path",
+      description:
+        "Certificates, in PEM, by one of which the master's is signed; empty for those of public authorities. For a `master_url` with https or wss.",
+    }),
     min_replicas_for_write: whole("replicas", {
       default: 0,
       min: 0,

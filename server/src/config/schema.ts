@@ -5,7 +5,7 @@
  * A key is snake_case in the file and camelCase in `Config`, always by the same rule: `kv_store.max_memory_bytes` in the
  * file, `SYNAP_KV_STORE_MAX_MEMORY_BYTES` in the environment, `config.kvStore.maxMemoryBytes` in the code.
  */
-import { ACCESS_LIMITS } from "./access-settings.ts";
+import { ACCESS_LIMITS, TLS_SETTINGS } from "./access-settings.ts";
 import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
 import { REPLICATION_SETTINGS } from "./replication-settings.ts";
 import { bytes, choice, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
@@ -226,6 +226,7 @@ export const SETTINGS = {
         "Names of this server, beside `server.host` and the loopback names, that a request's `Host` may carry.",
     }),
     ...ACCESS_LIMITS,
+    ...TLS_SETTINGS,
     insecure: flag({
       default: false,
       description: "Listen on an address that others can reach although nobody has to log in. Flag: `--insecure`.",

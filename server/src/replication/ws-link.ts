@@ -11,13 +11,17 @@ export class WsLinkOpener implements LinkOpener {
   readonly #timeoutMs: number;
   readonly #headers: Readonly<Record<string, string>>;
 
+  readonly #ca: Buffer | undefined;
+
   /**
    * @param timeoutMs for the handshake.
    * @param token the master's; empty for none.
+   * @param ca certificates by which that of a master with TLS is signed; undefined for those of public authorities.
    */
-  constructor(timeoutMs: number, token: string) {
+  constructor(timeoutMs: number, token: string, ca: Buffer | undefined) {
     this.#timeoutMs = timeoutMs;
     this.#headers = token === "" ? {} : { authorization: `Bearer ${token}` };
+    this.#ca = ca;
   }
 
   open(url: string, end: OpeningEnd): LinkSocket {
@@ -27,6 +31,7 @@ export class WsLinkOpener implements LinkOpener {
       handshakeTimeout: this.#timeoutMs,
       skipUTF8Validation: true,
       headers: this.#headers,
+      ...(this.#ca === undefined ? {} : { ca: this.#ca }),
     });
     // Errors come before `close`, which they always lead to.
     let failure: string | undefined;

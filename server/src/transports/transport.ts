@@ -7,6 +7,7 @@
  *
  * One transport serves HTTP and WebSocket on one port, because that is what clients see.
  */
+import type { Certificate } from "../access/certificate.ts";
 import type { TransportAccess } from "../access/request-access.ts";
 import type { Caller } from "../dispatch/caller.ts";
 import type { ReplicaLinks } from "../replication/link-socket.ts";
@@ -108,6 +109,8 @@ export interface TransportOptions {
   readonly outboxBytesMax: number;
   /** HTTP and WebSocket connections together. */
   readonly connectionsMax: number;
+  /** Undefined for no TLS. */
+  readonly certificate?: Certificate | undefined;
   /** From the start of a body to its end, and from the WebSocket handshake to the first complete message. */
   readonly connectionTimeoutMs: number;
   /**
@@ -148,6 +151,8 @@ export interface Transport {
   listen(): Promise<{ readonly port: number }>;
   /** Cuts off what is overdue. The composition root's ticker calls it, about once a second. */
   tick(): void;
+  /** Connections that come from now on get this certificate. Throws where it cannot be used; then nothing changes. */
+  renew(certificate: Certificate): void;
   /**
    * Stops accepting, finishes the requests in flight, has waiting commands answered, closes event streams and WebSockets
    * with SHUTTING_DOWN (and code 1001). Resolves when all connections are gone; those left after `graceMs` are cut.

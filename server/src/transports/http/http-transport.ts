@@ -1,5 +1,6 @@
 /** HTTP and WebSocket on one port: what is where, the count of connections, and the way to the end. */
 import { setTimeout as delay } from "node:timers/promises";
+import type { Certificate } from "../../access/certificate.ts";
 import { settledWithin } from "../../runtime/settled-within.ts";
 import { OutboxBudget } from "../outbox-budget.ts";
 import { PushWriter } from "../push-writer.ts";
@@ -41,6 +42,7 @@ export class HttpTransport implements Transport {
     this.#server = createServer({
       host: parts.options.host,
       port: parts.options.port,
+      certificate: parts.options.certificate,
       routes: this.#routes(),
       webSockets: [webSocketRoute(WEBSOCKET_PATH, http, this.#websockets), replicaRoute(REPLICATION_PATH, http)],
       otherwise: (request, response) => refusePath(http, request, response),
@@ -61,6 +63,10 @@ export class HttpTransport implements Transport {
     this.#websockets.sweep();
     this.#eventStreams.ping();
     this.#server.tick();
+  }
+
+  renew(certificate: Certificate): void {
+    this.#server.renew(certificate);
   }
 
   async stop(graceMs: number): Promise<void> {

@@ -9,6 +9,7 @@
  * Bytes handed over, either way, are borrowed: who wants to keep them copies them before returning. An owner is told that
  * its peer is gone once, and of nothing after that.
  */
+import type { Certificate } from "../../access/certificate.ts";
 
 export interface SocketServer {
   /** Resolves with the port; rejects with `ListenError`. */
@@ -17,6 +18,8 @@ export interface SocketServer {
   stopListening(): void;
   /** Cuts off who is overdue, and pings who is silent. About once a second. */
   tick(): void;
+  /** Connections that come from now on get this certificate. Throws where it cannot be used; then nothing changes. */
+  renew(certificate: Certificate): void;
   /** Cuts all that is open. */
   close(): void;
 }
@@ -27,6 +30,8 @@ export interface SocketServerParts {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** Undefined for no TLS. */
+  readonly certificate: Certificate | undefined;
   readonly routes: readonly Route[];
   readonly webSockets: readonly WebSocketRoute[];
   /** Answers what no route is for. */

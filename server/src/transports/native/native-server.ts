@@ -1,5 +1,6 @@
 /** HTTP and WebSocket by uWebSockets.js: its app, its events handed to the owners, and the life of the listener. */
 import { createServer } from "node:net";
+import type { Certificate } from "../../access/certificate.ts";
 import type { MessageOwner, Route, SocketServer, SocketServerParts, WebSocketRoute } from "../http/socket-server.ts";
 import { addressOf, explainListenFailure } from "../listen-failure.ts";
 import { ListenError } from "../transport.ts";
@@ -9,7 +10,7 @@ import {
   createApp,
   type HttpResponse,
   type ListenSocket,
-  listenExclusively,
+  listenOn,
   portOf,
   stopListening,
   type TemplatedApp,
@@ -36,23 +37,49 @@ interface SocketData {
 
 export class NativeServer implements SocketServer {
   readonly #parts: SocketServerParts;
-  readonly #app: TemplatedApp = createApp();
+  /** The last one listens; those before it had another certificate, and go on with the connections that they have. */
+  readonly #apps: TemplatedApp[];
   #listenSocket: ListenSocket | undefined;
+  #port: number;
 
   constructor(parts: SocketServerParts) {
     this.#parts = parts;
-    const app = this.#app;
-    app.filter((response, change) => this.#count(response, change));
-    for (const route of parts.webSockets) app.ws(route.path, behaviorOf(route));
-    for (const route of parts.routes) this.#add(route);
-    app.any("/*", (response, request) => parts.otherwise(request, new NativeResponse(response)));
+    this.#port = parts.port;
+    this.#apps = [this.#createApp(parts.certificate)];
   }
 
   async listen(): Promise<number> {
-    const { host, port } = this.#parts;
-    this.#listenSocket = await listenExclusively(this.#app, host, port);
-    if (this.#listenSocket === undefined) throw new ListenError(await explainFailure(host, port));
-    return portOf(this.#listenSocket);
+    const { host, certificate } = this.#parts;
+    // The next certificate comes with an app of its own, on the same port. That of others nobody may share, so it is tried first.
+    const isShared = certificate !== undefined;
+    if (isShared) this.#port = await bindable(host, this.#port);
+    this.#listenSocket = await listenOn(this.#apps[0], host, this.#port, isShared);
+    if (this.#listenSocket === undefined) throw new ListenError(await explainFailure(host, this.#port));
+    this.#port = portOf(this.#listenSocket);
+    return this.#port;
+  }
+
+  renew(certificate: Certificate): void {
+    const app = this.#createApp(certificate);
+    const before = this.#listenSocket;
+    if (before === undefined) return;
+    this.#apps.push(app);
+    // uWS binds at once. The one before goes only then, so that there is always one that listens.
+    void listenOn(app, this.#parts.host, this.#port, true).then((socket) => {
+      if (socket === undefined) throw new Error(`port ${this.#port} could not be listened on again`);
+      this.#listenSocket = socket;
+      stopListening(before);
+    });
+  }
+
+  #createApp(certificate: Certificate | undefined): TemplatedApp {
+    const parts = this.#parts;
+    const app = createApp(certificate);
+    app.filter((response, change) => this.#count(response, change));
+    for (const route of parts.webSockets) app.ws(route.path, behaviorOf(route));
+    for (const route of parts.routes) add(app, route);
+    app.any("/*", (response, request) => parts.otherwise(request, new NativeResponse(response)));
+    return app;
   }
 
   stopListening(): void {
@@ -64,7 +91,7 @@ export class NativeServer implements SocketServer {
   tick(): void {}
 
   close(): void {
-    this.#app.close();
+    for (const app of this.#apps) app.close();
   }
 
   /** uWS tells of every socket that opens (+1), and of every HTTP socket that closes (-1). */
@@ -72,10 +99,24 @@ export class NativeServer implements SocketServer {
     if (change < 0) this.#parts.closed();
     else if (!this.#parts.opened()) response.close();
   }
+}
 
-  #add({ path, method, handle }: Route): void {
-    this.#app[method](path, (response, request) => handle(request, new NativeResponse(response)));
-  }
+function add(app: TemplatedApp, { path, method, handle }: Route): void {
+  app[method](path, (response, request) => handle(request, new NativeResponse(response)));
+}
+
+/** The port, or a free one for 0, which nobody listens on; throws `ListenError`. */
+async function bindable(host: string, port: number): Promise<number> {
+  const probe = createServer();
+  return new Promise((resolve, reject) => {
+    probe.once("error", (cause: NodeJS.ErrnoException) => {
+      reject(new ListenError(explainListenFailure(cause, addressOf(host, port)), { cause }));
+    });
+    probe.listen({ host, port, exclusive: true }, () => {
+      const address = probe.address();
+      probe.close(() => resolve(typeof address === "object" && address !== null ? address.port : port));
+    });
+  });
 }
 
 export function createNativeServer(parts: SocketServerParts): SocketServer {

@@ -1,5 +1,7 @@
 /** The one place that imports uWebSockets.js, and adds what its type declarations leave out. */
+
 import * as uWS from "uWebSockets.js";
+import type { Certificate } from "../../access/certificate.ts";
 
 export type { HttpResponse, TemplatedApp, WebSocket, WebSocketBehavior } from "uWebSockets.js";
 export type ListenSocket = uWS.us_listen_socket;
@@ -9,25 +11,34 @@ export const COMPRESSION_OFF = 0;
 
 /** Without it Linux would let a second server share the port by SO_REUSEPORT, and take half of the connections. */
 const EXCLUSIVE_PORT = 1;
+const SHARED_PORT = 0;
 
 interface ListeningApp {
   listen(host: string, port: number, options: number, done: (socket: ListenSocket | false) => void): unknown;
 }
 
-export function createApp(): uWS.TemplatedApp {
-  return uWS.App();
+/** Throws where the files hold no certificate with its key. */
+export function createApp(certificate: Certificate | undefined): uWS.TemplatedApp {
+  if (certificate === undefined) return uWS.App();
+  return uWS.SSLApp({ cert_file_name: certificate.certFile, key_file_name: certificate.keyFile });
 }
 
-/** Binds `host:port` for this process alone; undefined when that cannot be done. uWS does not say why. */
-export function listenExclusively(
+/**
+ * Binds `host:port`; undefined when that cannot be done. uWS does not say why.
+ * @param isShared others may listen on the same port, that is: another app of this process.
+ */
+export function listenOn(
   app: uWS.TemplatedApp,
   host: string,
   port: number,
+  isShared: boolean,
 ): Promise<ListenSocket | undefined> {
   // The declarations lack the form with host and options, which the binary has (uWebSockets.js, AppWrapper.h).
   const listening = app as unknown as ListeningApp;
   return new Promise((resolve) => {
-    listening.listen(host, port, EXCLUSIVE_PORT, (socket) => resolve(socket === false ? undefined : socket));
+    listening.listen(host, port, isShared ? SHARED_PORT : EXCLUSIVE_PORT, (socket) =>
+      resolve(socket === false ? undefined : socket),
+    );
   });
 }
 

@@ -8,12 +8,14 @@
  * server's own ticker: those of node:http are off.
  */
 import { createServer, type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
-import { createServer as createListener, type Server as Listener, type Socket } from "node:net";
+import type { Server as Listener, Socket } from "node:net";
 import { createRouter, type RadixRouter } from "radix3";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import type { Certificate } from "../../access/certificate.ts";
 import type { Handle, Route, SocketServer, SocketServerParts, WebSocketRoute } from "../http/socket-server.ts";
 import { addressOf, explainListenFailure } from "../listen-failure.ts";
 import { Overdue } from "../overdue.ts";
+import { createServerListener, renewListener } from "../server-listener.ts";
 import { ListenError } from "../transport.ts";
 import { PortableConnection } from "./portable-connection.ts";
 import { PortableRequest } from "./portable-request.ts";
@@ -49,7 +51,7 @@ export class PortableServer implements SocketServer {
     this.#parts = parts;
     this.#router = createRouter({ routes: placesOf(parts), strictTrailingSlash: true });
     this.#http = this.#createHttp();
-    this.#listener = createListener({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#listener = createServerListener(parts.certificate, (socket) => this.#accept(socket));
   }
 
   listen(): Promise<number> {
@@ -65,6 +67,10 @@ export class PortableServer implements SocketServer {
         resolve(typeof address === "object" && address !== null ? address.port : port);
       });
     });
+  }
+
+  renew(certificate: Certificate): void {
+    renewListener(this.#listener, certificate);
   }
 
   stopListening(): void {

@@ -1,6 +1,7 @@
 /** RESP over TCP, by node:net: the listener and its life. */
 
-import { createServer, type Server, type Socket } from "node:net";
+import type { Server, Socket } from "node:net";
+import type { Certificate } from "../../access/certificate.ts";
 import type { RespDispatcher } from "../../dispatch/resp-dispatcher.ts";
 import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import { settledWithin } from "../../runtime/settled-within.ts";
@@ -8,6 +9,7 @@ import type { TurnEnd } from "../../runtime/turn-end.ts";
 import type { Connections } from "../connections.ts";
 import { addressOf, explainListenFailure } from "../listen-failure.ts";
 import { plainAddress } from "../peer-address.ts";
+import { createServerListener, renewListener } from "../server-listener.ts";
 import { ListenError, type Transport } from "../transport.ts";
 import { RespConnection } from "./resp-connection.ts";
 import { RespTraffic } from "./resp-traffic.ts";
@@ -16,6 +18,8 @@ export interface RespTransportOptions {
   readonly host: string;
   /** 0 = any free port. */
   readonly port: number;
+  /** Undefined for no TLS. */
+  readonly certificate?: Certificate | undefined;
   /** Connections of all protocols together. */
   readonly connectionsMax: number;
   /** Replies and pushes that one connection may leave unread. */
@@ -46,7 +50,7 @@ export class RespTransport implements Transport {
   constructor(parts: RespTransportParts) {
     this.#parts = parts;
     this.#traffic = new RespTraffic(parts);
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server = createServerListener(parts.options.certificate, (socket) => this.#accept(socket));
   }
 
   listen(): Promise<{ readonly port: number }> {
@@ -66,6 +70,10 @@ export class RespTransport implements Transport {
 
   tick(): void {
     this.#traffic.sweep();
+  }
+
+  renew(certificate: Certificate): void {
+    renewListener(this.#server, certificate);
   }
 
   async stop(graceMs: number): Promise<void> {
