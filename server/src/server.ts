@@ -57,7 +57,7 @@ export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
 export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
-  const access = new AccessControl({ file: tokenFileOf(config), logger, clock });
+  const access = new AccessControl({ file: tokenFileOf(config), signing: signingOf(config), logger, clock });
   await access.reload();
   checkListenAddress(config, access.isOn);
   const certificate = await certificateOf(config, logger, clock);
@@ -75,6 +75,10 @@ interface LastingParts {
   /** Undefined for no TLS. */
   readonly certificate: ServerCertificate | undefined;
   readonly sockets: ChosenSockets;
+}
+
+function signingOf({ access: { jwtKeysFile: keysFile, jwtIssuer: issuer, jwtAudience: audience } }: Config) {
+  return keysFile === "" ? undefined : { keysFile, issuer, audience };
 }
 
 async function certificateOf({ access }: Config, logger: Logger, clock: Clock): Promise<ServerCertificate | undefined> {

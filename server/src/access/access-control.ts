@@ -19,6 +19,7 @@ import { Audit } from "./audit.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { anonymousGrant, Grant, unrestrictedGrant } from "./grant.ts";
 import { showPermission } from "./permission.ts";
+import { SIGNED_TOKEN, SignedTokens, type SignedTokenTerms } from "./signed-tokens.ts";
 import {
   digestOf,
   makeToken,
@@ -28,7 +29,7 @@ import {
   TOKEN_BYTES_MAX,
   type TokenRecord,
 } from "./token.ts";
-import { type FileStamp, TOKENS_MAX, type TokenFile } from "./token-file.ts";
+import { type FileStamp, readText, stampOf, TOKENS_MAX, type TokenFile } from "./token-file.ts";
 
 /** Who sends a token. Only what fails or is new asks for the address. */
 export interface Peer {
@@ -47,6 +48,8 @@ export interface AccessRefusal {
 export interface AccessControlParts {
   /** Where tokens are kept; undefined where nothing is, since there is no directory. */
   readonly file: TokenFile | undefined;
+  /** Those who sign tokens, and what these have to say; undefined for none. */
+  readonly signing?: (SignedTokenTerms & { readonly keysFile: string }) | undefined;
   readonly logger: Logger;
   readonly clock: { nowMs(): number; monotonicMs(): number };
 }
@@ -77,6 +80,9 @@ export class AccessControl {
   readonly #verified = new Map<string, Grant>();
   #stamp: FileStamp | undefined;
   #lastFailure = "";
+  /** Undefined where no keys are configured. */
+  #signed: SignedTokens | undefined;
+  #keysStamp: FileStamp | undefined;
 
   constructor(parts: AccessControlParts) {
     this.#parts = parts;
@@ -116,14 +122,32 @@ export class AccessControl {
     }
     const waitMs = this.failures.waitMs(peer.address, this.#parts.clock.monotonicMs());
     if (waitMs > 0) return tooMany(waitMs);
+    if (this.#signed !== undefined && token.length <= TOKEN_BYTES_MAX && SIGNED_TOKEN.test(token)) {
+      return this.#authenticateSigned(this.#signed, token, name, peer);
+    }
     const known = token.length > TOKEN_BYTES_MAX ? undefined : this.#byDigest.get(digestOf(token));
     if (known === undefined || !isNamed(known.grant, name)) return this.#failed(peer, WRONG);
     const end = known.grant.endAt(nowMs);
     if (end !== undefined) return this.#refused(peer, ended(end), known.grant.name);
+    return this.#remember(token, known.grant, peer);
+  }
+
+  #authenticateSigned(
+    signed: SignedTokens,
+    token: string,
+    name: string | undefined,
+    peer: Peer,
+  ): Grant | AccessRefusal {
+    const grant = signed.verify(token, this.#parts.clock.nowMs());
+    if (typeof grant === "string") return this.#failed(peer, { ...WRONG, message: grant });
+    return isNamed(grant, name) ? this.#remember(token, grant, peer) : this.#failed(peer, WRONG);
+  }
+
+  #remember(token: string, grant: Grant, peer: Peer): Grant {
     if (this.#verified.size >= VERIFIED_MAX) this.#verified.clear();
-    this.#verified.set(token, known.grant);
-    this.loggedIn(known.grant, peer);
-    return known.grant;
+    this.#verified.set(token, grant);
+    this.loggedIn(grant, peer);
+    return grant;
   }
 
   /** Tells the audit log. Whoever authenticates each request calls it for the first alone, which `authenticate` does. */
@@ -165,8 +189,28 @@ export class AccessControl {
     if (before.size > 0) this.onEnded();
   }
 
-  /** Reads the file where it has changed since it was last read. Throws `StartError` where it cannot be read. */
+  /** Reads the files where they have changed since they were last read. Throws `StartError` where that cannot be done. */
   async reload(): Promise<void> {
+    await this.#reloadKeys();
+    await this.#reloadTokens();
+  }
+
+  async #reloadKeys(): Promise<void> {
+    const { signing, logger } = this.#parts;
+    if (signing === undefined) return;
+    const { keysFile } = signing;
+    const stamp = await stampOf(keysFile);
+    if (stamp !== undefined && stamp === this.#keysStamp) return;
+    const text = await readText(keysFile, "access.jwt_keys_file");
+    this.#signed ??= new SignedTokens(signing, await import("jose"));
+    const haveEnded = this.#signed.load(text, keysFile);
+    this.#keysStamp = stamp;
+    this.turnOn();
+    logger.info({ audit: "tokens" }, `the keys of signed tokens were read from ${keysFile}`);
+    if (haveEnded) this.onEnded();
+  }
+
+  async #reloadTokens(): Promise<void> {
     const { file, logger } = this.#parts;
     if (file === undefined) return;
     const stamp = await file.stamp();
@@ -241,7 +285,8 @@ export function withoutToken(tokens: readonly TokenRecord[], name: string): read
 }
 
 function isNamed(grant: Grant, name: string | undefined): boolean {
-  return name === undefined || name === DEFAULT_NAME || name === grant.name;
+  if (name === undefined || name === DEFAULT_NAME || name === grant.name) return true;
+  return grant.name === `jwt:${name}`;
 }
 
 function meansTheSame(a: TokenRecord, b: TokenRecord): boolean {

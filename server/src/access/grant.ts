@@ -22,6 +22,11 @@ export function slotOf(subsystem: Subsystem, level: Level): number {
   return SUBSYSTEMS.indexOf(subsystem) * LEVELS.length + LEVELS.indexOf(level);
 }
 
+/** What a grant was given by, where it ends with that: the key of a signed token. */
+export interface GrantIssuer {
+  end: GrantEnd | undefined;
+}
+
 export class Grant {
   /** Whose it is: the token's name; empty for nobody's. */
   readonly name: string;
@@ -31,9 +36,16 @@ export class Grant {
   isUnrestricted = false;
   /** Set when it ends before its time, or was none from the beginning. */
   end: GrantEnd | undefined;
+  readonly #issuer: GrantIssuer | undefined;
   readonly #slots: readonly Slot[];
 
-  constructor(name: string, permissions: readonly Permission[], expiresAtMs = Number.POSITIVE_INFINITY) {
+  constructor(
+    name: string,
+    permissions: readonly Permission[],
+    expiresAtMs = Number.POSITIVE_INFINITY,
+    issuer?: GrantIssuer,
+  ) {
+    this.#issuer = issuer;
     this.name = name;
     this.permissions = permissions;
     this.expiresAtMs = expiresAtMs;
@@ -43,6 +55,7 @@ export class Grant {
   /** Why it is no grant at `nowMs`; undefined where it is one. */
   endAt(nowMs: number): GrantEnd | undefined {
     if (this.end !== undefined) return this.end;
+    if (this.#issuer?.end !== undefined) return this.#issuer.end;
     return nowMs >= this.expiresAtMs ? "expired" : undefined;
   }
 

@@ -46,14 +46,8 @@ export class TokenFile {
   }
 
   /** Changes when the file does; undefined where there is none. */
-  async stamp(): Promise<FileStamp | undefined> {
-    try {
-      const { ino, size, mtimeNs } = await stat(this.path, { bigint: true });
-      return `${ino} ${size} ${mtimeNs}`;
-    } catch (cause) {
-      if (codeOf(cause) === "ENOENT") return undefined;
-      throw cause;
-    }
+  stamp(): Promise<FileStamp | undefined> {
+    return stampOf(this.path);
   }
 
   /** Whether others than its owner may write it, and so let anybody in. */
@@ -96,6 +90,26 @@ export class TokenFile {
     } finally {
       await directory.close();
     }
+  }
+}
+
+/** Changes when the file does; undefined where there is none. */
+export async function stampOf(path: string): Promise<FileStamp | undefined> {
+  try {
+    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs}`;
+  } catch (cause) {
+    if (codeOf(cause) === "ENOENT") return undefined;
+    throw cause;
+  }
+}
+
+/** A file that the configuration names. Throws `StartError`. */
+export async function readText(path: string, setting: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw new StartError(`${setting} cannot be read: ${messageOf(cause)}.`, { cause });
   }
 }
 

@@ -183,7 +183,7 @@ export function accessRefusal(
 ): CommandError | undefined {
   if (grant.isUnrestricted) return undefined;
   const path = command.accessCheck(args, grant);
-  if (path === undefined && grant.end === undefined && nowMs < grant.expiresAtMs) return undefined;
+  if (path === undefined && grant.endAt(nowMs) === undefined) return undefined;
   if (command.accessRule.kind === "anybody") return undefined;
   return grantRefusal(grant, nowMs) ?? forbidden(command, path ?? "");
 }

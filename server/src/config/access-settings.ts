@@ -1,4 +1,4 @@
-/** The configuration keys of rates, of counts of connections and of TLS; a part of the section access in schema.ts. */
+/** The configuration keys of rates, of counts of connections, of TLS and of signed tokens; a part of the section access in schema.ts. */
 import { bytes, text, whole } from "./setting.ts";
 
 const GB = 2 ** 30;
@@ -46,5 +46,24 @@ export const TLS_SETTINGS = {
     default: "",
     allowed: "a path",
     description: "The private key of the certificate, in PEM and without a passphrase.",
+  }),
+} as const;
+
+export const SIGNED_TOKEN_SETTINGS = {
+  jwt_keys_file: text(PATH, {
+    default: "",
+    allowed: "a path",
+    description:
+      "A JSON Web Key Set with which signed tokens (JWT) are verified: `oct` keys for HS256, public Ed25519 keys for EdDSA. With it one has to log in. Read again when it changes.",
+  }),
+  jwt_issuer: text(/^[^\0]{0,1024}$/, {
+    default: "",
+    allowed: "a string",
+    description: "What `iss` of signed tokens has to be; empty for anything.",
+  }),
+  jwt_audience: text(/^[^\0]{0,1024}$/, {
+    default: "",
+    allowed: "a string",
+    description: "What `aud` of signed tokens has to name; empty for anything.",
   }),
 } as const;

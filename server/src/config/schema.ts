@@ -5,7 +5,7 @@
  * A key is snake_case in the file and camelCase in `Config`, always by the same rule: `kv_store.max_memory_bytes` in the
  * file, `SYNAP_KV_STORE_MAX_MEMORY_BYTES` in the environment, `config.kvStore.maxMemoryBytes` in the code.
  */
-import { ACCESS_LIMITS, TLS_SETTINGS } from "./access-settings.ts";
+import { ACCESS_LIMITS, SIGNED_TOKEN_SETTINGS, TLS_SETTINGS } from "./access-settings.ts";
 import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
 import { REPLICATION_SETTINGS } from "./replication-settings.ts";
 import { bytes, choice, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
@@ -227,6 +227,7 @@ export const SETTINGS = {
     }),
     ...ACCESS_LIMITS,
     ...TLS_SETTINGS,
+    ...SIGNED_TOKEN_SETTINGS,
     insecure: flag({
       default: false,
       description: "Listen on an address that others can reach although nobody has to log in. Flag: `--insecure`.",

@@ -1,5 +1,9 @@
 /** Tokens over real sockets: how they come in by each protocol, and what becomes of a connection when its token ends. */
+import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { join } from "node:path";
+import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { AccessServer } from "./access-server.ts";
 
@@ -249,6 +253,40 @@ describe("a token that ends", () => {
     expect(created).toMatchObject({ payload: { token: expect.stringMatching(/^synap_/) } });
     await vi.waitFor(() => expect(peer.closeCode).toBe(1008), WAIT);
     expect((await server.http(SET)).status).toBe(401);
+  });
+});
+
+describe("a signed token", () => {
+  it("comes in by every protocol, is renewed on a living connection, and ends with its key", async () => {
+    const secret = randomBytes(32);
+    const keysFile = join(server.directory, "keys.json");
+    const writeKeys = (...keys: object[]) => writeFileSync(keysFile, JSON.stringify({ keys }));
+    const sign = (sub: string, lifeSecs: number) =>
+      new SignJWT({ sub, allow: ["kv:write:app:"], exp: Math.floor(Date.now() / 1000) + lifeSecs })
+        .setProtectedHeader({ alg: "HS256" })
+        .sign(secret);
+    writeKeys({ kty: "oct", k: secret.toString("base64url") });
+    await server.start("--set", `access.jwt_keys_file=${keysFile}`);
+    expect((await server.http(SET)).status).toBe(401);
+    const token = await sign("ada", 600);
+    expect((await server.http(SET, bearer(token))).status).toBe(200);
+    expect((await server.http(SET, basic("ada", token))).status).toBe(200);
+    expect((await server.http(SET, bearer(await sign("ada", -1)))).body).toMatchObject({
+      error: "the token has expired",
+    });
+    const resp = await server.resp();
+    resp.say("AUTH", "ada", token);
+    resp.say("GET", "app:1");
+    await vi.waitFor(() => expect(resp.received).toBe("+OK\r\n$1\r\n1\r\n"), WAIT);
+    const peer = await server.webSocket("", bearer(await sign("ada", 2)));
+    expect(await peer.ask("kv.watch", { prefix: "app:" })).toMatchObject({ success: true });
+    expect(await peer.ask("auth", { token: await sign("ada", 600) })).toMatchObject({ payload: { name: "jwt:ada" } });
+    const left = await server.webSocket("", bearer(await sign("bob", 2)));
+    await vi.waitFor(() => expect(left.closeCode).toBe(1008), WAIT);
+    expect(await peer.ask("kv.set", SET.payload)).toMatchObject({ success: true });
+    writeKeys();
+    await vi.waitFor(() => expect([peer.closeCode, resp.isClosed]).toEqual([1008, true]), WAIT);
+    expect((await server.http(SET, bearer(token))).status).toBe(401);
   });
 });
 

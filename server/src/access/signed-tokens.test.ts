@@ -1,0 +1,134 @@
+import { createHmac, generateKeyPairSync, randomBytes } from "node:crypto";
+import * as jose from "jose";
+import { describe, expect, it } from "vitest";
+import { SignedTokens } from "./signed-tokens.ts";
+
+const NOW = 1_800_000_000_000;
+const SECRET = randomBytes(32);
+const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+const OCT = { kty: "oct", k: SECRET.toString("base64url"), kid: "shared" };
+const OKP = { ...(publicKey.export({ format: "jwk" }) as object), kid: "service" };
+
+function tokens(keys: unknown = { keys: [OCT, OKP] }, terms = { issuer: "", audience: "" }): SignedTokens {
+  const signed = new SignedTokens(terms, jose);
+  signed.load(JSON.stringify(keys), "keys.json");
+  return signed;
+}
+
+type Claims = Readonly<Record<string, unknown>>;
+
+function sign(
+  claims: Claims = {},
+  header: Partial<jose.JWTHeaderParameters> = {},
+  key: unknown = SECRET,
+): Promise<string> {
+  const all = { sub: "ada", allow: ["kv:read:app:"], exp: NOW / 1000 + 60, ...claims };
+  return new jose.SignJWT(all).setProtectedHeader({ alg: "HS256", ...header }).sign(key as jose.CryptoKey);
+}
+
+function outcome(signed: SignedTokens, token: string, nowMs = NOW): string {
+  const grant = signed.verify(token, nowMs);
+  return typeof grant === "string" ? grant : grant.name;
+}
+
+const INVALID = "the token is not valid";
+
+describe("a signed token", () => {
+  it("carries its permissions and its end", async () => {
+    const grant = tokens().verify(await sign(), NOW);
+    expect(grant).toMatchObject({
+      name: "jwt:ada",
+      permissions: [{ subsystem: "kv", level: "read", prefix: "app:" }],
+      expiresAtMs: NOW + 60_000,
+    });
+    expect(outcome(tokens(), await sign({ allow: "kv:read:*,queue:write:jobs" }))).toBe("jwt:ada");
+    expect(outcome(tokens(), await sign({}, { alg: "EdDSA" }, privateKey))).toBe("jwt:ada");
+    expect(outcome(tokens(), await sign({}, { alg: "EdDSA", kid: "service" }, privateKey))).toBe("jwt:ada");
+  });
+
+  it("is none when somebody else has signed it, or it was changed", async () => {
+    const token = await sign();
+    const [header, payload, signature] = token.split(".");
+    const forged = Buffer.from(JSON.stringify({ sub: "eve", allow: ["*"], exp: NOW })).toString("base64url");
+    for (const bad of [
+      await sign({}, {}, randomBytes(32)),
+      await sign({}, { alg: "EdDSA" }, generateKeyPairSync("ed25519").privateKey),
+      await sign({}, { kid: "other" }),
+      await sign({}, { alg: "HS512" }, randomBytes(64)),
+      `${header}.${forged}.${signature}`,
+      `${header}.${payload}.`,
+      `${header}.${payload}.${signature.slice(0, -2)}`,
+      `${header}.${payload}`,
+      "a.b.c",
+      "",
+    ]) {
+      expect(outcome(tokens(), bad)).toBe(INVALID);
+    }
+  });
+
+  it("cannot choose how it is checked", async () => {
+    const [, payload] = (await sign()).split(".");
+    const none = Buffer.from('{"alg":"none"}').toString("base64url");
+    expect(outcome(tokens(), `${none}.${payload}.`)).toBe(INVALID);
+    // The public key as if it were a shared secret.
+    const header = Buffer.from('{"alg":"HS256","kid":"service"}').toString("base64url");
+    for (const secret of [
+      publicKey.export({ format: "pem", type: "spki" }),
+      Buffer.from((OKP as { x?: string }).x ?? "", "base64url"),
+    ]) {
+      const signature = createHmac("sha256", secret).update(`${header}.${payload}`).digest("base64url");
+      expect(outcome(tokens(), `${header}.${payload}.${signature}`)).toBe(INVALID);
+    }
+  });
+
+  it.each([
+    [{ exp: undefined }, "no exp"],
+    [{ exp: NOW / 1000 }, "has expired"],
+    [{ nbf: NOW / 1000 + 60 }, "not valid yet"],
+    [{ sub: undefined }, "no sub"],
+    [{ sub: "a\n" }, "no sub"],
+    [{ allow: undefined }, "no list of permissions"],
+    [{ allow: [1] }, "no list of permissions"],
+    [{ allow: ["nonsense"] }, "nonsense"],
+    [{ allow: [] }, "good for nothing"],
+  ])("with %j is refused, with the reason", async (claims, reason) => {
+    expect(outcome(tokens(), await sign(claims))).toContain(reason);
+  });
+
+  it("has to be of the issuer and for the audience that are configured", async () => {
+    const signed = tokens({ keys: [OCT] }, { issuer: "login", audience: "synap" });
+    expect(outcome(signed, await sign({ iss: "login", aud: "synap" }))).toBe("jwt:ada");
+    expect(outcome(signed, await sign({ iss: "login", aud: ["web", "synap"] }))).toBe("jwt:ada");
+    expect(outcome(signed, await sign({ iss: "other", aud: "synap" }))).toContain("another issuer");
+    expect(outcome(signed, await sign({ iss: "login", aud: "web" }))).toContain("another audience");
+    expect(outcome(signed, await sign({ iss: "login" }))).toContain("another audience");
+  });
+
+  it("ends with its key, and not with another", async () => {
+    const signed = tokens();
+    const shared = signed.verify(await sign(), NOW);
+    const service = signed.verify(await sign({}, { alg: "EdDSA" }, privateKey), NOW);
+    if (typeof shared === "string" || typeof service === "string") throw new Error("both are valid");
+    expect(signed.load(JSON.stringify({ keys: [OKP] }), "keys.json")).toBe(true);
+    expect([shared.endAt(NOW), service.endAt(NOW)]).toEqual(["revoked", undefined]);
+    expect(outcome(signed, await sign())).toBe(INVALID);
+    expect(signed.load(JSON.stringify({ keys: [OKP, OCT] }), "keys.json")).toBe(false);
+    expect(outcome(signed, await sign())).toBe("jwt:ada");
+  });
+});
+
+describe("a key set", () => {
+  it.each([
+    ["not json", "it is not JSON"],
+    ["[]", "it is no key set"],
+    ['{"keys": [1]}', "it is no object"],
+    ['{"keys": [{"kty": "RSA"}]}', "neither kty oct nor kty OKP"],
+    ['{"keys": [{"kty": "oct"}]}', "the secret, is missing"],
+    ['{"keys": [{"kty": "oct", "k": "c2hvcnQ"}]}', "less than 32 bytes"],
+    ['{"keys": [{"kty": "oct", "alg": "HS512", "k": "x"}]}', "alg is not HS256"],
+    ['{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "short"}]}', "x is no public key"],
+    [JSON.stringify({ keys: [privateKey.export({ format: "jwk" })] }), "it is a private key"],
+  ])("%s is refused", (text, reason) => {
+    expect(() => new SignedTokens({ issuer: "", audience: "" }, jose).load(text, "keys.json")).toThrow(reason);
+  });
+});
