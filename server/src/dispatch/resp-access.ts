@@ -69,7 +69,7 @@ export function logIn(client: RespClient, access: RespAccess, name: string, toke
   const { session } = client;
   const hasParts = session instanceof ClientSession && session.partCount > 0;
   if (hasParts && !grant.covers(client.grant)) return HAS_SUBSCRIPTIONS;
-  client.grant = grant;
+  client.granted(grant);
   return undefined;
 }
 

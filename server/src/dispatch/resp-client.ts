@@ -45,6 +45,9 @@ export interface Gate {
   abandoned(): void;
 }
 
+/** Room for a token, and for what comes in the same line of it. */
+const STRANGER_BYTES_MAX = 16 * 1024;
+
 export class RespClient implements Caller {
   readonly id: number;
   readonly protocol = "resp";
@@ -80,6 +83,7 @@ export class RespClient implements Caller {
   lastEntry: RespEntry | undefined;
   lastCommandAtMs: number;
 
+  readonly #requestBytesMax: number;
   readonly #onClosed: () => void;
 
   constructor(id: number, socket: RespSocket, requestBytesMax: number, grant: Grant, onClosed: () => void = () => {}) {
@@ -90,7 +94,18 @@ export class RespClient implements Caller {
     this.address = socket.address;
     this.connectedAtMs = socket.connectedAtMs;
     this.lastCommandAtMs = socket.connectedAtMs;
-    this.parser = new RespParser(requestBytesMax);
+    this.#requestBytesMax = requestBytesMax;
+    this.parser = new RespParser(0);
+    this.granted(grant);
+  }
+
+  /** What it may do from now on. Who has not said who it is may not send much. */
+  granted(grant: Grant): void {
+    this.grant = grant;
+    const isStranger = grant.end === "anonymous";
+    this.parser.requestBytesMax = isStranger
+      ? Math.min(STRANGER_BYTES_MAX, this.#requestBytesMax)
+      : this.#requestBytesMax;
   }
 
   get outbox(): Outbox {

@@ -28,7 +28,7 @@ export const greetingCommands: readonly ConnectionCommand[] = [
   }),
   connection("reset", 1, "anybody", NO_AUTH_FLAGS, "Reset the connection", "6.2.0", (call) => {
     call.client.reset();
-    call.client.grant = call.dispatcher.access.newcomer;
+    call.client.granted(call.dispatcher.access.newcomer);
     call.sink.simple("RESET");
   }),
 ];

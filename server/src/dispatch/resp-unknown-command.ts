@@ -21,7 +21,9 @@ export function unknownCommand(request: RespRequest): string {
  * be read as commands, so the connection ends, as in Redis. `GET /` is no such line, but its `Host:` is.
  */
 export function isHttp(request: RespRequest): boolean {
-  return request.is(0, "POST") || request.is(0, "HOST:");
+  if (request.is(0, "POST") || request.is(0, "HOST:")) return true;
+  // PUT, OPTIONS and whatever else there may be.
+  return request.count === 3 && /^HTTP\/\d/.test(request.text(2));
 }
 
 export function unknownSubcommand(container: RespEntry, request: RespRequest): string {

@@ -108,6 +108,7 @@ export class AccessServer {
     const peer: RespPeer = {
       received: "",
       isClosed: false,
+      send: (text) => void socket.write(text),
       say(...words) {
         socket.write(
           `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`,
@@ -134,6 +135,7 @@ export class AccessServer {
 export interface RespPeer {
   received: string;
   isClosed: boolean;
+  send(text: string): void;
   say(...words: string[]): void;
 }
 

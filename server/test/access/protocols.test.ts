@@ -211,6 +211,37 @@ describe("RESP", () => {
   });
 });
 
+describe("who has not logged in", () => {
+  it("may not send much", async () => {
+    const token = await server.token("app", ["*"]);
+    await server.start();
+    const peer = await server.webSocket();
+    await expect(peer.ask("auth", { token: "x".repeat(20_000) })).rejects.toThrow("1008");
+    const resp = await server.resp();
+    resp.say("SET", "k", "x".repeat(20_000));
+    await vi.waitFor(() => expect(resp.isClosed).toBe(true), WAIT);
+    expect(resp.received).toMatch(/^-ERR /);
+    const known = await server.resp();
+    known.say("AUTH", token);
+    await vi.waitFor(() => expect(known.received).toBe("+OK\r\n"), WAIT);
+    known.say("SET", "k", "x".repeat(200_000));
+    await vi.waitFor(() => expect(known.received).toBe("+OK\r\n+OK\r\n"), WAIT);
+  });
+});
+
+it.each(["POST / HTTP/1.1", "PUT / HTTP/1.1", "OPTIONS * HTTP/1.1", "GET / HTTP/1.1"])(
+  "RESP closes on %s, and runs nothing of its body",
+  async (line) => {
+    await server.start();
+    const peer = await server.resp();
+    peer.send(`${line}\r\nHost: localhost\r\nContent-Length: 30\r\n\r\nSET hidden 1\r\n`);
+    await vi.waitFor(() => expect(peer.isClosed).toBe(true), WAIT);
+    expect((await server.http({ command: "kv.exists", payload: { key: "hidden" } })).body.payload).toEqual({
+      exists: false,
+    });
+  },
+);
+
 describe("a token that ends", () => {
   it("ends the connections that have it, in the middle, and what they wait for", async () => {
     const allow = ["kv:*", "pubsub:*", "queue:*"];

@@ -73,7 +73,8 @@ export class SpanList {
 }
 
 export class RespParser {
-  readonly #requestBytesMax: number;
+  /** May be raised: who has not logged in may not send as much. */
+  requestBytesMax: number;
   /** Behind the last request, or where one begins that is not all there. */
   at = 0;
   /** After BROKEN: the reply, without `-` and line end. */
@@ -86,7 +87,7 @@ export class RespParser {
   #partial: SpanList | undefined;
 
   constructor(requestBytesMax: number) {
-    this.#requestBytesMax = requestBytesMax;
+    this.requestBytesMax = requestBytesMax;
   }
 
   /** Forgets the request in progress: its bytes will be given from the beginning. */
@@ -148,7 +149,7 @@ export class RespParser {
         }
         return this.#badLength(length, bytes[at]);
       }
-      if (length > this.#requestBytesMax) return this.#badLength(INVALID, DOLLAR);
+      if (length > this.requestBytesMax) return this.#badLength(INVALID, DOLLAR);
       const start = this.#next;
       if (start + length + 2 > end) {
         this.#next = at;
@@ -201,7 +202,7 @@ export class RespParser {
   }
 
   #tooLarge(bytesHeld: number): ParseOutcome {
-    return bytesHeld > this.#requestBytesMax ? this.#fail("too big request") : NEEDS_MORE;
+    return bytesHeld > this.requestBytesMax ? this.#fail("too big request") : NEEDS_MORE;
   }
 
   #inline(bytes: Uint8Array, end: number, into: RespRequest, spans: SpanList): ParseOutcome {

@@ -25,7 +25,8 @@ export function handleCommand(traffic: HttpTraffic, request: HttpRequest, respon
   const requestFormat = bodyFormat(request.getHeader(HEADER.contentType));
   const format = replyFormat(request.getHeader(HEADER.accept), requestFormat ?? "json");
   const encoding = bodyEncoding(request.getHeader(HEADER.contentEncoding));
-  const announcedBytes = Number(request.getHeader(HEADER.contentLength));
+  const announced = request.getHeader(HEADER.contentLength);
+  const announcedBytes = Number(announced);
   const command = new CommandExchange(traffic, response, {
     allowOrigin: verdict.allowOrigin,
     acceptsGzip: acceptsGzip(request.getHeader(HEADER.acceptEncoding)),
@@ -37,6 +38,10 @@ export function handleCommand(traffic: HttpTraffic, request: HttpRequest, respon
   const grant = grantOrRefusal(traffic, request, command);
   if (isRefusal(grant)) {
     refuseAccess(command, grant, format);
+  } else if (announced === "" && !isChunkedAlone(request.getHeader("transfer-encoding"))) {
+    // uWS reads it as chunked whatever else it is; who has passed it on may have read something else. Without an answer, since
+    // what comes behind it has been read already, and would be taken for the next request.
+    command.cut();
   } else if (requestFormat === undefined) {
     command.refuse("UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json or application/msgpack.", format);
   } else if (encoding === undefined) {
@@ -49,6 +54,10 @@ export function handleCommand(traffic: HttpTraffic, request: HttpRequest, respon
     command.grant = grant;
     command.read(requestFormat, format, encoding === "gzip", announcedBytes);
   }
+}
+
+function isChunkedAlone(transferEncoding: string): boolean {
+  return transferEncoding === "" || transferEncoding.toLowerCase() === "chunked";
 }
 
 /** The caller of one HTTP request; lives until the request is answered, or its client gone. */

@@ -27,6 +27,9 @@ const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = {
   RATE_LIMIT_EXCEEDED: 1008,
 };
 
+/** Room for a token, generously. */
+const STRANGER_BYTES_MAX = 16 * 1024;
+
 interface Closing {
   readonly code: ClosingCode;
   readonly message: string;
@@ -126,6 +129,10 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
     if (!this.#hasSpoken) {
       this.#hasSpoken = true;
       this.#traffic.hasSpoken(this);
+    }
+    if (message.length > STRANGER_BYTES_MAX && this.grant.end === "anonymous") {
+      this.close("UNAUTHORIZED", "Who has not logged in may not send so much.");
+      return;
     }
     this.#pace.receive(message, isBinary);
     if (this.#pace.waitingBytes > 0) this.#traffic.outboxes.cutSlowest();
