@@ -30,8 +30,9 @@ describe("an address that sends wrong tokens", () => {
     const attempts = new FailedAttempts();
     for (let i = 0; i < 10; i++) attempts.failed("10.0.0.1", 0);
     for (let i = 0; i < 9_999; i++) attempts.failed(`10.1.${i >> 8}.${i & 255}`, 0);
-    expect([attempts.addressCount, attempts.waitMs("10.0.0.1", 0)]).toEqual([10_000, 1000]);
-    attempts.failed("10.2.0.1", 0);
-    expect([attempts.addressCount, attempts.waitMs("10.0.0.1", 0)]).toEqual([10_000, 0]);
+    expect(attempts.waitMs("10.0.0.1", 0)).toBe(1000);
+    for (let i = 0; i < 20_001; i++) attempts.failed(`10.2.${i >> 8}.${i & 255}`, 0);
+    expect(attempts.waitMs("10.0.0.1", 0)).toBe(0);
+    expect(attempts.addressCount).toBeLessThanOrEqual(20_000);
   });
 });

@@ -3,8 +3,10 @@
  * each further one, up to a minute. Guessing is hopeless anyway (token.ts); this keeps it cheap, and makes it seen.
  *
  * Of an IPv6 address its network of 64 bits counts, which one machine can have whole. The table is bounded: where it is full,
- * the address that failed longest ago goes.
+ * those that failed longest ago go.
  */
+
+import { RecentMap } from "../structures/recent-map.ts";
 
 const FREE_FAILURES = 10;
 const FIRST_WAIT_MS = 1000;
@@ -20,8 +22,7 @@ interface Failures {
 }
 
 export class FailedAttempts {
-  /** The one that failed last is last. */
-  readonly #byNetwork = new Map<string, Failures>();
+  readonly #byNetwork = new RecentMap<Failures>(ADDRESSES_MAX);
 
   get addressCount(): number {
     return this.#byNetwork.size;
@@ -40,13 +41,7 @@ export class FailedAttempts {
     const count = (isRecent ? known.count : 0) + 1;
     const doublings = count - FREE_FAILURES;
     const waitMs = doublings < 0 ? 0 : Math.min(WAIT_MS_MAX, FIRST_WAIT_MS * 2 ** Math.min(doublings, 10));
-    this.#byNetwork.delete(network);
     this.#byNetwork.set(network, { count, lastMs: nowMs, blockedUntilMs: nowMs + waitMs });
-    if (this.#byNetwork.size <= ADDRESSES_MAX) return;
-    for (const oldest of this.#byNetwork.keys()) {
-      this.#byNetwork.delete(oldest);
-      break;
-    }
   }
 }
 

@@ -14,6 +14,7 @@ import { LEVELS, type Level, type Permission, SUBSYSTEMS, type Subsystem } from 
 /** Why a grant is none (any more). */
 export type GrantEnd = "anonymous" | "revoked" | "expired";
 
+const NO_TURN = -1;
 const DOT = 0x2e;
 const PUBSUB = SUBSYSTEMS.indexOf("pubsub");
 
@@ -34,8 +35,12 @@ export class Grant {
   readonly expiresAtMs: number;
   /** Everything may be done, and nothing is looked at: nobody has to log in here. */
   isUnrestricted = false;
-  /** Set when it ends before its time, or was none from the beginning. */
-  end: GrantEnd | undefined;
+  #end: GrantEnd | undefined;
+  /**
+   * The turn of the executor in which it was last found to be one. The commands of a burst share it: a comparison of small
+   * integers is all that the second of them pays, where an instant would be a number on the heap.
+   */
+  validTurn = NO_TURN;
   readonly #issuer: GrantIssuer | undefined;
   readonly #slots: readonly Slot[];
 
@@ -52,22 +57,31 @@ export class Grant {
     this.#slots = SUBSYSTEMS.flatMap((subsystem) => LEVELS.map((level) => compile(permissions, subsystem, level)));
   }
 
+  /** Set when it ends before its time, or was none from the beginning. */
+  get end(): GrantEnd | undefined {
+    return this.#end;
+  }
+
+  set end(end: GrantEnd | undefined) {
+    this.#end = end;
+    this.validTurn = NO_TURN;
+  }
+
   /** Why it is no grant at `nowMs`; undefined where it is one. */
   endAt(nowMs: number): GrantEnd | undefined {
-    if (this.end !== undefined) return this.end;
+    if (this.#end !== undefined) return this.#end;
     if (this.#issuer?.end !== undefined) return this.#issuer.end;
     return nowMs >= this.expiresAtMs ? "expired" : undefined;
   }
 
   /** Whether a name may be used. */
-  allows(slot: number, { bytes, start, end }: ByteRange): boolean {
-    const { isWhole, prefixes, exact } = this.#slots[slot];
-    if (isWhole) return true;
+  allows(slot: number, name: ByteRange): boolean {
+    const rules = this.#slots[slot];
+    if (rules.isWhole) return true;
+    const { bytes, start, end } = name;
+    const { prefixes } = rules;
     for (let i = 0; i < prefixes.length; i++) if (startsWith(bytes, start, end, prefixes[i])) return true;
-    for (let i = 0; i < exact.length; i++) {
-      if (end - start === exact[i].length && startsWith(bytes, start, end, exact[i])) return true;
-    }
-    return false;
+    return rules.exact.length > 0 && isOneOf(rules.exact, bytes, start, end);
   }
 
   /** Whether every name of the subsystem may be used. */
@@ -129,6 +143,10 @@ function compile(permissions: readonly Permission[], subsystem: Subsystem, level
     ranges: prefixes.map((bytes) => new ByteRange(bytes, 0, bytes.length)),
     exact: hasTopics ? prefixes.filter(endsWithDot).map((bytes) => bytes.subarray(0, -1)) : [],
   };
+}
+
+function isOneOf(names: readonly Uint8Array[], bytes: Uint8Array, start: number, end: number): boolean {
+  return names.some((name) => end - start === name.length && startsWith(bytes, start, end, name));
 }
 
 function endsWithDot(bytes: Uint8Array): boolean {

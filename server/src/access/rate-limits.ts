@@ -9,6 +9,8 @@
  *
  * A request that one bucket refuses is charged to none. With no limit configured there is no object of this class.
  */
+
+import { RecentMap } from "../structures/recent-map.ts";
 import { networkOf } from "./failed-attempts.ts";
 import type { Grant } from "./grant.ts";
 
@@ -41,7 +43,7 @@ export interface Buckets {
   bytesFullAtMs: number;
 }
 
-/** Of tokens and of addresses each; the one used longest ago is forgotten first. */
+/** Of tokens and of addresses each; those used longest ago are forgotten first. */
 const BUCKETS_MAX = 10_000;
 
 /** The limits, or none where nothing is limited. */
@@ -56,8 +58,8 @@ export class RateLimits {
   refusedCount = 0;
   readonly #options: RateLimitOptions;
   readonly #burstMs: number;
-  readonly #tokens = new Map<string, Buckets>();
-  readonly #addresses = new Map<string, Buckets>();
+  readonly #tokens = new RecentMap<Buckets>(BUCKETS_MAX);
+  readonly #addresses = new RecentMap<Buckets>(BUCKETS_MAX);
 
   constructor(options: RateLimitOptions) {
     this.#options = options;
@@ -111,19 +113,10 @@ function emptyBuckets(): Buckets {
   return { requestsFullAtMs: 0, bytesFullAtMs: 0 };
 }
 
-/** Those of a name, which is then the last to be forgotten. */
-function bucketsOf(all: Map<string, Buckets>, name: string): Buckets {
+function bucketsOf(all: RecentMap<Buckets>, name: string): Buckets {
   const known = all.get(name);
-  const buckets = known ?? emptyBuckets();
-  if (known === undefined || all.size > BUCKETS_MAX / 2) {
-    all.delete(name);
-    all.set(name, buckets);
-  }
-  if (all.size > BUCKETS_MAX) {
-    for (const oldest of all.keys()) {
-      all.delete(oldest);
-      break;
-    }
-  }
+  if (known !== undefined) return known;
+  const buckets = emptyBuckets();
+  all.set(name, buckets);
   return buckets;
 }

@@ -2,7 +2,7 @@
  * The one path of a command: plan or read, append, apply. Codecs and protocols end where this begins, and every write of
  * the process passes through `commit`.
  */
-import { unrestrictedGrant } from "../access/grant.ts";
+import { type Grant, unrestrictedGrant } from "../access/grant.ts";
 import type { Caller } from "../dispatch/caller.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import type { Origin } from "../fanout/keyspace-events.ts";
@@ -62,6 +62,8 @@ export class Executor {
   writeRefusal: CommandError | undefined;
   /** This node copies the log of a master: nothing is planned here. Owned by replication. */
   isReplica = false;
+  /** Grows with each message, and begins anew after a billion of them. */
+  #turn = 0;
   readonly planner: Planner;
   /** For writes that are to run once; what it stages comes last in a record. */
   readonly replies: ReplyPlanner;
@@ -138,6 +140,7 @@ export class Executor {
    */
   at(nowMs: number): void {
     this.releaseOffset = 0;
+    this.#turn = (this.#turn + 1) & 0x3fff_ffff;
     this.#readContext.nowMs = nowMs;
     this.#readContext.keys.nowMs = nowMs;
   }
@@ -183,9 +186,18 @@ export class Executor {
   refusal(command: Command, args: Record<string, unknown>, caller: Caller): CommandError | undefined {
     const { grant } = caller;
     if (grant.isUnrestricted) return undefined;
+    if (this.knows(grant) && command.accessCheck(args, grant) === undefined) return undefined;
     const refusal = accessRefusal(command, args, grant, this.#readContext.nowMs);
     if (refusal !== undefined) this.node.access.refused(caller, command.name, refusal.message);
     return refusal;
+  }
+
+  /** Whether a grant is one now; looked at once for each message. */
+  knows(grant: Grant): boolean {
+    if (grant.validTurn === this.#turn) return true;
+    if (grant.endAt(this.#readContext.nowMs) !== undefined) return false;
+    grant.validTurn = this.#turn;
+    return true;
   }
 
   #read(

@@ -268,7 +268,8 @@ export class RespDispatcher {
       client.gate?.refused();
       return;
     }
-    if (!client.grant.isUnrestricted && this.#isStranger(client, entry)) return;
+    const { grant } = client;
+    if (!grant.isUnrestricted && !this.runner.executor.knows(grant) && this.#isStranger(client, entry)) return;
     if (this.runner.rates !== undefined && this.#isTooFast(this.runner.rates, client, request)) return;
     client.lastEntry = entry;
     client.lastCommandAtMs = this.runner.executor.nowMs;
