@@ -21,7 +21,7 @@ Every command goes to \`POST /api/v1/command\` or over the WebSocket at \`/api/v
 \`\`\`
 
 An argument that is not listed is refused with INVALID_PAYLOAD, and so is one of another type or out of its range. Those
-in **bold** are required. Access is what a caller needs to be allowed; commands marked "not atomic" are refused in an
+in **bold** are required. Access is what a caller's token has to permit, for the names in its arguments (\`kv:write:prefix\`; [security.md](security.md)); commands marked "not atomic" are refused in an
 atomic batch. The same, for programs: \`GET /api/v1/openapi.json\`, or the command \`admin.commands\`.
 `;
 

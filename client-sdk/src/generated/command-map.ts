@@ -856,7 +856,7 @@ export interface CommandMap {
       }[];
       /** Queues in this page. */
       readonly count: number;
-      /** Queues in all. */
+      /** Queues in all, of those that the token permits. */
       readonly total: number;
       /** Null at the end. */
       readonly cursor: string | null;
@@ -1191,7 +1191,7 @@ export interface CommandMap {
       readonly rooms: readonly string[];
       /** Names in this page. */
       readonly count: number;
-      /** Rooms in all. */
+      /** Rooms in all, of those that the token permits. */
       readonly total: number;
       /** Null at the end. */
       readonly cursor: string | null;
@@ -1463,6 +1463,8 @@ export interface CommandMap {
         readonly commands: number;
         /** Replies that the client has not read. */
         readonly unread_bytes: number;
+        /** The name of its token; empty where it has none. */
+        readonly token: string;
       }[];
       /** All connections, listed or not. */
       readonly count: number;
@@ -1525,6 +1527,54 @@ export interface CommandMap {
       readonly removed: number;
     };
   };
+  /** Makes a token of this node and answers with it, this once: only its hash is kept. */
+  "admin.tokens.create": {
+    payload: {
+      /** What the token is known by: letters, digits and . _ - */
+      readonly name: string;
+      /** What it may do, such as kv:write:session: or queue:read:* or admin:* */
+      readonly allow: readonly string[];
+      /** How long it is valid, such as 30d, 12h or 15m; absent for ever. */
+      readonly expires?: string;
+    };
+    reply: {
+      readonly name: string;
+      /** Permissions, as subsystem:access:prefix. */
+      readonly allow: readonly string[];
+      /** Milliseconds since the epoch. */
+      readonly created_at: number;
+      /** Null for one that does not expire. */
+      readonly expires_at: number | null;
+      /** To be kept by whoever uses it: it cannot be shown again. */
+      readonly token: string;
+    };
+  };
+  /** Answers with the tokens of this node, without what they are recognised by. */
+  "admin.tokens.list": {
+    payload: Readonly<Record<string, never>>;
+    reply: {
+      readonly tokens: readonly {
+        readonly name: string;
+        /** Permissions, as subsystem:access:prefix. */
+        readonly allow: readonly string[];
+        /** Milliseconds since the epoch. */
+        readonly created_at: number;
+        /** Null for one that does not expire. */
+        readonly expires_at: number | null;
+      }[];
+      readonly count: number;
+    };
+  };
+  /** Ends a token of this node; connections that have logged in with it are closed. */
+  "admin.tokens.revoke": {
+    payload: {
+      readonly name: string;
+    };
+    reply: {
+      readonly revoked: boolean;
+      readonly name: string;
+    };
+  };
   /** Answers with every command: its name, access, summary and the JSON Schema of its payload. */
   "admin.commands": {
     payload: Readonly<Record<string, never>>;
@@ -1538,6 +1588,21 @@ export interface CommandMap {
         readonly arguments: Readonly<Record<string, unknown>>;
       }[];
       readonly count: number;
+    };
+  };
+  /** Gives this connection the permissions of a token, in the place of those it had (WebSocket). */
+  "auth": {
+    payload: {
+      readonly token: string;
+    };
+    reply: {
+      readonly success: boolean;
+      /** The token's; empty where nobody has to log in. */
+      readonly name: string;
+      /** Permissions, as subsystem:access:prefix. */
+      readonly allow: readonly string[];
+      /** Milliseconds since the epoch; null for one that does not expire. */
+      readonly expires_at: number | null;
     };
   };
 }
@@ -1631,14 +1696,18 @@ export const COMMANDS: Readonly<Record<CommandName, Access>> = {
   "transaction.discard": "write",
   "transaction.watch": "read",
   "transaction.unwatch": "read",
-  "admin.info": "admin",
-  "admin.config": "admin",
+  "admin.info": "read",
+  "admin.config": "read",
   "admin.config.set": "admin",
-  "admin.clients": "admin",
+  "admin.clients": "read",
   "admin.snapshot": "admin",
   "admin.promote": "admin",
   "admin.wait": "admin",
-  "admin.slowlog.get": "admin",
+  "admin.slowlog.get": "read",
   "admin.slowlog.reset": "admin",
-  "admin.commands": "admin",
+  "admin.tokens.create": "admin",
+  "admin.tokens.list": "admin",
+  "admin.tokens.revoke": "admin",
+  "admin.commands": "read",
+  "auth": "read",
 };

@@ -633,7 +633,7 @@ export interface QueueListReply {
   }[];
   /** Queues in this page. */
   readonly count: number;
-  /** Queues in all. */
+  /** Queues in all, of those that the token permits. */
   readonly total: number;
   /** Null at the end. */
   readonly cursor: string | null;
@@ -928,7 +928,7 @@ export interface StreamListReply {
   readonly rooms: readonly string[];
   /** Names in this page. */
   readonly count: number;
-  /** Rooms in all. */
+  /** Rooms in all, of those that the token permits. */
   readonly total: number;
   /** Null at the end. */
   readonly cursor: string | null;
@@ -1119,6 +1119,8 @@ export interface AdminClientsReply {
     readonly commands: number;
     /** Replies that the client has not read. */
     readonly unreadBytes: number;
+    /** The name of its token; empty where it has none. */
+    readonly token: string;
   }[];
   /** All connections, listed or not. */
   readonly count: number;
@@ -1176,6 +1178,45 @@ export interface AdminSlowlogResetReply {
   readonly removed: number;
 }
 
+/** What `admin.tokens.create` takes beside what it needs. */
+export interface AdminTokensCreateOptions {
+  /** How long it is valid, such as 30d, 12h or 15m; absent for ever. */
+  readonly expires?: string;
+}
+
+/** What `admin.tokens.create` answers. */
+export interface AdminTokensCreateReply {
+  readonly name: string;
+  /** Permissions, as subsystem:access:prefix. */
+  readonly allow: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  /** Null for one that does not expire. */
+  readonly expiresAt: number | null;
+  /** To be kept by whoever uses it: it cannot be shown again. */
+  readonly token: string;
+}
+
+/** What `admin.tokens.list` answers. */
+export interface AdminTokensListReply {
+  readonly tokens: readonly {
+    readonly name: string;
+    /** Permissions, as subsystem:access:prefix. */
+    readonly allow: readonly string[];
+    /** Milliseconds since the epoch. */
+    readonly createdAt: number;
+    /** Null for one that does not expire. */
+    readonly expiresAt: number | null;
+  }[];
+  readonly count: number;
+}
+
+/** What `admin.tokens.revoke` answers. */
+export interface AdminTokensRevokeReply {
+  readonly revoked: boolean;
+  readonly name: string;
+}
+
 /** What `admin.commands` answers. */
 export interface AdminCommandsReply {
   readonly commands: readonly {
@@ -1187,4 +1228,15 @@ export interface AdminCommandsReply {
     readonly arguments: Readonly<Record<string, unknown>>;
   }[];
   readonly count: number;
+}
+
+/** What `auth` answers. */
+export interface AuthReply {
+  readonly success: boolean;
+  /** The token's; empty where nobody has to log in. */
+  readonly name: string;
+  /** Permissions, as subsystem:access:prefix. */
+  readonly allow: readonly string[];
+  /** Milliseconds since the epoch; null for one that does not expire. */
+  readonly expiresAt: number | null;
 }
