@@ -3,7 +3,7 @@
 export type { BatchCommand, BatchOptions, BatchResult, BatchResults } from "./batch.ts";
 export { connect, SynapClient } from "./client.ts";
 export type { CallOptions, ReadOptions } from "./commander.ts";
-export type { Admin, CommandDescription, SlowLog } from "./commands/admin.ts";
+export type { Admin, CommandDescription, SlowLog, Tokens } from "./commands/admin.ts";
 export type { Key } from "./commands/key.ts";
 export type { BoundedSum, CounterOptions, KeyState, KeyValue, Kv } from "./commands/kv.ts";
 export type { PubSub } from "./commands/pubsub.ts";

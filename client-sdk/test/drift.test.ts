@@ -80,8 +80,11 @@ function schemaName(command: string): string {
   return `${command.replaceAll(/(?:^|[._])(\w)/g, (_, letter: string) => letter.toUpperCase())}Reply`;
 }
 
-/** What each command is called by. A command that is not here, or not in the registry, does not compile. */
-const CALLS: Readonly<Record<CommandName, (synap: SynapClient) => unknown>> = {
+/**
+ * What each command is called by. A command that is not here, or not in the registry, does not compile. There is no call for
+ * `auth`: the client logs in when it connects, with what `token` gives it.
+ */
+const CALLS: Readonly<Record<Exclude<CommandName, "auth">, (synap: SynapClient) => unknown>> = {
   "kv.set": ({ kv }) => kv.set("k", 1, { ttl: 60 }),
   "kv.get": ({ kv }) => kv.get("k"),
   "kv.del": ({ kv }) => kv.del(["k", "l"]),
@@ -181,6 +184,9 @@ const CALLS: Readonly<Record<CommandName, (synap: SynapClient) => unknown>> = {
   "admin.snapshot": ({ admin }) => admin.snapshot(),
   "admin.promote": ({ admin }) => admin.promote(),
   "admin.wait": ({ admin }) => admin.wait(0),
+  "admin.tokens.create": ({ admin }) => admin.tokens.create("drift", ["kv:read:*"], { expires: "1h" }),
+  "admin.tokens.list": ({ admin }) => admin.tokens.list(),
+  "admin.tokens.revoke": ({ admin }) => admin.tokens.revoke("drift"),
   "admin.commands": ({ admin }) => admin.commands(),
 };
 
@@ -217,7 +223,8 @@ describe("methods", () => {
   });
 
   it("are for these commands", () => {
-    expect(Object.keys(CALLS).sort()).toEqual(registry.commands.map(({ name }) => name).sort());
-    expect(Object.keys(COMMANDS).sort()).toEqual(Object.keys(CALLS).sort());
+    const called = [...Object.keys(CALLS), "auth"].sort();
+    expect(called).toEqual(registry.commands.map(({ name }) => name).sort());
+    expect(Object.keys(COMMANDS).sort()).toEqual(called);
   });
 });

@@ -43,6 +43,7 @@ export class AccessReport implements NodeAccess {
   }
 
   async create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError> {
+    if (!this.#control.keepsTokens) return keepsNothing();
     const made = await this.#control.create(wanted);
     if (typeof made === "string") return fail("INVALID_PAYLOAD", made);
     return { ...shownToken(made.record), token: made.text };
@@ -53,7 +54,12 @@ export class AccessReport implements NodeAccess {
   }
 
   async revoke(name: string): Promise<{ readonly revoked: true; readonly name: string } | CommandError> {
+    if (!this.#control.keepsTokens) return keepsNothing();
     const problem = await this.#control.revoke(name);
     return problem === undefined ? { revoked: true, name } : fail("INVALID_PAYLOAD", problem, { path: "name" });
   }
+}
+
+function keepsNothing(): CommandError {
+  return fail("INVALID_REQUEST", "this server keeps nothing on disk: set access.tokens_file to keep tokens there");
 }

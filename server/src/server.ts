@@ -1,9 +1,10 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
 import { randomBytes } from "node:crypto";
-import { AccessControl } from "./access/access-control.ts";
-import { ServerCertificate } from "./access/certificate.ts";
+import type { AccessControl } from "./access/access-control.ts";
+import type { ServerCertificate } from "./access/certificate.ts";
 import { rateLimitsOf } from "./access/rate-limits.ts";
 import { registerAccess, registerWork } from "./background-work.ts";
+import { buildAccess } from "./build-access.ts";
 import { attachFanout, buildFanout } from "./build-fanout.ts";
 import { buildReplication } from "./build-replication.ts";
 import { buildResp } from "./build-resp.ts";
@@ -14,7 +15,6 @@ import { MessagePackCodec } from "./codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "./commands/all.ts";
 import { ApplyFailure, Executor } from "./commands/execute.ts";
 import { Registry } from "./commands/registry.ts";
-import { checkListenAddress } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
 import type { RunnerOptions } from "./dispatch/command-runner.ts";
@@ -43,7 +43,6 @@ import { Ticker } from "./runtime/ticker.ts";
 import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
 import { KeyView } from "./state/key-view.ts";
 import type { StateMachine } from "./state/state-machine.ts";
-import { tokenFileOf } from "./token-command.ts";
 import { type ChosenSockets, chooseSockets } from "./transports/choose-sockets.ts";
 import { Connections } from "./transports/connections.ts";
 import { HttpTransport } from "./transports/http/http-transport.ts";
@@ -57,10 +56,7 @@ export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
 export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
-  const access = new AccessControl({ file: tokenFileOf(config), signing: signingOf(config), logger, clock });
-  await access.reload();
-  checkListenAddress(config, access.isOn);
-  const certificate = await certificateOf(config, logger, clock);
+  const { access, certificate } = await buildAccess(config, logger, clock);
   const sockets = await chooseSockets(config.server.transport);
   logger.info(sockets.sentence);
   const parts = { logger, clock, access, certificate, sockets };
@@ -75,15 +71,6 @@ interface LastingParts {
   /** Undefined for no TLS. */
   readonly certificate: ServerCertificate | undefined;
   readonly sockets: ChosenSockets;
-}
-
-function signingOf({ access: { jwtKeysFile: keysFile, jwtIssuer: issuer, jwtAudience: audience } }: Config) {
-  return keysFile === "" ? undefined : { keysFile, issuer, audience };
-}
-
-async function certificateOf({ access }: Config, logger: Logger, clock: Clock): Promise<ServerCertificate | undefined> {
-  const { tlsCertFile: certFile, tlsKeyFile: keyFile } = access;
-  return certFile === "" ? undefined : ServerCertificate.read({ certFile, keyFile, logger, clock });
 }
 
 /** @param restart has the server stop and start again, from what is then in its data directory. */

@@ -10,6 +10,8 @@ import type {
   AdminPromoteReply,
   AdminSlowlogGetReply,
   AdminSnapshotReply,
+  AdminTokensCreateReply,
+  AdminTokensListReply,
 } from "../generated/shapes.ts";
 
 /** How long `wait` waits at the server without `waitMs`. */
@@ -25,11 +27,14 @@ export type CommandDescription = CommandMap["admin.commands"]["reply"]["commands
 export class Admin {
   /** The slowest commands. */
   readonly slowlog: SlowLog;
+  /** Who may use the server. */
+  readonly tokens: Tokens;
   readonly #commander: Commander;
 
   constructor(commander: Commander) {
     this.#commander = commander;
     this.slowlog = new SlowLog(commander);
+    this.tokens = new Tokens(commander);
   }
 
   /** What this server is and how it does, one object a section, under the server's own names. */
@@ -85,6 +90,38 @@ export class Admin {
   /** Every command with the JSON Schema of its payload. */
   commands(options?: CallOptions): Promise<readonly CommandDescription[]> {
     return this.#commander.send("admin.commands", {}, field("commands"), options);
+  }
+}
+
+/** `synap.admin.tokens`: those of one server, which does not copy them to its replicas. */
+export class Tokens {
+  readonly #commander: Commander;
+
+  constructor(commander: Commander) {
+    this.#commander = commander;
+  }
+
+  /**
+   * Makes a token and answers with it, this once: the server keeps only its hash. `allow` is a list of permissions such as
+   * `kv:write:session:`; `expires` a time such as `30d`. @throws InvalidPayloadError when there is one of this name.
+   */
+  create(
+    name: string,
+    allow: readonly string[],
+    { expires, ...options }: CallOptions & { readonly expires?: string } = {},
+  ): Promise<AdminTokensCreateReply> {
+    const payload = { name, allow: [...allow], ...(expires === undefined ? {} : { expires }) };
+    return this.#commander.send("admin.tokens.create", payload, reply, options);
+  }
+
+  /** Names, permissions and ends, without what a token is recognised by. */
+  list(options?: CallOptions): Promise<AdminTokensListReply["tokens"]> {
+    return this.#commander.send("admin.tokens.list", {}, field("tokens"), options);
+  }
+
+  /** Ends a token, and the connections that have it. @throws InvalidPayloadError when there is none of this name. */
+  async revoke(name: string, options?: CallOptions): Promise<void> {
+    await this.#commander.send("admin.tokens.revoke", { name }, reply, options);
   }
 }
 

@@ -89,6 +89,11 @@ export class AccessControl {
     this.audit = new Audit(parts.logger, () => parts.clock.monotonicMs());
   }
 
+  /** Whether there is a file to keep tokens in. */
+  get keepsTokens(): boolean {
+    return this.#parts.file !== undefined;
+  }
+
   /** Whether anybody has to log in. */
   get isOn(): boolean {
     return !this.#newcomer.isUnrestricted;
