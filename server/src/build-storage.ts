@@ -68,6 +68,7 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
           onWait: (why) => logger.info(why),
         }),
       newReplicationId,
+      random: Math.random,
       makeState,
       restore: (state) => new StateRestorer(state),
       beginSnapshot: (state) => new StateSnapshot(state),
@@ -84,7 +85,10 @@ function explained(error: unknown, directory: string): unknown {
   }
   if (error instanceof Error && "syscall" in error) {
     const advice = "name another directory with --data-dir, or keep nothing with --no-persistence";
-    return new StartError(`the data directory ${directory} cannot be used: ${error.message}; ${advice}`, {
+    // Of a file in its place the system says only that it exists.
+    const isFile = error.syscall === "mkdir" && "code" in error && error.code === "EEXIST";
+    const why = isFile ? "it is a file" : error.message;
+    return new StartError(`the data directory ${directory} cannot be used: ${why}; ${advice}`, {
       cause: error,
     });
   }

@@ -39,19 +39,27 @@ export function epochOffset(lastOffset: number, leftOut: number, nowMs: number):
   return Math.max(lastOffset + 1 + leftOut, offsetAt(nowMs));
 }
 
+/** Fewer than the offsets of a millisecond. */
+const PROMOTIONS_APART = 100;
+
 /**
  * Where the epoch of a promotion begins. Of two nodes that are promoted apart, from the same place, the later one has the greater
  * offsets, so that delivery ids grow whoever gives them out: where the clock does not lead behind what may have been given out,
- * it still decides where within the next offsets.
+ * it still decides where within the next offsets. Two that are promoted within a millisecond must not begin what looks like the
+ * same epoch: chance keeps them apart.
+ * @param random draws from [0, 1).
  */
-export function promotionOffset(lastOffset: number, nowMs: number): number {
+export function promotionOffset(lastOffset: number, nowMs: number, random: () => number): number {
   const least = epochOffset(lastOffset, UNHEARD_OFFSETS_MAX, nowMs);
   const period = UNHEARD_OFFSETS_MAX;
-  return least + ((((offsetAt(nowMs) - least) % period) + period) % period);
+  const apart = Math.floor(random() * PROMOTIONS_APART);
+  return least + ((((offsetAt(nowMs) - least) % period) + period) % period) + apart;
 }
 
 /** What may be appended and not written before new writes are refused: it is memory. */
 const UNWRITTEN_BYTES_MAX = 64 * 2 ** 20;
+/** Past this the log is behind: who can be made to wait does, so that it does not come to refusing. */
+const BEHIND_BYTES = 16 * 2 ** 20;
 
 /** Where a log goes on: what recovery has found, or an empty beginning. */
 export interface LogPosition {
@@ -139,6 +147,11 @@ export class OperationLog {
     if (durableOffset === Number.POSITIVE_INFINITY) return undefined;
     if (appendedBytes - writtenBytes <= UNWRITTEN_BYTES_MAX && appendedBytes <= appendedBytesMax) return undefined;
     return "the disk does not keep up with the writes: try again, or send fewer at once";
+  }
+
+  /** The disk is slower than the writes that come. */
+  get isBehind(): boolean {
+    return this.durableOffset !== Number.POSITIVE_INFINITY && this.appendedBytes - this.writtenBytes > BEHIND_BYTES;
   }
 
   get backlogBytes(): number {
