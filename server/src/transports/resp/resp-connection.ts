@@ -14,7 +14,8 @@
  * Replies that show what is not released yet are held in the outbox while further requests run: those of many bursts share
  * one sync of the log, and leave in one write. What is held counts as unread.
  *
- * A peer that does not read is not read from: past `unreadBytesMax` the requests wait, then the socket does. A command that
+ * A peer that does not read is not read from: past `unreadBytesMax` the requests wait, then the socket does; and so it is with
+ * one whose writes the disk cannot keep up with. A command that
  * waits holds up those behind it, and the socket goes on being read for a while, so that the end of the peer is seen.
  */
 import type { Socket } from "node:net";
@@ -49,7 +50,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   /** The peer is overdue if it sends nothing: what is held is the beginning of a request. */
   #awaitsRest = false;
   #isClientClosed = false;
-  /** The peer has left too much unread: nothing runs until it has read. */
+  /** See `#hasTooMuch`: nothing runs until it has not. */
   #isFull = false;
   /** The peer sends nothing more; it still reads. */
   #isHalfClosed = false;
@@ -118,6 +119,15 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
     return !(this.client.isBlocked || this.#isFull || this.#isScheduled || this.#isEnding);
   }
 
+  /**
+   * Its peer has left too much unread; or has written faster than the disk takes it, and has answers to come. The socket is
+   * not read then, which slows a peer down that only ever sends, such as a bulk load: its writes would be refused in the end.
+   */
+  get #hasTooMuch(): boolean {
+    const { unreadBytesMax, log } = this.#traffic;
+    return this.unreadBytes() > unreadBytesMax || (log.isBehind && this.outbox.isHolding);
+  }
+
   /** Runs what it can of the first `length` of `bytes`, and holds the rest. */
   #run(bytes: Uint8Array, length: number): void {
     const { dispatch } = this.#traffic;
@@ -132,7 +142,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
       this.end();
       return;
     }
-    if (this.unreadBytes() > this.#traffic.unreadBytesMax) this.#isFull = true;
+    if (this.#hasTooMuch) this.#isFull = true;
     else if (progress === WANTS_TURN) this.#schedule();
     this.#expectRest(progress === WANTS_BYTES && this.#heldLength > 0 && !this.#isFull);
     if (this.#isHalfClosed) this.#endWhereDone();
@@ -237,7 +247,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
 
   /** Some of what was unread or held has left: where its requests wait for that, they go on. */
   #runWhereRoom(): void {
-    if (!this.#isFull || this.unreadBytes() > this.#traffic.unreadBytesMax) return;
+    if (!this.#isFull || this.#hasTooMuch) return;
     this.#isFull = false;
     this.resume();
     if (this.#heldLength === 0) this.#socket.resume();

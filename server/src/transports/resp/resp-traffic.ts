@@ -22,6 +22,7 @@ export class RespTraffic {
   readonly dispatch: RespDispatcher;
   readonly connections: Connections;
   readonly clock: RespTransportParts["clock"];
+  readonly log: RespTransportParts["log"];
   readonly outboxes: OutboxBudget;
   readonly pushWriter: PushWriter;
   /** Past it a connection's requests wait: with one more reply it stays within `outboxBytesMax`. */
@@ -40,6 +41,7 @@ export class RespTraffic {
     this.dispatch = parts.dispatch;
     this.connections = parts.connections;
     this.clock = parts.clock;
+    this.log = parts.log;
     const { outboxBytesMax, replyBytesMax } = parts.options;
     this.unreadBytesMax = Math.max(UNREAD_BYTES_MIN, outboxBytesMax - replyBytesMax);
     // Requests that have begun count in it too: the largest one has to fit.
