@@ -41,7 +41,8 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
   const { persistence, replication } = config;
   const makeState = (appliedOffset: number) => emptyState(config, otherBytes, appliedOffset);
   if (!persistence.enabled) {
-    const log = OperationLog.inMemory(replication.backlogBytes, offsetAt(clock.nowMs()));
+    // Neither a disk nor replicas read it.
+    const log = OperationLog.inMemory(0, offsetAt(clock.nowMs()));
     return { state: makeState(log.nextOffset - 1), log, directory: undefined };
   }
   try {

@@ -68,7 +68,7 @@ export interface LogPosition {
 }
 
 export interface OperationLogOptions {
-  /** How much of the log readers can still find in memory. */
+  /** How much of the log readers can still find in memory; 0 where there are none, and records are only counted. */
   readonly backlogBytesMax: number;
   readonly position: LogPosition;
   /** Whether records are to become durable. Without a disk everything counts as durable at once. */
@@ -77,6 +77,7 @@ export interface OperationLogOptions {
 
 export class OperationLog {
   readonly backlog: Backlog;
+  readonly #isRead: boolean;
   #history: EpochHistory;
   #nextOffset: number;
   #durableOffset: number;
@@ -100,6 +101,7 @@ export class OperationLog {
 
   constructor({ backlogBytesMax, position, isDurable }: OperationLogOptions) {
     this.backlog = new Backlog(backlogBytesMax);
+    this.#isRead = backlogBytesMax > 0;
     this.#history = position.history;
     this.#nextOffset = Math.max(position.nextOffset, position.history.current.firstOffset);
     this.#durableOffset = isDurable ? this.#nextOffset - 1 : Number.POSITIVE_INFINITY;
@@ -196,7 +198,7 @@ export class OperationLog {
     length: number,
   ): void {
     const durableOffset = Math.min(this.#syncedOffset, firstOffset - 1);
-    this.backlog.append({ kind, firstOffset, durableOffset, epoch, count }, operations, length);
+    if (this.#isRead) this.backlog.append({ kind, firstOffset, durableOffset, epoch, count }, operations, length);
     this.#namedOffset = durableOffset;
     this.#nextOffset = firstOffset + count;
     this.appendedBytes += RECORD_HEADER_BYTES + length;
