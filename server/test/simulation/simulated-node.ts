@@ -292,6 +292,7 @@ export class SimulatedNode {
           pause: (ms) => new Promise((resolve) => this.#later(this.#life, ms / LOCK_PAUSES_PART, resolve)),
           onWait: () => {},
         }),
+      random: choices.fork().draw,
       newReplicationId: () => Buffer.from(`${name}-${this.#life}`.padEnd(16, ".")).toString("hex").slice(0, 32),
       makeState: (appliedOffset) => fault.state(appliedOffset, this) ?? emptyState(appliedOffset),
       restore: (state) => new StateRestorer(state),
