@@ -10,8 +10,8 @@ import type { HttpResponse, ResponseOwner } from "../http/socket-server.ts";
 import { STATUS_LINES } from "../http/status-lines.ts";
 import { plainAddress } from "../peer-address.ts";
 
-/** A peer that takes nothing for so long is cut; once more of it, where it has just taken something. */
-const STALLED_MS_MAX = 8000;
+/** A peer that takes nothing is cut after so long, or twice of it where it had just taken something (node:net looks now and then). */
+const STALLED_MS_MAX = 5000;
 const NO_TIMEOUT = 0;
 const NOTHING = new Uint8Array(0);
 /** A body up to this size leaves in one string with the headers: one small write costs half of what two pieces do. */
