@@ -33,6 +33,8 @@ export class Cluster {
   master: SimulatedNode;
   /** Set where a promotion is under way. */
   #promoted: SimulatedNode | undefined;
+  /** The epoch that it began, or the last one that was promoted. */
+  #promotedEpoch = 0;
   /** A former master that comes back as a master once more, and is to be refused. */
   #stale: SimulatedNode | undefined;
   readonly #parts: ClusterParts;
@@ -176,13 +178,22 @@ export class Cluster {
     const candidates = this.nodes.filter(
       (node) => node !== master && node.isUp && node.replicationId === master.replicationId && !node.isMaster,
     );
-    if (candidates.length === 0) return;
-    this.#promoted = choices.pick(candidates);
+    const following = candidates.filter((node) => this.#hasFollowed(node));
+    if (following.length === 0) return;
+    this.#promoted = choices.pick(following);
     trace(() => `the operator promotes ${this.#promoted?.name}`);
     const fate = choices.pick(["crash", "runs on", "runs on", "stop"]);
     if (fate === "crash") this.#crash(master, choices.pick(["kill", "power"]));
     else if (fate === "stop") this.#restart(master);
     this.#promote(this.#promoted);
+  }
+
+  /**
+   * Whether it knows of who was promoted last. With the policies that may lose the end of the log, that one may have begun more
+   * epochs since, and count as the newer of two that know nothing of one another: such a one the operator does not promote.
+   */
+  #hasFollowed(node: SimulatedNode): boolean {
+    return this.#parts.scenario.fsync === "always" || (node.engine?.log.epoch ?? 0) >= this.#promotedEpoch;
   }
 
   /** The operator goes on asking until it is so. */
@@ -219,6 +230,7 @@ export class Cluster {
     trace(() => `${node.name} is promoted`);
     const old = this.master;
     this.#promoted = undefined;
+    this.#promotedEpoch = node.engine?.log.epoch ?? this.#promotedEpoch;
     this.master = node;
     node.masterName = undefined;
     if (choices.chance(0.3)) this.#stale = old;
