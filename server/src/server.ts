@@ -318,6 +318,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, lasting: La
     clock,
     turnEnd,
     gate,
+    log,
     connections,
     dispatcher,
     runnerOptions,

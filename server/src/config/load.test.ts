@@ -274,6 +274,10 @@ describe("the flags", () => {
     [["-x"], "There is no flag -x; synap-server --help shows all flags, and --set KEY=VALUE sets any key."],
     [["--constructor"], /^There is no flag --constructor; synap-server --help shows/],
     [["--replica-of", "a b"], /^--replica-of: replication.master_url is "a b"; allowed is an address/],
+    [
+      ["--replica-of", "localhost:99999"],
+      /^replication.master_url localhost:99999 is no address: give a host and a port/,
+    ],
     [["--replica-of", "a:1", "--no-persistence"], /^A replica keeps its master's log on disk/],
     [["--set", "replication.role=replica"], /^replication.role is replica, and replication.master_url does not say/],
     [["--no-persistence", "--set", "replication.min_replicas_for_write=1"], /needs replicas, and those need/],
@@ -353,8 +357,13 @@ describe("keys that must fit together", () => {
 it("lowers the connections to what the limit of open files allows, with a warning", async () => {
   const withLimit = (limit: number, ...flags: string[]) => loadConfig(readCommandLine(flags), {}, limit);
   const { config, warnings } = await withLimit(19_900);
-  expect(config.server.maxConnections).toBe(19_900);
-  expect(warnings).toEqual([expect.stringMatching(/^server\.max_connections is lowered from 100000 to 19900, /)]);
+  // Nobody has asked for the default.
+  expect([config.server.maxConnections, warnings]).toEqual([19_900, []]);
+  const lowered = await withLimit(19_900, "--set", "server.max_connections=30000");
+  expect(lowered.config.server.maxConnections).toBe(19_900);
+  expect(lowered.warnings).toEqual([
+    expect.stringMatching(/^server\.max_connections is lowered from 30000 to 19900, /),
+  ]);
   for (const [limit, asked] of [
     [19_900, 19_900],
     [Number.POSITIVE_INFINITY, 100_000],

@@ -9,6 +9,7 @@ import { type CommandLine, readCommandLine } from "./command-line.ts";
 import { readEnvironment } from "./environment.ts";
 import { parseConfigFile, readConfigFile } from "./file.ts";
 import { connectionsWithinFileLimit } from "./file-limit.ts";
+import { linkUrlOf } from "./master-url.ts";
 import { type AnySetting, type Config, camelCase, KEYS } from "./schema.ts";
 
 const DEFAULT_FILE = "synap.yml";
@@ -58,7 +59,10 @@ function lowerToFileLimit(
     `server.max_connections is lowered from ${asked} to ${connectionsMax}, ` +
     "which the limit of open files allows; raise it with ulimit -n or LimitNOFILE";
   const lowered = { key, raw: connectionsMax, origin: "the limit of open files" };
-  return { config: resolveConfig([...assignments, lowered]), warnings: [...warnings, warning] };
+  // Of the default nobody has asked for so many.
+  const isAsked = assignments.some((each) => each.key === key);
+  const lowerConfig = resolveConfig([...assignments, lowered]);
+  return { config: lowerConfig, warnings: isAsked ? [...warnings, warning] : warnings };
 }
 
 /** A configuration from flags alone, for tests and tools: `configFromFlags("--port", "0")`. */
@@ -124,6 +128,11 @@ function checkReplication({ replication, persistence }: Config): void {
   if (role === "replica" && masterUrl === "") {
     throw new StartError(
       "replication.role is replica, and replication.master_url does not say of whom: add --replica-of URL.",
+    );
+  }
+  if (masterUrl !== "" && !URL.canParse(linkUrlOf(masterUrl))) {
+    throw new StartError(
+      `replication.master_url ${masterUrl} is no address: give a host and a port up to 65535, such as 10.0.0.5:15500.`,
     );
   }
   if (role === "replica" && !persistence.enabled) {

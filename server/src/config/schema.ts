@@ -8,7 +8,7 @@
 import { ACCESS_LIMITS, SIGNED_TOKEN_SETTINGS, TLS_SETTINGS } from "./access-settings.ts";
 import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
 import { REPLICATION_SETTINGS } from "./replication-settings.ts";
-import { bytes, choice, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
+import { bytes, choice, DEFAULT_PORT, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
 const MB = 2 ** 20;
@@ -29,7 +29,7 @@ export const SETTINGS = {
         "Address to listen on. Another than the loopback needs tokens (`synap-server token create`), or `access.insecure`.",
     }),
     port: whole(undefined, {
-      default: 15500,
+      default: DEFAULT_PORT,
       min: 0,
       max: 65535,
       description: "Port of HTTP and WebSocket. 0 takes a free one, which the ready line names.",
@@ -196,7 +196,7 @@ export const SETTINGS = {
     accept_log_loss: flag({
       default: false,
       description:
-        "For one start after log files were taken out of the directory: what was in them is given up, and replicas start from a snapshot. Flag: `--accept-log-loss`.",
+        "For one start: what comes after a damage of the log is put aside; a log whose files are gone begins empty; a replica's directory becomes a master's. Flag: `--accept-log-loss`.",
     }),
     reserve_bytes: bytes({
       default: 64 * MB,

@@ -11,6 +11,7 @@
 import { type CommandError, fail } from "../commands/errors.ts";
 import type { Executor } from "../commands/execute.ts";
 import type { NodeReplication, Promoted } from "../commands/node.ts";
+import { linkUrlOf, webUrlOf } from "../config/master-url.ts";
 import type { Config } from "../config/schema.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import { type OperationLog, promotionOffset } from "../oplog/operation-log.ts";
@@ -19,7 +20,6 @@ import type { Logger } from "../runtime/logger.ts";
 import type { LinkOpener, ReplicaLinks } from "./link-socket.ts";
 import { LocalLog } from "./local-log.ts";
 import { MasterLink, type MasterLinkReport } from "./master-link.ts";
-import { linkUrlOf, webUrlOf } from "./master-url.ts";
 import { RefusedLinks } from "./refused-links.ts";
 import { ReleaseQuorum } from "./release-quorum.ts";
 import type { Refused } from "./replica-feed.ts";
@@ -52,9 +52,6 @@ export interface ReplicationParts {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** Fewer than the offsets of a millisecond. */
-const PROMOTIONS_APART = 100;
-
 export class Replication implements NodeReplication {
   /** For the endpoint where replicas link. */
   readonly links: ReplicaLinks;
@@ -63,6 +60,7 @@ export class Replication implements NodeReplication {
   readonly #quorum: ReleaseQuorum;
   readonly #local: LocalLog | undefined;
   #link: MasterLink | undefined;
+  #areReplicasMissing = false;
   #promotion: Promise<Promoted | CommandError> | undefined;
 
   constructor(parts: ReplicationParts) {
@@ -148,6 +146,7 @@ export class Replication implements NodeReplication {
     executor.isReplica = masterUrl !== undefined;
     const wanted = config.minReplicasForWrite;
     const inSync = this.feeds?.inSyncCount ?? 0;
+    this.#tellOfReplicas(masterUrl === undefined && inSync < wanted, inSync, wanted);
     if (masterUrl !== undefined) {
       executor.writeRefusal = fail("READ_ONLY_REPLICA", `this node is a replica: write to its master, ${masterUrl}`, {
         master: masterUrl,
@@ -161,6 +160,19 @@ export class Replication implements NodeReplication {
     } else {
       executor.writeRefusal = undefined;
     }
+  }
+
+  /** Says once that writes wait for replicas that are not there, and once that they do not any more. */
+  #tellOfReplicas(areMissing: boolean, inSync: number, wanted: number): void {
+    if (areMissing === this.#areReplicasMissing) return;
+    this.#areReplicasMissing = areMissing;
+    const { logger } = this.#parts;
+    if (areMissing) {
+      logger.warn(
+        `${inSync} replicas are in sync, and min_replicas_for_write is ${wanted}: writes are refused. Answers that show a write ` +
+          "which has not reached so many are held until it has",
+      );
+    } else logger.info(`${inSync} replicas are in sync: writes are taken`);
   }
 
   /** More of the log here is durable. */
@@ -192,14 +204,12 @@ export class Replication implements NodeReplication {
     if (!(await link.stop("this node is promoted"))) {
       return fail("SERVICE_UNAVAILABLE", "this node is starting again from a snapshot of its master: try again");
     }
-    const { lastOffset } = local;
-    // The old master may have written, and shown, more than has come here. Two nodes that are promoted apart, from the same
-    // place and within a millisecond, must not begin what looks like the same epoch.
-    const apart = Math.floor(random() * PROMOTIONS_APART);
-    const firstOffset = promotionOffset(lastOffset, clock.nowMs()) + apart;
+    const { lastOffset, isEmpty } = local;
+    // The old master may have written, and shown, more than has come here.
+    const firstOffset = promotionOffset(lastOffset, clock.nowMs(), random);
     const { epoch } = log;
     try {
-      await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch), false);
+      await local.enterEpoch(local.history.promoted(lastOffset, firstOffset, link.knownEpoch), false);
     } catch (error) {
       // Where the log goes on in it already, nobody knows any more what this node is.
       if (log.epoch !== epoch) throw error;
@@ -208,6 +218,7 @@ export class Replication implements NodeReplication {
     this.#link = undefined;
     this.#quorum.require(config.minReplicasForWrite);
     this.#replicasChanged();
+    if (isEmpty) logger.warn("this replica is promoted with nothing in its log: it has copied nothing from any master");
     logger.warn(`promoted: this node is the master of epoch ${log.epoch} now, which follows offset ${lastOffset}`);
     return { epoch: log.epoch, offset: lastOffset };
   }

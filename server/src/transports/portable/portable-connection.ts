@@ -58,11 +58,10 @@ export class PortableConnection implements ResponseConnection {
 
   /** For a request after which node:http leaves the socket to us. The connection ends with the reply. */
   takeLast(request: IncomingMessage, response: ServerResponse): PortableResponse {
-    response.setHeader("Connection", "close");
     response.assignSocket(this.socket);
     response.once("finish", () => this.socket.destroySoon());
     this.#owner.busy(this);
-    this.#current = new PortableResponse(this, request, response);
+    this.#current = new PortableResponse(this, request, response, true);
     return this.#current;
   }
 

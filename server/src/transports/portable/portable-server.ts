@@ -7,7 +7,13 @@
  * The listener is a plain one of node:net, so that it can stop while connections go on, and all deadlines are swept by the
  * server's own ticker: those of node:http are off.
  */
-import { createServer, type Server as HttpServer, type IncomingMessage, ServerResponse } from "node:http";
+import {
+  createServer,
+  type ServerOptions as HttpOptions,
+  type Server as HttpServer,
+  type IncomingMessage,
+  ServerResponse,
+} from "node:http";
 import type { Server as Listener, Socket } from "node:net";
 import { createRouter, type RadixRouter } from "radix3";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
@@ -114,12 +120,15 @@ export class PortableServer implements SocketServer {
   }
 
   #createHttp(): HttpServer {
-    const http = createServer({
+    const options: HttpOptions & { readonly shouldUpgradeCallback: typeof isForWebSocket } = {
       maxHeaderSize: HEADER_BYTES_MAX,
       keepAliveTimeout: OFF,
       headersTimeout: OFF,
       requestTimeout: OFF,
-    });
+      // Since Node 24.9; earlier versions hand every such request over (`#readAgain`).
+      shouldUpgradeCallback: isForWebSocket,
+    };
+    const http = createServer(options);
     http.on("request", (message, response) => this.#request(message, response));
     http.on("upgrade", (message, socket, head) => this.#upgrade(message, socket as Socket, head));
     http.on("clientError", (error, socket) => this.#refuse(error, socket as Socket));
@@ -164,7 +173,7 @@ export class PortableServer implements SocketServer {
       connection.cut();
       return;
     }
-    if (message.headers.upgrade?.toLowerCase() !== "websocket") {
+    if (!isForWebSocket(message)) {
       this.#readAgain(message, socket, head);
       return;
     }
@@ -213,6 +222,10 @@ export class PortableServer implements SocketServer {
 
 export function createPortableServer(parts: SocketServerParts): SocketServer {
   return new PortableServer(parts);
+}
+
+function isForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
 }
 
 function placesOf({ routes, webSockets }: SocketServerParts): Record<string, Place> {

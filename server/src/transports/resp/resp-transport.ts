@@ -3,6 +3,7 @@
 import type { Server, Socket } from "node:net";
 import type { Certificate } from "../../access/certificate.ts";
 import type { RespDispatcher } from "../../dispatch/resp-dispatcher.ts";
+import type { OperationLog } from "../../oplog/operation-log.ts";
 import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import { settledWithin } from "../../runtime/settled-within.ts";
 import type { TurnEnd } from "../../runtime/turn-end.ts";
@@ -38,6 +39,7 @@ export interface RespTransportParts {
   readonly clock: { nowMs(): number; monotonicMs(): number };
   readonly turnEnd: TurnEnd;
   readonly gate: ReleaseGate;
+  readonly log: Pick<OperationLog, "isBehind">;
 }
 
 const TOO_MANY = "-ERR max number of clients reached\r\n";
