@@ -1,5 +1,4 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
-import { randomBytes } from "node:crypto";
 import type { AccessControl } from "./access/access-control.ts";
 import type { ServerCertificate } from "./access/certificate.ts";
 import { rateLimitsOf } from "./access/rate-limits.ts";
@@ -49,9 +48,6 @@ import { HttpTransport } from "./transports/http/http-transport.ts";
 import { addressOf } from "./transports/listen-failure.ts";
 import { ListenError, type Transport } from "./transports/transport.ts";
 
-/** Tells this process from others, on links between nodes. */
-const NODE_ID = randomBytes(8).toString("hex");
-
 export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
@@ -97,7 +93,6 @@ async function startOnce(config: Config, parts: LastingParts, restart: () => voi
       address,
       restart,
       onFailure,
-      nodeId: NODE_ID,
     };
     const replication = await buildReplication({ ...shared, ...storage });
     engine.node.attach(replication);
