@@ -36,7 +36,7 @@ export class Registry {
     const wanted = name.toLowerCase().slice(0, 64);
     return this.commands
       .map((command) => ({ name: command.name, distance: editDistance(wanted, command.name) }))
-      .filter(({ name: known, distance }) => distance <= 3 || sameOperation(known, wanted))
+      .filter(({ name: known, distance }) => distance <= Math.min(3, known.length / 2) || sameOperation(known, wanted))
       .sort((a, b) => a.distance - b.distance)
       .slice(0, 3)
       .map(({ name: known }) => known);

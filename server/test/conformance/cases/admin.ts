@@ -157,6 +157,38 @@ export const admin: readonly Case[] = [
     ],
   },
   {
+    name: "tokens of a server that keeps nothing on disk are refused, and there are none",
+    steps: [
+      {
+        command: "admin.tokens.create",
+        payload: { name: "app", allow: ["kv:read:*"] },
+        envelope: { request_id: 1 },
+        expected: failure("INVALID_REQUEST"),
+      },
+      {
+        command: "admin.tokens.create",
+        payload: { name: "app", allow: ["kv:read:*"], expires: "soon" },
+        envelope: { request_id: 2 },
+        expected: failure("INVALID_PAYLOAD", { path: "expires" }),
+      },
+      {
+        command: "admin.tokens.revoke",
+        payload: { name: "app" },
+        envelope: { request_id: 3 },
+        expected: failure("INVALID_REQUEST"),
+      },
+      run("admin.tokens.list", {}, { tokens: [], count: 0 }),
+    ],
+  },
+  {
+    name: "auth is taken with any token where nobody has to log in",
+    skip: { "http-json": "HTTP sends its token with each request", "http-msgpack": "as http-json" },
+    steps: [
+      run("auth", { token: "any" }, { success: true, name: "", allow: ["*:admin:*"], expires_at: null }),
+      run("auth", {}, failure("INVALID_PAYLOAD", { path: "token" })),
+    ],
+  },
+  {
     name: "admin.commands lists the registry, each with the schema of its payload",
     steps: [
       run(
