@@ -62,7 +62,7 @@ async function serve(commandLine: CommandLine): Promise<void> {
 
 /** A message may name what a file holds, and a name there may hold anything: nothing of it is left to steer a terminal. */
 function onOneLine(message: string): string {
-  return message.replace(/(?!\n)\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return message.replace(/\p{Cc}/gu, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 try {

@@ -27,6 +27,8 @@ The token is printed once, last on its line; the file keeps its hash. The file i
 access.tokens_file: give --data-dir, --config or --set as the server has them.
 `;
 
+const HELP = "synap-server token --help tells more";
+
 /** Where a node keeps its tokens; undefined where it keeps nothing on disk. */
 export function tokenFileOf({ access, persistence }: Config): TokenFile | undefined {
   if (access.tokensFile !== "") return new TokenFile(access.tokensFile);
@@ -88,7 +90,7 @@ function split(args: readonly string[]): {
   const [first = "", ...others] = args;
   const action = (["create", "list", "revoke", "help"] as const).find((each) => each === first);
   if (args.some((each) => each === "--help" || each === "-h")) return { action: "help", options: NONE, rest: [] };
-  if (action === undefined) throw new StartError(`synap-server token wants create, list or revoke.\n${TOKEN_USAGE}`);
+  if (action === undefined) throw new StartError(`synap-server token wants create, list or revoke; ${HELP}.`);
   const own: string[] = [];
   const rest: string[] = [];
   for (let at = 0; at < others.length; at++) {
@@ -101,7 +103,7 @@ function split(args: readonly string[]): {
     const { values } = parseArgs({ args: own, options: OWN });
     return { action, options: { name: values.name, allow: values.allow, expires: values.expires }, rest };
   } catch (cause) {
-    throw new StartError(`${cause instanceof Error ? cause.message : String(cause)}\n${TOKEN_USAGE}`, { cause });
+    throw new StartError(`${cause instanceof Error ? cause.message : String(cause)}; ${HELP}.`, { cause });
   }
 }
 
@@ -123,7 +125,7 @@ function changed(tokens: readonly TokenRecord[] | string): void {
 }
 
 function required(value: string | undefined, what: string): string {
-  if (value === undefined || value === "") throw new StartError(`It needs ${what}.\n${TOKEN_USAGE}`);
+  if (value === undefined || value === "") throw new StartError(`It needs ${what}; ${HELP}.`);
   return value;
 }
 
