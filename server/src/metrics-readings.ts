@@ -1,4 +1,5 @@
 /** Where the metrics page gets its readings from: the parts of this server, asked when the page is. */
+import type { RateLimits } from "./access/rate-limits.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -22,19 +23,22 @@ export interface MeasuredParts {
   readonly connections: Connections;
   readonly executor: Executor;
   readonly dispatcher: Dispatcher;
+  /** Undefined where nothing is limited. */
+  readonly rates: RateLimits | undefined;
   readonly fanout: Fanout;
   /** Undefined where everything is in memory only. */
   readonly directory: DataDirectory | undefined;
 }
 
 export function metricsSources(parts: MeasuredParts): MetricsSources {
-  const { config, state, log, node, connections, executor, dispatcher, directory } = parts;
+  const { config, state, log, node, connections, executor, dispatcher, rates, directory } = parts;
   const { counters } = executor;
   return {
     memory: () => node.memory(),
     memoryLimitBytes: () => config.kvStore.maxMemoryBytes,
     connections: () => connections,
     refusedRequests: () => dispatcher.refusedRequests,
+    access: () => ({ refused: node.access.refusedCount, tooFast: rates?.refusedCount ?? 0 }),
     keys: () => ({ count: state.keys.size, ...node.removals(), hits: counters.hits, misses: counters.misses }),
     replies: () => ({ count: state.replies.count, replays: dispatcher.idempotentReplays }),
     log: () => ({

@@ -33,8 +33,13 @@ export class AccessReport implements NodeAccess {
     return { name, allow: permissions.map(showPermission), expires_at: expires };
   }
 
+  get refusedCount(): number {
+    return this.#control.refusedCount;
+  }
+
   refused({ grant, address, protocol }: Caller, command: string, reason: string): void {
     const { audit } = this.#control;
+    this.#control.refusedCount++;
     audit.record("refused", { token: grant.name, address, protocol, command, reason }, "a command was refused");
   }
 

@@ -282,6 +282,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, lasting: La
   const { fanout, node, executor } = buildExecutor(parts);
   front.fanoutBytes = () => fanout.heldBytes;
   const instruments = new CommandInstruments(allCommands);
+  const rates = rateLimitsOf(ratesOf(config));
   const runnerOptions: RunnerOptions = {
     registry: new Registry(allCommands),
     executor,
@@ -289,7 +290,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, lasting: La
     observer: instruments,
     slowLog: node.slowLog,
     replyBytesMax: config.protocol.maxReplyBytes,
-    rates: rateLimitsOf(ratesOf(config)),
+    rates,
     reportBug,
   };
   const store = state.keys;
@@ -303,6 +304,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, lasting: La
     connections,
     executor,
     dispatcher,
+    rates,
     fanout,
     directory,
   });

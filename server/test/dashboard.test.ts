@@ -65,6 +65,7 @@ const metrics = new Metrics({
     memory: () => ({ total: 1, keys: 1 }),
     memoryLimitBytes: () => 0,
     refusedRequests: () => ({ envelope: 0, unknownCommand: 0 }),
+    access: () => ({ refused: 0, tooFast: 0 }),
     connections: () => nothing,
     keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
     log: () => ({ backlogBytes: 0, operations: 0, appendedBytes: 0, unwrittenBytes: 0, diskFreeBytes: 0 }),

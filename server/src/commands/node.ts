@@ -32,6 +32,8 @@ export interface NodeAccess {
   /** What a token grants; everything, where nobody has to log in. Errors: UNAUTHORIZED, RATE_LIMIT_EXCEEDED. */
   authenticate(token: string, name: string | undefined, peer: Peer): Grant | CommandError;
   describe(grant: Grant): GrantDescription;
+  /** Wrong tokens, requests without one, and commands that were not permitted. Grows. */
+  readonly refusedCount: number;
   /** For the audit log: somebody may not run a command, and somebody has run one that administers. */
   refused(caller: Caller, command: string, reason: string): void;
   ran(caller: Caller, command: string, ok: boolean): void;

@@ -64,7 +64,10 @@ export function guardRefusal({ grant }: RespClient, guard: RespGuard, name: stri
 export function logIn(client: RespClient, access: RespAccess, name: string, token: string): string | undefined {
   const grant = access.authenticate(token, name, client);
   if (grant instanceof CommandError) {
-    return grant.code === "RATE_LIMIT_EXCEEDED" ? `ERR ${grant.message}: try again later` : WRONG_PASSWORD;
+    if (grant.code !== "RATE_LIMIT_EXCEEDED") return WRONG_PASSWORD;
+    // Who goes on at full speed has to connect anew each time, which costs it more than us.
+    client.isClosing = true;
+    return `ERR ${grant.message}: try again later`;
   }
   const { session } = client;
   const hasParts = session instanceof ClientSession && session.partCount > 0;

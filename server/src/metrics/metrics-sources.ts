@@ -11,6 +11,8 @@ export interface MetricsSources {
   readonly connections: () => ConnectionReadings;
   /** What the dispatcher turned away before a command ran, since the start. */
   readonly refusedRequests: () => { readonly envelope: number; readonly unknownCommand: number };
+  /** Since the start: who had no right to something, and who sent too much. */
+  readonly access: () => { readonly refused: number; readonly tooFast: number };
   readonly keys: () => KeyReadings;
   readonly log: () => LogReadings;
   readonly replies: () => ReplyReadings;

@@ -14,6 +14,7 @@ const sources: MetricsSources = {
   memory: () => ({ total: 900, keys: 600, log: 300 }),
   memoryLimitBytes: () => 2 ** 31,
   refusedRequests: () => ({ envelope: 3, unknownCommand: 2 }),
+  access: () => ({ refused: 91, tooFast: 92 }),
   connections: () => ({
     httpActive: 3,
     websocketActive: 4,

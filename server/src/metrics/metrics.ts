@@ -171,13 +171,15 @@ function connectionMetrics({ connections }: MetricsSources): Metric[] {
 }
 
 /** What clients did not get, and why. */
-function lossMetrics({ connections, refusedRequests }: MetricsSources): Metric[] {
+function lossMetrics({ connections, refusedRequests, access }: MetricsSources): Metric[] {
   return [
     labelled("counter", "synap_requests_refused_total", "Requests refused before a command ran.", () => {
       const { envelope, unknownCommand } = refusedRequests();
       return [
         { labels: { reason: "envelope" }, value: envelope },
         { labels: { reason: "unknown_command" }, value: unknownCommand },
+        { labels: { reason: "access" }, value: access().refused },
+        { labels: { reason: "rate" }, value: access().tooFast },
       ];
     }),
     single(
