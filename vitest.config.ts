@@ -6,7 +6,7 @@ const OVER_BOTH = [
   "server/test/integration/{http,websocket,event-stream,held,push,replication-endpoint}*.test.ts",
   "server/test/integration/messaging-event-stream.test.ts",
   "server/test/integration/replica.test.ts",
-  "server/test/access/{protocols,tls,http-smuggling}.test.ts",
+  "server/test/access/{protocols,tls,http-smuggling,websocket-frames}.test.ts",
 ];
 
 const EVERYTHING = ["{server,client-sdk,benchmark-cli}/{src,test}/**/*.test.ts"];

@@ -1,0 +1,115 @@
+/** Frames against the rules of RFC 6455, and broken ones at random: the connection ends, nothing in them runs, others go on. */
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { seededRandom } from "../engine.ts";
+import { mutated } from "../fuzz/mutations.ts";
+import { AccessServer } from "./access-server.ts";
+
+const WAIT = { timeout: 15_000, interval: 20 };
+const TEXT = 1;
+const BINARY = 2;
+const CLOSE = 8;
+const PING = 9;
+const FIN = 0x80;
+
+const server = new AccessServer();
+beforeAll(() => server.start());
+afterAll(() => server.end());
+
+const HIDDEN = Buffer.from(JSON.stringify({ command: "kv.set", payload: { key: "hidden", value: 1 } }));
+
+interface FrameOptions {
+  readonly isMasked?: boolean;
+  /** Announced in place of the real one. */
+  readonly length?: bigint;
+}
+
+function frame(first: number, payload: Uint8Array, { isMasked = true, length }: FrameOptions = {}): Buffer {
+  const mask = Buffer.from([1, 2, 3, 4]);
+  const body = Buffer.from(payload);
+  if (isMasked) for (let i = 0; i < body.length; i++) body[i] ^= mask[i % 4];
+  const bit = isMasked ? 0x80 : 0;
+  const announced = length ?? BigInt(body.length);
+  const head = Buffer.alloc(announced < 126n ? 2 : announced < 65_536n ? 4 : 10);
+  head[0] = first;
+  head[1] = bit | (announced < 126n ? Number(announced) : announced < 65_536n ? 126 : 127);
+  if (head.length === 4) head.writeUInt16BE(Number(announced), 2);
+  if (head.length === 10) head.writeBigUInt64BE(announced, 2);
+  return Buffer.concat(isMasked ? [head, mask, body] : [head, body]);
+}
+
+interface RawPeer {
+  readonly socket: Socket;
+  isClosed: boolean;
+  received: Buffer;
+}
+
+async function open(): Promise<RawPeer> {
+  const socket = connect(Number(new URL(server.server.url).port), "127.0.0.1");
+  const peer: RawPeer = { socket, isClosed: false, received: Buffer.alloc(0) };
+  socket.on("error", () => socket.destroy());
+  socket.on("close", () => {
+    peer.isClosed = true;
+  });
+  await once(socket, "connect");
+  socket.write(
+    "GET /api/v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+  );
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
+  socket.on("data", (chunk: Buffer) => {
+    peer.received = Buffer.concat([peer.received, chunk]);
+  });
+  return peer;
+}
+
+async function isAlive(): Promise<boolean> {
+  const { body } = await server.http({ command: "kv.exists", payload: { key: "hidden" } });
+  return (body.payload as { exists: boolean }).exists === false;
+}
+
+describe("a frame against the rules ends the connection", () => {
+  it.each([
+    ["a reserved bit", frame(FIN | 0x40 | TEXT, HIDDEN)],
+    ["a reserved opcode", frame(FIN | 3, HIDDEN)],
+    ["a control frame in pieces", frame(PING, Buffer.from("x"))],
+    ["a control frame that is too long", frame(FIN | PING, Buffer.alloc(126))],
+    ["a continuation of nothing", frame(FIN, HIDDEN)],
+    ["a message within a message", Buffer.concat([frame(TEXT, Buffer.from("{")), frame(FIN | TEXT, HIDDEN)])],
+    ["text that is not UTF-8", frame(FIN | TEXT, Buffer.from([0xff, 0xfe]))],
+    ["a length past the limit", frame(FIN | BINARY, Buffer.alloc(100), { length: 2n ** 40n })],
+    ["a length past all limits", frame(FIN | BINARY, Buffer.alloc(100), { length: 2n ** 63n })],
+    ["a close frame", frame(FIN | CLOSE, Buffer.from([3, 232]))],
+    ["a close frame of one byte", frame(FIN | CLOSE, Buffer.from([3]))],
+  ])("%s", async (_name, bytes) => {
+    const peer = await open();
+    peer.socket.write(bytes);
+    await vi.waitFor(() => expect(peer.isClosed).toBe(true), WAIT);
+    expect(await isAlive()).toBe(true);
+  });
+});
+
+it("frames broken at random harm nobody", async () => {
+  const random = seededRandom(20_261_129);
+  const get = Buffer.from(JSON.stringify({ command: "kv.get", payload: { key: "k" }, request_id: 1 }));
+  const whole = [
+    frame(FIN | TEXT, get),
+    frame(FIN | PING, Buffer.from("ping")),
+    Buffer.concat([frame(TEXT, get.subarray(0, 10)), frame(FIN, get.subarray(10))]),
+    frame(FIN | BINARY, Buffer.from([0x81, 0xa1, 0x61, 1])),
+  ];
+  const neighbour = await server.webSocket();
+  for (let round = 0; round < 60; round++) {
+    const peer = await open();
+    for (let i = 0; i < 30 && !peer.isClosed; i++) {
+      const bytes = whole[Math.floor(random() * whole.length)];
+      peer.socket.write(random() < 0.5 ? bytes : mutated(random, bytes, whole));
+    }
+    // Who is behind it in the loop has been served once all of that was read.
+    expect(await neighbour.ask("kv.get", { key: "k" })).toMatchObject({ success: true, payload: null });
+    peer.socket.destroy();
+  }
+  expect(await isAlive()).toBe(true);
+});
