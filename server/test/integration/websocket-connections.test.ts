@@ -37,7 +37,7 @@ class Client {
 }
 
 /** The handshake by hand, for what a well-behaved library does not do. */
-function rawHandshake(): Promise<RawClient> {
+function rawHandshake(...headers: readonly string[]): Promise<RawClient> {
   const request = [
     "GET /api/v1/ws HTTP/1.1",
     "Host: localhost",
@@ -45,6 +45,7 @@ function rawHandshake(): Promise<RawClient> {
     "Connection: Upgrade",
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
     "Sec-WebSocket-Version: 13",
+    ...headers,
   ];
   return server
     .raw()
@@ -155,6 +156,24 @@ describe("the handshake", () => {
     await listen();
     const client = await new Client({ perMessageDeflate: true }).opened();
     expect(client.socket.extensions).toBe("");
+  });
+
+  it("agrees to no subprotocol", async () => {
+    await listen();
+    const client = await rawHandshake("Sec-WebSocket-Protocol: chat, superchat");
+    expect(client.received).not.toContain("Sec-WebSocket-Protocol");
+    await client.send(frame(1, Buffer.from("hi"))).answered("json:hi");
+    client.destroy();
+  });
+
+  it("is refused as a plain request where it has no key, or is not at its path", async () => {
+    await listen();
+    const upgrade = "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+    await server.raw().send(`GET /api/v1/ws HTTP/1.1\r\n${upgrade}\r\n`).answered("HTTP/1.1 426 ");
+    const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    await server.raw().send(`GET /nowhere HTTP/1.1\r\n${upgrade}${key}\r\n`).answered("HTTP/1.1 404 ");
+    await server.raw().send(`POST /api/v1/ws HTTP/1.1\r\n${upgrade}${key}\r\n`).answered("HTTP/1.1 405 ");
+    expect(server.connections.websocketActive).toBe(0);
   });
 
   it("must be followed by a message in time", async () => {
