@@ -58,6 +58,7 @@ function respClient(id: number) {
     unreadBytes: () => 0,
     write: () => {},
     resume: () => {},
+    endLater: () => {},
     cut: () => {},
     outbox: { push: () => true },
   });

@@ -43,6 +43,8 @@ export interface AccessRefusal {
   readonly message: string;
   /** When it is worth trying again; 0 for never. */
   readonly retryAfterSecs: number;
+  /** Whoever sends so many wrong tokens is to be answered slowly. */
+  readonly isSlow?: true;
 }
 
 export interface AccessControlParts {
@@ -306,7 +308,8 @@ function ended(end: string): AccessRefusal {
 
 function tooMany(waitMs: number): AccessRefusal {
   const retryAfterSecs = Math.ceil(waitMs / 1000);
-  return { code: "RATE_LIMIT_EXCEEDED", message: "too many wrong tokens came from this address", retryAfterSecs };
+  const message = "too many wrong tokens came from this address";
+  return { code: "RATE_LIMIT_EXCEEDED", message, retryAfterSecs, isSlow: true };
 }
 
 export function isRefusal(answer: Grant | AccessRefusal): answer is AccessRefusal {

@@ -31,6 +31,8 @@ export interface RespAccess {
 export const WRONG_PASSWORD = "WRONGPASS invalid username-password pair or user is disabled.";
 export const NO_PASSWORD =
   "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?";
+/** In the place of an error: the connection gets it later. */
+export const ANSWERED_LATER = "";
 const NO_AUTH = "NOAUTH Authentication required.";
 const HAS_SUBSCRIPTIONS =
   "NOPERM this connection has subscriptions that the new token does not permit: open another for it";
@@ -65,9 +67,10 @@ export function logIn(client: RespClient, access: RespAccess, name: string, toke
   const grant = access.authenticate(token, name, client);
   if (grant instanceof CommandError) {
     if (grant.code !== "RATE_LIMIT_EXCEEDED") return WRONG_PASSWORD;
-    // Who goes on at full speed has to connect anew each time, which costs it more than us.
-    client.isClosing = true;
-    return `ERR ${grant.message}: try again later`;
+    // Who tries at full speed is answered slowly, and has to connect anew then: that costs it more than us.
+    client.isBlocked = true;
+    client.socket.endLater(`-ERR ${grant.message}: try again later\r\n`);
+    return ANSWERED_LATER;
   }
   const { session } = client;
   const hasParts = session instanceof ClientSession && session.partCount > 0;

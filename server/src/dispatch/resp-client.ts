@@ -24,6 +24,8 @@ export interface RespSocket {
   write(bytes: Uint8Array, length: number, releaseOffset: number): void;
   /** Runs what the client has sent meanwhile, where `isBlocked` had put it off. */
   resume(): void;
+  /** Ends the connection with this text, about a second from now. */
+  endLater(text: string): void;
   /** Ends the connection at once, for CLIENT KILL. */
   cut(): void;
   /** Pushes of this connection; they leave at the end of the turn, after its replies. */

@@ -61,6 +61,7 @@ class Resp {
       resume: () => {
         this.resumed++;
       },
+      endLater: () => {},
       cut: () => {},
       outbox: { push: () => true },
     });

@@ -6,7 +6,7 @@ import { parseDecimal } from "../commands/kv/integer.ts";
 import { NOT_AN_INTEGER, SYNTAX_ERROR, wrongArity } from "../commands/resp/error-texts.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import { version } from "../config/version.ts";
-import { logIn, NO_PASSWORD, type RespGuard, WRONG_PASSWORD } from "./resp-access.ts";
+import { ANSWERED_LATER, logIn, NO_PASSWORD, type RespGuard, WRONG_PASSWORD } from "./resp-access.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 
 /** Clients look at it to see what the server can do: the version of Redis whose answers are given here. */
@@ -69,7 +69,7 @@ function auth({ client, request, sink, dispatcher: { access } }: RespCall): void
     ? refusalOfOpenServer(name, request.count === 2)
     : logIn(client, access, name, request.text(request.count - 1));
   if (refusal === undefined) sink.ok();
-  else sink.error(refusal);
+  else if (refusal !== ANSWERED_LATER) sink.error(refusal);
 }
 
 /** As Redis answers where nobody has to log in: its default user has no password, and takes any. */
@@ -89,7 +89,7 @@ function hello(call: RespCall): void {
   const { protocol, name } = asked;
   const refusal = helloRefusal(call, asked.credentials);
   if (refusal !== undefined) {
-    sink.error(refusal);
+    if (refusal !== ANSWERED_LATER) sink.error(refusal);
     return;
   }
   client.version = protocol;

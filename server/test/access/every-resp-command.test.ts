@@ -44,6 +44,7 @@ class Resp {
       unreadBytes: () => 0,
       write: () => {},
       resume: () => {},
+      endLater: () => {},
       cut: () => {},
       outbox: { push: () => true },
     });

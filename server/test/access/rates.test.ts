@@ -48,6 +48,26 @@ describe("a rate of requests", () => {
   });
 });
 
+it("wrong tokens from an address are answered slowly after ten of them, and those in use as before", async () => {
+  const [inUse, unused] = [await server.token("in-use", ["*"]), await server.token("unused", ["*"])];
+  await server.start();
+  const get = async (token: string) => {
+    const startedMs = performance.now();
+    const { status, headers } = await server.http(GET, { authorization: `Bearer ${token}` });
+    return { status, retryAfter: headers.get("retry-after"), isSlow: performance.now() - startedMs > 900 };
+  };
+  expect(await get(inUse)).toMatchObject({ status: 200 });
+  for (let i = 0; i < 10; i++) expect(await get(`wrong-${i}`)).toMatchObject({ status: 401 });
+  const [refused, known, resp] = await Promise.all([get(unused), get(inUse), server.resp()]);
+  expect(refused).toEqual({ status: 429, retryAfter: "1", isSlow: true });
+  expect(known.status).toBe(200);
+  for (let i = 0; i < 12; i++) await get(`wrong-${i}`);
+  resp.say("AUTH", unused);
+  resp.say("PING");
+  await vi.waitFor(() => expect(resp.isClosed).toBe(true), WAIT);
+  expect(resp.received).toBe("-ERR too many wrong tokens came from this address: try again later\r\n");
+}, 60_000);
+
 describe("connections of one address", () => {
   it("are as many as they may be, over all protocols, and fewer again when one ends", async () => {
     await server.start("--set", "access.max_connections_per_address=3");

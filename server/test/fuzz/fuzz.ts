@@ -171,6 +171,7 @@ class RespTarget {
         this.#late += Buffer.from(bytes.subarray(0, length)).toString("latin1");
       },
       resume: () => {},
+      endLater: () => {},
       cut: () => {},
       outbox: { push: () => true },
     });

@@ -48,12 +48,10 @@ export function refuseAccess(exchange: HttpExchange, refusal: AccessRefusal, for
     return;
   }
   const details = { retry_after_secs: retryAfterSecs };
-  // Closed: who goes on at full speed has to connect anew each time, which costs it more than us.
-  exchange.refuse(code, message, format, {
-    details,
-    headers: [["Retry-After", String(retryAfterSecs)]],
-    close: true,
-  });
+  const headers = [["Retry-After", String(retryAfterSecs)]] as const;
+  // Who tries at full speed is answered slowly, and has to connect anew then: that costs it more than us.
+  if (refusal.isSlow) exchange.refuseSlowly(code, message, format, { details, headers, close: true });
+  else exchange.refuse(code, message, format, { details, headers });
 }
 
 /** The grant of who may go on, with a token that permits `needs`; or why it is turned away, which the audit log is told. */

@@ -44,6 +44,7 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
   protected readonly dispatch: Dispatch;
   readonly #terms: ReplyTerms;
   /** Until the reply is handed over or the client is gone: then it must not be touched any more. */
+  #slowRefusal: (() => void) | undefined;
   #response: HttpResponse | undefined;
   /** The reply has been offered to the socket; a part of it may still wait here. */
   #isAnswered = false;
@@ -156,6 +157,18 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
     const reply = this.dispatch.refuse(code, message, format, form.details);
     const body = exactly(reply.bytes, reply.length);
     this.#write(form.status ?? reply.status, reply.contentType, body, form.headers ?? NO_HEADERS, form.close ?? false);
+  }
+
+  /** The same, about a second later: for who would try again at once. Nothing else may be answered meanwhile. */
+  refuseSlowly(code: RefusalCode, message: string, format: WireFormat, form: RefusalForm): void {
+    this.#slowRefusal = () => this.refuse(code, message, format, form);
+    this.traffic.heldBack.add(this, this.traffic.clock.monotonicMs());
+  }
+
+  refuseNow(): void {
+    const refuse = this.#slowRefusal;
+    this.#slowRefusal = undefined;
+    if (refuse !== undefined) this.corked(refuse);
   }
 
   /** A short plain text. */
@@ -277,6 +290,7 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
   }
 
   #finish(): void {
+    if (this.#slowRefusal !== undefined) this.traffic.heldBack.remove(this);
     this.#response = undefined;
     if (this.#takeLater() !== undefined) this.traffic.gate.forget(this);
     if (this.#held.length > 0) this.#hold(EMPTY);

@@ -16,6 +16,14 @@ export interface Waiting {
   cutOff(): void;
 }
 
+/** An exchange whose refusal waits. */
+export interface SlowRefusal {
+  refuseNow(): void;
+}
+
+/** How long who has sent too many wrong tokens waits for its answer, at least. */
+const HELD_BACK_MS = 1000;
+
 /** Unfinished bodies of all connections may hold this many of the largest ones together. */
 const LARGEST_BODIES_MAX = 8;
 const BODIES_BYTES_MIN = 64 * 1024 * 1024;
@@ -36,6 +44,8 @@ export class HttpTraffic {
   readonly gzipQueue: GzipQueue;
   /** Requests whose body did not come whole in one piece. */
   readonly slowBodies: Overdue<Waiting>;
+  /** Refusals that are given slowly. */
+  readonly heldBack = new Overdue<SlowRefusal>(HELD_BACK_MS);
   /** Replies tell their clients to close the connection. */
   isStopping = false;
   #inFlight = 0;

@@ -47,6 +47,8 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
   repliesAt = 0;
   repliesLength = 0;
   readonly #socket: Socket;
+  /** What `endLater` was given. */
+  #lastWords = "";
   readonly #traffic: RespTraffic;
   /** What is left of earlier reads, from 0 on. */
   #held: Uint8Array = NOTHING;
@@ -287,6 +289,17 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
     this.end();
     // What it waits for would be lost on it; only the replies before are still its own.
     if (isBlocked) this.#closeClient();
+  }
+
+  endLater(text: string): void {
+    this.#lastWords = text;
+    this.#traffic.holdsBack(this);
+  }
+
+  endNow(): void {
+    if (this.#isGone) return;
+    this.#socket.write(this.#lastWords);
+    this.end();
   }
 
   /** Closes once all that was written, or is held, has left; what comes meanwhile is not looked at. */

@@ -10,6 +10,8 @@ import type { RespConnection } from "./resp-connection.ts";
 import type { RespTransportOptions, RespTransportParts } from "./resp-transport.ts";
 import { TurnReplies } from "./turn-replies.ts";
 
+/** How long who has sent too many wrong tokens waits for its answer, at least. */
+const HELD_BACK_MS = 1000;
 /** How long a connection that was ended may take to read what is left for it. */
 const LINGER_MS_MAX = 5000;
 /** What Node reads at a time. */
@@ -31,6 +33,7 @@ export class RespTraffic {
   readonly unreadBytesMax: number;
   readonly #input = new Uint8Array(INPUT_BYTES);
   readonly #open = new Set<RespConnection>();
+  readonly #heldBack = new Overdue<RespConnection>(HELD_BACK_MS);
   readonly #lingering = new Overdue<RespConnection>(LINGER_MS_MAX);
   /** They have begun a request; one that sends nothing more of it for the whole time is cut off. */
   readonly #begun: Overdue<RespConnection>;
@@ -79,10 +82,16 @@ export class RespTraffic {
     this.#open.delete(connection);
     this.#begun.remove(connection);
     this.#lingering.remove(connection);
+    this.#heldBack.remove(connection);
     this.outboxes.unregister(connection);
     this.connections.unregister(connection.client);
     this.connections.respActive -= 1;
     if (this.#open.size === 0) this.#onEmpty?.();
+  }
+
+  /** It is to be ended, and not at once. */
+  holdsBack(connection: RespConnection): void {
+    this.#heldBack.add(connection, this.clock.monotonicMs());
   }
 
   /** It was ended, and has not gone yet. */
@@ -126,6 +135,7 @@ export class RespTraffic {
       this.connections.silentClientsCutOff += 1;
       connection.cut();
     });
+    this.#heldBack.sweep(nowMs, (connection) => connection.endNow());
     this.#lingering.sweep(nowMs, (connection) => connection.cut());
   }
 
