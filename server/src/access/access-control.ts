@@ -153,12 +153,12 @@ export class AccessControl {
   #remember(token: string, grant: Grant, peer: Peer): Grant {
     if (this.#verified.size >= VERIFIED_MAX) this.#verified.clear();
     this.#verified.set(token, grant);
-    this.loggedIn(grant, peer);
+    this.#loggedIn(grant, peer);
     return grant;
   }
 
-  /** Tells the audit log. Whoever authenticates each request calls it for the first alone, which `authenticate` does. */
-  loggedIn({ name }: Grant, { address, protocol }: Peer): void {
+  /** Tells the audit log of a token that was not known before; those in use are not told of again. */
+  #loggedIn({ name }: Grant, { address, protocol }: Peer): void {
     this.audit.record("login", { token: name, address, protocol }, "logged in");
   }
 

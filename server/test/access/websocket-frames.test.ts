@@ -4,6 +4,7 @@ import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { seededRandom } from "../engine.ts";
 import { mutated } from "../fuzz/mutations.ts";
+import { testedTransport } from "../tested-transport.ts";
 import { AccessServer } from "./access-server.ts";
 
 const WAIT = { timeout: 15_000, interval: 20 };
@@ -89,6 +90,14 @@ describe("a frame against the rules ends the connection", () => {
     await vi.waitFor(() => expect(peer.isClosed).toBe(true), WAIT);
     expect(await isAlive()).toBe(true);
   });
+});
+
+// skipped: uWebSockets.js takes every frame for a masked one, and reads nonsense in place of what it says (security.md)
+it.skipIf(testedTransport === "native")("a frame without a mask ends the connection", async () => {
+  const peer = await open();
+  peer.socket.write(frame(FIN | TEXT, HIDDEN, { isMasked: false }));
+  await vi.waitFor(() => expect(peer.isClosed).toBe(true), WAIT);
+  expect(await isAlive()).toBe(true);
 });
 
 it("frames broken at random harm nobody", async () => {
