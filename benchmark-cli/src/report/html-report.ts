@@ -1,0 +1,4 @@
+import type { BenchmarkReport } from "./result.ts";
+export function htmlReport(report: BenchmarkReport): string {
+  return JSON.stringify(report);
+}
