@@ -98,20 +98,21 @@ export class ClientProcess extends Channel {
 
 /** CPU time that a server and its clients use while something is measured. */
 export class CpuWatch {
-  readonly #server: ChildProcess;
+  readonly #server: ChildProcess | undefined;
   readonly #clients: readonly ClientProcess[];
   readonly #serverStart: number;
   readonly #clientsStart: number;
 
-  constructor(server: ChildProcess, clients: readonly ClientProcess[]) {
+  /** @param server undefined where it is not ours; its figures are NaN then. */
+  constructor(server: ChildProcess | undefined, clients: readonly ClientProcess[]) {
     this.#server = server;
     this.#clients = clients;
-    this.#serverStart = cpuSeconds(server);
+    this.#serverStart = server === undefined ? Number.NaN : cpuSeconds(server);
     this.#clientsStart = sum(clients);
   }
 
   get serverSecs(): number {
-    return cpuSeconds(this.#server) - this.#serverStart;
+    return this.#server === undefined ? Number.NaN : cpuSeconds(this.#server) - this.#serverStart;
   }
 
   get clientSecs(): number {

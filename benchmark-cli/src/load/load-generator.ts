@@ -4,6 +4,7 @@ import { type Connection, openConnection } from "./connection.ts";
 import { endWithReason } from "./failure-report.ts";
 import type { Generated, GeneratorMessage, Load } from "./load.ts";
 import { LoadTally } from "./load-tally.ts";
+import { nap } from "./pace.ts";
 import { seededRandom } from "./random.ts";
 import { checkReply, drawRequest, failuresOf } from "./workload.ts";
 
@@ -147,6 +148,7 @@ class Traffic {
     const pace = () => {
       if (this.isDone) return;
       sendDue();
+      if (pacing === "nap") nap(firstMs + due * intervalMs - performance.now());
       if (pacing === "timer") setTimeout(pace, 1);
       else setImmediate(pace);
     };

@@ -22,8 +22,11 @@ export interface Load {
   readonly inFlight?: number;
   /** Open loop: requests per second of all connections together. */
   readonly requestsPerSec?: number;
-  /** Open loop: how the instants are met. `spin` meets them to microseconds and costs a core; a timer to about 1 ms. */
-  readonly pacing?: "spin" | "timer";
+  /**
+   * Open loop: how the instants are met. `spin` meets them to microseconds and costs a core, `nap` to a tenth of a
+   * millisecond and leaves the core to others in between, a timer to about 1 ms.
+   */
+  readonly pacing?: "spin" | "nap" | "timer";
   /** Ends after this long, or after `requests`. */
   readonly seconds?: number;
   readonly requests?: number;

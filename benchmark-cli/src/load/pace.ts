@@ -8,6 +8,11 @@ import { monotonicMs } from "./monotonic-clock.ts";
 const NAP_MS = 0.05;
 const napping = new Int32Array(new SharedArrayBuffer(4));
 
+/** Gives the core away for at most a twentieth of a millisecond, and not past the next instant. */
+export function nap(untilMs: number): void {
+  if (untilMs > 0) Atomics.wait(napping, 0, 0, Math.min(NAP_MS, untilMs));
+}
+
 /**
  * @param count how many instants there are
  * @param send called once for each, with the instant it was due, in `monotonicMs`
@@ -34,7 +39,7 @@ export function pace(
         }
         sent();
       } else {
-        Atomics.wait(napping, 0, 0, Math.min(NAP_MS, dueMs - nowMs));
+        nap(dueMs - nowMs);
       }
       if (index < count) setImmediate(turn);
       else resolve();

@@ -1,6 +1,5 @@
 /** Tells a benchmark every so often what its client process has done since the last time. */
 import type { Channel } from "./client-process.ts";
-
 import { LatencyHistogram } from "./latency-histogram.ts";
 
 const TELL_EVERY_MS = 250;
@@ -26,9 +25,9 @@ export class ProgressTeller {
   }
 
   /** @param all the histogram of the whole run, to which the latency is added as well */
-  add(latencyMs: number, all: LatencyHistogram): void {
+  add(latencyMs: number, all?: LatencyHistogram): void {
     this.#done += 1;
     this.#recent.add(latencyMs);
-    all.add(latencyMs);
+    all?.add(latencyMs);
   }
 }

@@ -1,10 +1,11 @@
 /**
  * A process whose connections take messages from one queue and acknowledge them, until all have been; see
- * scenario-queue.ts. What was delivered is held against what was published.
+ * scenarios/queue.ts. What was delivered is held against what was published.
  */
 
 import { serve } from "../load/client-process.ts";
 import { type ClientSocket, openWebSocket } from "../load/client-socket.ts";
+import { type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
 import {
   arrayLength,
   fieldAt,
@@ -15,7 +16,8 @@ import {
   textStart,
 } from "../load/message-pack-fields.ts";
 import { monotonicMs } from "../load/monotonic-clock.ts";
-import { DIGITS, frameFor, OpenRequest, perform, readDigits } from "../load/requests.ts";
+import { ProgressTeller } from "../load/progress-teller.ts";
+import { DIGITS, frameFor, INSTANT_DIGITS, OpenRequest, perform, readDigits } from "../load/requests.ts";
 import { doneOrStalled } from "../load/stall-watch.ts";
 import { DeliveryLedger } from "./delivery-ledger.ts";
 import type { PriorityDistribution } from "./message-plan.ts";
@@ -33,12 +35,15 @@ export interface QueueWorkersConfig {
   readonly messagesPerCommand: number;
   /** `consume`: requests of a worker without a reply; `subscribe`: messages that a worker may have unacknowledged. */
   readonly inFlight: number;
+  /** Whether messages come while they are published, so that their delivery can be timed. */
+  readonly measuresDelivery?: boolean;
 }
 
 export interface QueueWorked {
   readonly startMs: number;
   readonly endMs: number;
   readonly problems: readonly string[];
+  readonly delivery: LatencyCounts;
 }
 
 const SUCCESS = fieldName("success");
@@ -112,7 +117,9 @@ class Worker {
     const { config, ledger } = this.#crew;
     const id = fieldAt(bytes, at, ID);
     const deliveryId = fieldAt(bytes, at, DELIVERY_ID);
-    const number = readDigits(bytes, textStart(bytes, fieldAt(bytes, at, PAYLOAD)), DIGITS);
+    const text = textStart(bytes, fieldAt(bytes, at, PAYLOAD));
+    const number = readDigits(bytes, text, DIGITS);
+    this.#crew.delivered(bytes, text + DIGITS);
     ledger.add(number, numberAt(bytes, deliveryId), numberAt(bytes, fieldAt(bytes, at, PRIORITY)));
     const ack = this.#ack;
     if (config.messagesPerCommand === 1) {
@@ -142,6 +149,8 @@ class Worker {
 class Crew {
   readonly config: QueueWorkersConfig;
   readonly ledger: DeliveryLedger;
+  readonly latencies = new LatencyHistogram();
+  readonly #teller: ProgressTeller;
   readonly #workers: Worker[] = [];
   readonly #consume: Buffer;
   /** Messages asked for by requests that have no reply yet. */
@@ -153,8 +162,9 @@ class Crew {
     this.#finish = resolve;
   });
 
-  constructor(config: QueueWorkersConfig) {
+  constructor(config: QueueWorkersConfig, teller: ProgressTeller) {
     this.config = config;
+    this.#teller = teller;
     this.ledger = new DeliveryLedger(config.messages, config.distribution);
     const { queue, messagesPerCommand, ackDeadlineSecs } = config;
     const count = messagesPerCommand === 1 ? {} : { count: messagesPerCommand };
@@ -196,6 +206,16 @@ class Crew {
     worker.socket.append(this.#consume);
   }
 
+  /** From the instant a message was due to be published, where it was published at one. */
+  delivered(bytes: Buffer, instantAt: number): void {
+    if (this.config.measuresDelivery !== true) {
+      this.#teller.count();
+      return;
+    }
+    const dueMs = readDigits(bytes, instantAt, INSTANT_DIGITS) / 1_000;
+    this.#teller.add(monotonicMs() - dueMs, this.latencies);
+  }
+
   acknowledged(count: number): void {
     this.#acked += count;
     if (this.#acked >= this.config.messages) this.#finish();
@@ -210,13 +230,18 @@ class Crew {
 }
 
 serve<QueueWorkersConfig>(async (config, benchmark) => {
-  const crew = new Crew(config);
+  const crew = new Crew(config, new ProgressTeller(benchmark));
   await crew.open();
   benchmark.tell("ready");
   await benchmark.until("go");
   const startMs = monotonicMs();
   await crew.begin();
   await doneOrStalled(crew.finished, () => crew.progress);
-  const worked: QueueWorked = { startMs, endMs: monotonicMs(), problems: crew.ledger.problems() };
+  const worked: QueueWorked = {
+    startMs,
+    endMs: monotonicMs(),
+    problems: crew.ledger.problems(),
+    delivery: crew.latencies.export(),
+  };
   benchmark.tell("done", worked);
 });

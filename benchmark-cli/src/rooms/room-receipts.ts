@@ -5,6 +5,8 @@
 import type { LatencyHistogram } from "../load/latency-histogram.ts";
 
 export interface RoomLatencies {
+  /** Hears of every delivery at once. */
+  readonly onDelivery?: (latencyMs: number) => void;
   /** From the instant an event was due to be published until a subscriber has it. */
   readonly delivery: LatencyHistogram;
   /** From the first subscriber that has an event to the last. */
@@ -46,6 +48,7 @@ export class RoomReceipts {
     this.#next[subscriber] = offset + 1;
     this.#received += 1;
     this.#latencies.delivery.add(nowMs - dueMs);
+    this.#latencies.onDelivery?.(nowMs - dueMs);
     if (offset >= this.#counts.length) this.#grow(offset);
     this.#counts[offset] += 1;
     if (this.#counts[offset] === 1) this.#firstMs[offset] = nowMs;

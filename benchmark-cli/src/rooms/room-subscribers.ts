@@ -8,6 +8,7 @@ import type { ClientSocket } from "../load/client-socket.ts";
 import { type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
 import { fieldAt, fieldName, numberAt, textStart } from "../load/message-pack-fields.ts";
 import { monotonicMs } from "../load/monotonic-clock.ts";
+import { ProgressTeller } from "../load/progress-teller.ts";
 import { INSTANT_DIGITS, readDigits } from "../load/requests.ts";
 import { doneOrStalled } from "../load/stall-watch.ts";
 import { type EventEncoder, type RoomDialect, type RoomServer, roomDialect } from "./room-dialects.ts";
@@ -67,7 +68,7 @@ class Room {
 class Rooms {
   readonly #config: RoomSubscribersConfig;
   readonly #dialect: RoomDialect;
-  readonly #latencies: RoomLatencies = { delivery: new LatencyHistogram(), fanout: new LatencyHistogram() };
+  readonly #latencies: RoomLatencies;
   readonly #rooms: Room[] = [];
   readonly #publishers: ClientSocket[] = [];
   /** Events of each room in this run and all before. */
@@ -77,8 +78,10 @@ class Rooms {
   #missing = 0;
   #finish: () => void = () => undefined;
 
-  constructor(config: RoomSubscribersConfig) {
+  constructor(config: RoomSubscribersConfig, teller: ProgressTeller) {
     this.#config = config;
+    const onDelivery = (latencyMs: number) => teller.add(latencyMs);
+    this.#latencies = { delivery: new LatencyHistogram(), fanout: new LatencyHistogram(), onDelivery };
     this.#dialect = roomDialect(config.server);
   }
 
@@ -148,7 +151,7 @@ function checkReply(bytes: Buffer, start: number, end: number): void {
 }
 
 serve<RoomSubscribersConfig>(async (config, benchmark) => {
-  const rooms = new Rooms(config);
+  const rooms = new Rooms(config, new ProgressTeller(benchmark));
   await rooms.open();
   benchmark.tell("ready");
   for (;;) benchmark.tell("done", await rooms.run(await benchmark.until<RoomRun>("go")));

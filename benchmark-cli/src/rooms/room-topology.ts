@@ -1,8 +1,8 @@
 /** Rooms and their subscribers, spread over client processes; all subscribers of a room are in one. */
 import type { ChildProcess } from "node:child_process";
 import { ClientProcess, CpuWatch } from "../load/client-process.ts";
-import type { Latency } from "../load/latency-histogram.ts";
-import { LatencyHistogram } from "../load/latency-histogram.ts";
+import { type Latency, type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
+import { BenchmarkError } from "../servers/benchmark-error.ts";
 import type { Synap } from "../servers/synap-process.ts";
 import type { RoomServer } from "./room-dialects.ts";
 import { roomName } from "./room-dialects.ts";
@@ -22,15 +22,19 @@ export interface RoomsMeasured {
   readonly deliveriesPerCpuSec: number;
   readonly delivery: Latency;
   readonly fanout: Latency;
+  readonly deliveryCounts: LatencyCounts;
+  readonly fanoutCounts: LatencyCounts;
+  readonly deliveries: number;
+  readonly seconds: number;
   readonly cpu: string;
 }
 
 export class RoomClients {
-  readonly #server: ChildProcess;
+  readonly #server: ChildProcess | undefined;
   readonly #topology: Topology;
   readonly #clients: readonly ClientProcess[];
 
-  private constructor(server: ChildProcess, topology: Topology, clients: readonly ClientProcess[]) {
+  private constructor(server: ChildProcess | undefined, topology: Topology, clients: readonly ClientProcess[]) {
     this.#server = server;
     this.#topology = topology;
     this.#clients = clients;
@@ -39,7 +43,7 @@ export class RoomClients {
   /** Opens all subscriptions. The rooms must exist. */
   static async open(
     kind: RoomServer,
-    server: { child: ChildProcess; port: number },
+    server: { readonly child: ChildProcess | undefined; readonly port: number },
     topology: Topology,
   ): Promise<RoomClients> {
     const { rooms, subscribersPerRoom, dataBytes } = topology;
@@ -59,6 +63,10 @@ export class RoomClients {
     return new RoomClients(server.child, topology, clients);
   }
 
+  get processes(): readonly ClientProcess[] {
+    return this.#clients;
+  }
+
   /**
    * @param events of each room
    * @param window events of a room under way in a closed loop; 0 where `publish` publishes
@@ -73,17 +81,23 @@ export class RoomClients {
     const results = await Promise.all(this.#clients.map((client) => client.until<RoomRunResult>("done")));
     const serverSecs = cpu.serverSecs;
     const problems = results.flatMap((result) => result.problems);
-    if (problems.length > 0) throw new Error(problems.slice(0, 10).join("\n"));
+    if (problems.length > 0) throw new BenchmarkError(`deliveries are wrong: ${problems.slice(0, 10).join("; ")}`);
     const seconds =
       (Math.max(...results.map(({ endMs }) => endMs)) - Math.min(...results.map(({ startMs }) => startMs))) / 1_000;
     const { rooms, subscribersPerRoom } = this.#topology;
+    const delivery = LatencyHistogram.of(results.map((result) => result.delivery));
+    const fanout = LatencyHistogram.of(results.map((result) => result.fanout));
     const deliveries = events * rooms * subscribersPerRoom;
     return {
       eventsPerSec: (events * rooms) / seconds,
       deliveriesPerSec: deliveries / seconds,
       deliveriesPerCpuSec: deliveries / serverSecs,
-      delivery: LatencyHistogram.of(results.map(({ delivery }) => delivery)).latency(),
-      fanout: LatencyHistogram.of(results.map(({ fanout }) => fanout)).latency(),
+      delivery: delivery.latency(),
+      fanout: fanout.latency(),
+      deliveryCounts: delivery.export(),
+      fanoutCounts: fanout.export(),
+      deliveries,
+      seconds,
       cpu: cpu.cores(seconds),
     };
   }
@@ -93,7 +107,7 @@ export class RoomClients {
   }
 }
 
-export async function createRooms(synap: Synap, rooms: number, eventsMax: number): Promise<void> {
+export async function createRooms(synap: Pick<Synap, "command">, rooms: number, eventsMax: number): Promise<void> {
   for (let room = 0; room < rooms; room++) {
     await synap.command("stream.create", { room: roomName(room), max_events: eventsMax });
   }

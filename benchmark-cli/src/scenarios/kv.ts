@@ -183,7 +183,7 @@ function closedLoad(options: KvOptions, target: Target): Load {
 function openLoad(options: KvOptions, target: Target, perSec: number): Load {
   const { duration = OPEN_SECS, batch } = options;
   // What is done without a warm-up was warmed by the closed loop.
-  return { ...loadOf(options, target), requestsPerSec: perSec / batch, pacing: "spin", seconds: duration };
+  return { ...loadOf(options, target), requestsPerSec: perSec / batch, pacing: "nap", seconds: duration };
 }
 
 async function measure(

@@ -20,7 +20,7 @@ const BENCHMARKS = {
   "start-data": ["--keys", "100000", "--rounds", "1"],
   "recovery-growth": ["--operations", "200000", "--rounds", "1"],
   "snapshot-stall": ["--keys", "200000", "--rate", "10000", "--seconds", "2", "--load-seconds", "15"],
-  "scenario-replication": ["--duration", "5", "--write-rate", "1000", "--read-rate", "5000", "--keys", "10000"],
+  replication: ["--duration", "5", "--write-rate", "1000", "--read-rate", "5000", "--keys", "10000"],
   "catch-up": ["--away-seconds", "3", "--write-rate", "1000", "--rounds", "1", "--most-seconds", "10"],
 } as const;
 type Name = keyof typeof BENCHMARKS;
@@ -38,10 +38,11 @@ const failed: string[] = [];
 for (const name of NAMES) {
   if (options.only !== "all" && options.only !== name) continue;
   const json = join(directory, `${name}.json`);
-  const file = fileURLToPath(new URL(`${name}.ts`, import.meta.url));
   const args = [...(options.size === "small" ? BENCHMARKS[name] : []), "--json", json];
   if (options.server !== undefined) args.push("--server", options.server);
-  const { status } = spawnSync(process.execPath, [...process.execArgv, file, ...args], { stdio: "inherit" });
+  const { status } = spawnSync(process.execPath, [...process.execArgv, ...program(name), ...args], {
+    stdio: "inherit",
+  });
   console.log("");
   if (status === 0) figures.push(JSON.parse(readFileSync(json, "utf8")));
   else failed.push(name);
@@ -50,3 +51,9 @@ removeDirectory(directory);
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(figures, null, 2)}\n`);
 if (failed.length > 0) console.error(`failed: ${failed.join(", ")}`);
 process.exit(failed.length === 0 ? 0 : 1);
+
+/** A study of its own, or the scenario of synap-benchmark. */
+function program(name: Name): string[] {
+  if (name === "replication") return [fileURLToPath(new URL("../main.ts", import.meta.url)), name];
+  return [fileURLToPath(new URL(`${name}.ts`, import.meta.url))];
+}

@@ -1,4 +1,4 @@
-/** A process that publishes numbered messages to the topics of a plan over one connection; see scenario-pubsub.ts. */
+/** A process that publishes numbered messages to the topics of a plan over one connection; see scenarios/pubsub.ts. */
 
 import { serve } from "../load/client-process.ts";
 import { type ClientSocket, openWebSocket } from "../load/client-socket.ts";

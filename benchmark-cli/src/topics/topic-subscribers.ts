@@ -5,6 +5,7 @@ import { type ClientSocket, openWebSocket } from "../load/client-socket.ts";
 import { type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
 import { fieldAt, fieldName, numberAt, textStart } from "../load/message-pack-fields.ts";
 import { monotonicMs } from "../load/monotonic-clock.ts";
+import { ProgressTeller } from "../load/progress-teller.ts";
 import { DIGITS, INSTANT_DIGITS, perform, readDigits } from "../load/requests.ts";
 import { doneOrStalled } from "../load/stall-watch.ts";
 import { sleep } from "../servers/processes.ts";
@@ -47,6 +48,7 @@ interface Subscribed {
 
 serve<TopicSubscribersConfig>(async ({ port, plan, perSocket, client, clients }, benchmark) => {
   const latencies = new LatencyHistogram();
+  const teller = new ProgressTeller(benchmark);
   const receipts: TopicReceipts[] = [];
   let missing = 0;
   let finish: () => void = () => undefined;
@@ -57,7 +59,7 @@ serve<TopicSubscribersConfig>(async ({ port, plan, perSocket, client, clients },
     if (subscriber === undefined) throw new Error(`nobody's message: ${bytes.toString("latin1", start, end)}`);
     const text = textStart(bytes, data);
     subscriber.add(readDigits(bytes, text, DIGITS));
-    latencies.add(monotonicMs() - readDigits(bytes, text + DIGITS, INSTANT_DIGITS) / 1_000);
+    teller.add(monotonicMs() - readDigits(bytes, text + DIGITS, INSTANT_DIGITS) / 1_000, latencies);
     missing -= 1;
     if (missing === 0) finish();
   };

@@ -9,8 +9,7 @@
 import { unpack } from "msgpackr";
 import { serve } from "../load/client-process.ts";
 import { openWebSocket } from "../load/client-socket.ts";
-import type { Latency } from "../load/latency-histogram.ts";
-import { LatencyHistogram } from "../load/latency-histogram.ts";
+import { type Latency, type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
 import { monotonicMs } from "../load/monotonic-clock.ts";
 import { pace } from "../load/pace.ts";
 import { frameFor, perform } from "../load/requests.ts";
@@ -27,6 +26,7 @@ export interface ReplicationLagConfig {
 export interface ReplicationLag {
   /** From the master's reply; none where the push was first. */
   readonly lag: Latency;
+  readonly lagCounts: LatencyCounts;
   /** From the instant the event was due. */
   readonly endToEnd: Latency;
   readonly events: number;
@@ -82,7 +82,12 @@ serve<ReplicationLagConfig>(async ({ masterPort, replicaPorts, eventsPerSec, sec
       endToEnd.add(instant - due[event]);
     }
   }
-  const done: ReplicationLag = { lag: lags.latency(), endToEnd: endToEnd.latency(), events: count };
+  const done: ReplicationLag = {
+    lag: lags.latency(),
+    lagCounts: lags.export(),
+    endToEnd: endToEnd.latency(),
+    events: count,
+  };
   benchmark.tell("done", done);
 });
 
