@@ -36,6 +36,7 @@ export class PhaseRecorder {
   #pointMs = 0;
   #usageAtStart: Usage | undefined;
   #usage: Usage | undefined;
+  readonly #secsOfClient = new Map<ChildProcess, number>();
   #clientSecsAtStart = 0;
   #clientSecs = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -150,10 +151,10 @@ export class PhaseRecorder {
   }
 
   #readClients(): number {
-    return this.#recorded.clients.reduce(
-      // One that has ended cannot be read any more; what it used is in what was read before.
-      (sum, client) => sum + (client.exitCode === null && client.signalCode === null ? cpuSeconds(client) : 0),
-      0,
-    );
+    for (const client of this.#recorded.clients) {
+      // One that has ended cannot be read any more; what it was seen to have used stays.
+      if (client.exitCode === null && client.signalCode === null) this.#secsOfClient.set(client, cpuSeconds(client));
+    }
+    return [...this.#secsOfClient.values()].reduce((sum, seconds) => sum + seconds, 0);
   }
 }
