@@ -1,6 +1,8 @@
 /** The commands of `synap-benchmark`; what they do stands in scenarios/, peers/ and baseline/. */
 import { Command } from "commander";
 import { addAll } from "./all-command.ts";
+import { addBaseline } from "./baseline-command.ts";
+import { addCompare } from "./compare-command.ts";
 import {
   addScenario,
   kvFlags,
@@ -27,5 +29,7 @@ export function buildProgram(): Command {
   addScenario(command("pubsub", "Scenario 4: topics, some subscribed to by wildcard."), pubsubFlags, plannedPubsub);
   addScenario(command("replication", "Scenario 5: a master and replicas."), replicationFlags, plannedReplication);
   addAll(program);
+  addCompare(program);
+  addBaseline(program);
   return program;
 }

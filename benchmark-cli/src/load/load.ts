@@ -37,6 +37,8 @@ export interface Load {
   readonly countsErrors?: boolean;
   /** HTTP in a closed loop: whether autocannon makes the requests. An open loop is always our own, since it has none. */
   readonly autocannon?: boolean;
+  /** Whom autocannon talks to. */
+  readonly httpDialect?: "synap" | "webdis";
 }
 
 /** How often each command failed, by the error's code. */

@@ -3,7 +3,7 @@
  * it ends. What they use is read from /proc, so these benchmarks run on Linux.
  */
 import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -81,9 +81,13 @@ export async function stop(child: ChildProcess): Promise<void> {
   clearTimeout(killer);
 }
 
+export function missingPrograms(names: readonly string[]): string[] {
+  return names.filter((name) => spawnSync("which", [name]).status !== 0);
+}
+
 /** @throws if one of Debian's programs is missing, with the way to install it. */
 export function requirePrograms(names: readonly string[]): void {
-  const missing = names.filter((name) => spawnSync("which", [name]).status !== 0);
+  const missing = missingPrograms(names);
   if (missing.length > 0) {
     const packages = missing.map((name) => (name === "redis-cli" ? "redis-tools" : name));
     throw new BenchmarkError(
@@ -155,6 +159,16 @@ export function cpuSeconds(child: ChildProcess): number {
   // Fields 14 and 15 of proc(5); the name in field 2 may hold blanks, hence the cut after its parenthesis.
   const fields = proc(child, "stat").split(") ")[1].split(" ");
   return (Number(fields[11]) + Number(fields[12])) / CPU_TICKS_PER_SEC;
+}
+
+/**
+ * The same by the scheduler's own count, in nanoseconds where `cpuSeconds` has hundredths of a second. Exact while the
+ * process sleeps, as a server does that has answered everything.
+ */
+export function exactCpuSeconds(child: ChildProcess): number {
+  const threads = readdirSync(`/proc/${child.pid}/task`);
+  const nanoseconds = threads.map((thread) => Number(proc(child, `task/${thread}/schedstat`).split(" ")[0]));
+  return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e9;
 }
 
 export function rssBytes(child: ChildProcess): number {

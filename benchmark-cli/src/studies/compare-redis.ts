@@ -9,10 +9,10 @@
  * first: the ratio of the CPU seconds that a request costs the servers is printed beside that of the requests per second.
  */
 import type { ChildProcess } from "node:child_process";
+import { fillRedis, redisUsedMemory, startRedis } from "../peers/redis-process.ts";
 import { Report } from "../report/report.ts";
 import { median } from "../report/row.ts";
 import { requirePrograms, rssBytes, stop } from "../servers/processes.ts";
-import { fillRedis, redisUsedMemory, startRedis } from "../servers/redis-process.ts";
 import { startSynap } from "../servers/synap-process.ts";
 import { benchmarkOptions } from "./benchmark-options.ts";
 import { type RedisRun, type RedisTest, runRedisBenchmark } from "./redis-benchmark.ts";

@@ -16,7 +16,7 @@ const BENCHMARKS = {
   "log-disk": ["--seconds", "0.5", "--rounds", "1"],
   "durable-redis": ["--seconds", "0.5", "--rounds", "1", "--keys", "100000"],
   "latency-durable": ["--seconds", "1", "--rounds", "1", "--keys", "10000", "--requests", "5000"],
-  "compare-beanstalkd": ["--seconds", "0.5", "--rounds", "1"],
+  compare: ["--duration", "0.5", "--rounds", "1"],
   "start-data": ["--keys", "100000", "--rounds", "1"],
   "recovery-growth": ["--operations", "200000", "--rounds", "1"],
   "snapshot-stall": ["--keys", "200000", "--rate", "10000", "--seconds", "2", "--load-seconds", "15"],
@@ -54,6 +54,8 @@ process.exit(failed.length === 0 ? 0 : 1);
 
 /** A study of its own, or the scenario of synap-benchmark. */
 function program(name: Name): string[] {
-  if (name === "replication") return [fileURLToPath(new URL("../main.ts", import.meta.url)), name];
+  const tool = fileURLToPath(new URL("../main.ts", import.meta.url));
+  if (name === "replication") return [tool, name];
+  if (name === "compare") return [tool, name, "--peers", "beanstalkd"];
   return [fileURLToPath(new URL(`${name}.ts`, import.meta.url))];
 }

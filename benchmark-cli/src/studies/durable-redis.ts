@@ -7,10 +7,10 @@
  *     npx tsx benchmark-cli/src/studies/durable-redis.ts [--rounds 3] [--seconds 3] [--keys 1000000] [--help]
  */
 
+import { type Peer, startRedis } from "../peers/redis-process.ts";
 import { Report } from "../report/report.ts";
 import { median } from "../report/row.ts";
 import { requirePrograms } from "../servers/processes.ts";
-import { type Peer, startRedis } from "../servers/redis-process.ts";
 import { NO_SNAPSHOTS, startSynap } from "../servers/synap-process.ts";
 import { benchmarkOptions } from "./benchmark-options.ts";
 import { type RedisRun, runRedisBenchmark } from "./redis-benchmark.ts";
@@ -39,7 +39,9 @@ const REDIS_ALWAYS = "Redis, appendfsync always";
 
 requirePrograms(["redis-server", "redis-benchmark"]);
 const report = new Report("SET with fsync: always against Redis 7 with its append-only file");
-const servers: readonly { readonly name: string; readonly peer: Peer }[] = [
+type Server = Pick<Peer, "child" | "port">;
+
+const servers: readonly { readonly name: string; readonly peer: Server }[] = [
   { name: REDIS_EVERYSEC, peer: await startRedis({ appendfsync: "everysec" }) },
   { name: SYNAP, peer: await synap("always") },
   { name: REDIS_ALWAYS, peer: await startRedis({ appendfsync: "always" }) },
@@ -81,12 +83,12 @@ for (const { depth, perSec, bounds } of DEPTHS) {
 report.finish(options.json);
 process.exit();
 
-async function synap(durability: "always" | "memory"): Promise<Peer> {
+async function synap(durability: "always" | "memory"): Promise<Server> {
   const { child, respPort } = await startSynap(options.server, { durability, args: NO_SNAPSHOTS });
   return { child, port: respPort };
 }
 
-function run(peer: Peer, depth: number, requests: number): Promise<RedisRun> {
+function run(peer: Server, depth: number, requests: number): Promise<RedisRun> {
   const { connections, keys, "value-bytes": valueBytes } = options;
   return runRedisBenchmark(peer, { test: "SET", depth, connections, requests, keys, valueBytes });
 }

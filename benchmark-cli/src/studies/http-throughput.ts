@@ -8,15 +8,15 @@ import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { fill } from "../load/load.ts";
 import { drawValue, keyOf, VALUE_BYTES } from "../load/workload.ts";
+import { fillRedis, startRedis, startWebdis } from "../peers/redis-process.ts";
 import { Report } from "../report/report.ts";
 import { median } from "../report/row.ts";
 import { freePort, listening, requirePrograms, start } from "../servers/processes.ts";
-import { fillRedis, startRedis, startWebdis } from "../servers/redis-process.ts";
 import { startSynap } from "../servers/synap-process.ts";
 import { readOptions } from "./options.ts";
 import { runWrk } from "./wrk.ts";
 
-const BARE_SERVER = fileURLToPath(new URL("../servers/bare-http-server.ts", import.meta.url));
+const BARE_SERVER = fileURLToPath(new URL("../servers/bare-server.ts", import.meta.url));
 
 const options = readOptions({ rounds: 5, seconds: 2, keys: 100_000 });
 requirePrograms(["wrk", "redis-server", "webdis"]);

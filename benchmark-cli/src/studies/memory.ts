@@ -6,9 +6,9 @@
  */
 import { fill } from "../load/load.ts";
 import { KEY_BYTES, VALUE_BYTES } from "../load/workload.ts";
+import { fillRedis, redisUsedMemory, startRedis } from "../peers/redis-process.ts";
 import { Report } from "../report/report.ts";
 import { requirePrograms, rssBytes, sleep } from "../servers/processes.ts";
-import { fillRedis, redisUsedMemory, startRedis } from "../servers/redis-process.ts";
 import { startSynap } from "../servers/synap-process.ts";
 import { readOptions } from "./options.ts";
 

@@ -15,9 +15,9 @@ import { fileURLToPath } from "node:url";
 import { type Load, runLoad } from "../load/load.ts";
 import type { LoopDelay } from "../load/loop-probe.ts";
 import { KEY_BYTES, VALUE_BYTES } from "../load/workload.ts";
+import { fillRedis } from "../peers/redis-process.ts";
 import { Report } from "../report/report.ts";
 import { rssBytes, sleep, start, temporaryDirectory, until } from "../servers/processes.ts";
-import { fillRedis } from "../servers/redis-process.ts";
 import { startSynap } from "../servers/synap-process.ts";
 import { benchmarkOptions } from "./benchmark-options.ts";
 

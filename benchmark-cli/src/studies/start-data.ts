@@ -8,10 +8,10 @@
 import { cpSync, readdirSync } from "node:fs";
 import { firstPong } from "../load/ready-probe.ts";
 import { VALUE_BYTES } from "../load/workload.ts";
+import { askRedis, fillRedis, type RedisOptions, startRedis } from "../peers/redis-process.ts";
 import { Report } from "../report/report.ts";
 import { median } from "../report/row.ts";
 import { freePort, requirePrograms, rssBytes, stop, temporaryDirectory, until } from "../servers/processes.ts";
-import { askRedis, fillRedis, type RedisOptions, startRedis } from "../servers/redis-process.ts";
 import { NO_SNAPSHOTS, startSynap } from "../servers/synap-process.ts";
 import { benchmarkOptions } from "./benchmark-options.ts";
 

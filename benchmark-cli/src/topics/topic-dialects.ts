@@ -1,9 +1,9 @@
-/** Publishing to topics and hearing of them, as Synap and NATS say it on a raw socket. */
-import { ClientSocket, type Framing, openWebSocket } from "../load/client-socket.ts";
+/** Publishing to topics and hearing of them, as Synap, NATS and MQTT say it on a raw socket. */
+import { ask, ClientSocket, type Framing, openWebSocket } from "../load/client-socket.ts";
 import { fieldAt, fieldName, textStart } from "../load/message-pack-fields.ts";
 import { frameFor, perform } from "../load/requests.ts";
 
-export type TopicServer = "synap" | "nats";
+export type TopicServer = "synap" | "nats" | "mosquitto";
 
 export interface TopicMessage {
   readonly topic: string;
@@ -24,6 +24,7 @@ export interface TopicDialect {
 }
 
 export function topicDialect(server: TopicServer): TopicDialect {
+  if (server === "mosquitto") return new Mqtt();
   return server === "nats" ? new Nats() : new SynapTopics();
 }
 
@@ -111,6 +112,72 @@ const natsMessages: Framing = (socket, bytes, from, to) => {
     socket.append(PONG);
     return end;
   }
+  socket.onMessage(bytes, from, end);
+  return end;
+};
+
+/** Packets of MQTT 3.1.1: a type with flags, then the length of the rest in groups of seven bits. */
+const CONNECT = 0x10;
+const SUBSCRIBE = 0x82;
+const PUBLISH = 0x30;
+const PACKET_TYPE = 0xf0;
+const CLEAN_SESSION = 0x02;
+const KEEP_ALIVE_SECS = 0;
+
+class Mqtt implements TopicDialect {
+  async open(port: number): Promise<ClientSocket> {
+    const socket = await ClientSocket.open(port, mqttPackets);
+    const head = Buffer.concat([mqttText("MQTT"), Buffer.from([4, CLEAN_SESSION, 0, KEEP_ALIVE_SECS])]);
+    await ask(socket, mqttPacket(CONNECT, Buffer.concat([head, mqttText("")])));
+    return socket;
+  }
+
+  async subscribe(socket: ClientSocket, pattern: string): Promise<void> {
+    const filter = pattern.replaceAll("*", "+").replaceAll(".", "/");
+    const packetId = Buffer.from([0, 1]);
+    await ask(socket, mqttPacket(SUBSCRIBE, Buffer.concat([packetId, mqttText(filter), Buffer.from([0])])));
+  }
+
+  encode(messages: readonly TopicMessage[]): Buffer {
+    const packets = messages.map(({ topic, payload }) =>
+      mqttPacket(PUBLISH, Buffer.concat([mqttText(topic.replaceAll(".", "/")), Buffer.from(payload)])),
+    );
+    return Buffer.concat(packets);
+  }
+
+  payloadAt(bytes: Buffer, start: number): number {
+    if ((bytes[start] & PACKET_TYPE) !== PUBLISH) return -1;
+    let at = start + 1;
+    while ((bytes[at] & 0x80) !== 0) at += 1;
+    return at + 3 + bytes.readUInt16BE(at + 1);
+  }
+}
+
+function mqttText(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
+}
+
+function mqttPacket(type: number, rest: Buffer): Buffer {
+  const length: number[] = [];
+  let left = rest.length;
+  do {
+    length.push((left & 0x7f) | (left > 0x7f ? 0x80 : 0));
+    left >>= 7;
+  } while (left > 0);
+  return Buffer.concat([Buffer.from([type, ...length]), rest]);
+}
+
+const mqttPackets: Framing = (socket, bytes, from, to) => {
+  let at = from + 1;
+  let length = 0;
+  for (let shift = 0; ; shift += 7, at += 1) {
+    if (at >= to) return -1;
+    length |= (bytes[at] & 0x7f) << shift;
+    if ((bytes[at] & 0x80) === 0) break;
+  }
+  const end = at + 1 + length;
+  if (end > to) return -1;
   socket.onMessage(bytes, from, end);
   return end;
 };

@@ -4,11 +4,13 @@ import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { drawValue, keyOf } from "../load/workload.ts";
-import { freePort, listening, requireDisk, start, temporaryDirectory } from "./processes.ts";
+import { freePort, listening, requireDisk, start, temporaryDirectory } from "../servers/processes.ts";
 
 export interface Peer {
   readonly child: ChildProcess;
   readonly port: number;
+  /** The command that started it, as it is printed. */
+  readonly settings: string;
 }
 
 export interface RedisOptions {
@@ -29,7 +31,7 @@ export async function startRedis({ appendfsync, directory, port: wanted }: Redis
   args.push(...log);
   const child = start("redis-server", args, { stdio: "ignore" });
   await listening(port, child);
-  return { child, port };
+  return { child, port, settings: child.spawnargs.join(" ") };
 }
 
 /** With Debian's settings, two threads among them, but for ports and logs. */
@@ -50,7 +52,7 @@ export async function startWebdis(redisPort: number): Promise<Peer> {
   writeFileSync(file, JSON.stringify(settings));
   const child = start("webdis", [file], { cwd, stdio: "ignore" });
   await listening(port, child);
-  return { child, port };
+  return { child, port, settings: `webdis ${JSON.stringify(settings)}` };
 }
 
 /** Stores the keys of `fill` in a Redis. */
