@@ -1,4 +1,4 @@
-/** Measures all gates: the CPU time of the server for a request, by that of the bare handler, in turns of a tenth of a second. */
+/** Measures all gates: the CPU time of the server for a request, by that of the bare handler, in short turns. */
 import type { ChildProcess } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { ClientProcess } from "../load/client-process.ts";
@@ -24,7 +24,7 @@ export interface GateOptions {
 }
 
 /** Turns that compile what the gates use and do not count; where the compiler is done is found by experience. */
-const WARMUP_TURNS = 5;
+const WARMUP_TURNS = 10;
 
 export async function measureGates(options: GateOptions, tell: (line: string) => void): Promise<GateFigures[]> {
   const ratios = GATE_CASES.map((): number[] => []);
@@ -43,7 +43,6 @@ async function measureOnce({ server, turns, requests }: GateOptions): Promise<nu
   const synap = await startSynap(server, { durability: "memory" });
   const bare = await startBare();
   await fill(synap.port, { count: KEYS, valueBytes: VALUE_BYTES });
-  await synap.command("pubsub.stats");
   const config: GateClientConfig = { port: synap.port, respPort: synap.respPort, barePort: bare.port };
   const client = new ClientProcess(new URL("gate-client.ts", import.meta.url), config);
   await client.until("ready");

@@ -43,17 +43,19 @@ export function compareGates(baseline: readonly GateFigures[], measured: readonl
     ),
   );
   if (changes.length === 0) return [];
-  const mean = (of: (change: GateChange) => number) =>
-    Math.exp(changes.reduce((sum, each) => sum + Math.log(of(each)), 0) / changes.length);
-  const errors = pairs.map(({ figures, before }) => Math.hypot(errorOf(before), errorOf(figures)));
-  const error = Math.sqrt(errors.reduce((sum, each) => sum + each * each, 0)) / errors.length;
-  const together = changeOf(
-    TOGETHER,
-    mean((each) => each.baseline),
-    mean((each) => each.measured),
-    error,
+  const before = togetherOf(pairs.map((pair) => pair.before));
+  const now = togetherOf(pairs.map((pair) => pair.figures));
+  const error = Math.hypot(errorOf(before), errorOf(now));
+  return [...changes, changeOf(TOGETHER, median(before.ratios), median(now.ratios), error)];
+}
+
+/** The geometric mean of all gates in each start: what only one gate has by chance hardly moves it. */
+function togetherOf(gates: readonly GateFigures[]): GateFigures {
+  const starts = Math.min(...gates.map(({ ratios }) => ratios.length));
+  const ratios = Array.from({ length: starts }, (_, start) =>
+    Math.exp(gates.reduce((sum, each) => sum + Math.log(each.ratios[start]), 0) / gates.length),
   );
-  return [...changes, together];
+  return { name: TOGETHER, ratios };
 }
 
 const STANDARD_ERRORS = 2;

@@ -54,8 +54,8 @@ function gateFlags(command: Command): Command {
     .option("--file <file>", "the baseline", BASELINE_FILE)
     .option("--server <file>", "the main.js of the server to start (the built one of this checkout)")
     .addOption(wholeFlag("--starts <n>", "how often the servers are started anew", 5))
-    .addOption(wholeFlag("--turns <n>", "turns of each gate in one start", 7))
-    .addOption(wholeFlag("--requests <n>", "requests of a turn", 4_000, 100));
+    .addOption(wholeFlag("--turns <n>", "turns of each gate in one start", 15))
+    .addOption(wholeFlag("--requests <n>", "requests of a turn", 2_000, 100));
 }
 
 async function measure(flags: GateFlags, server = flags.server): Promise<GateFigures[]> {

@@ -3,6 +3,8 @@ import { Command } from "commander";
 import { addAll } from "./all-command.ts";
 import { addBaseline } from "./baseline-command.ts";
 import { addCompare } from "./compare-command.ts";
+import { addMemory } from "./memory-command.ts";
+import { addProfile } from "./profile-command.ts";
 import {
   addScenario,
   kvFlags,
@@ -31,5 +33,7 @@ export function buildProgram(): Command {
   addAll(program);
   addCompare(program);
   addBaseline(program);
+  addMemory(program);
+  addProfile(program);
   return program;
 }

@@ -96,6 +96,24 @@ export class ClientSocket {
     return this.#socket.writableLength;
   }
 
+  /** Resolves when the connection is no more, whoever ended it. */
+  get closed(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#socket.destroyed) resolve();
+      else this.#socket.once("close", () => resolve());
+    });
+  }
+
+  /** From now on its server may end without that being a failure. */
+  mayBeClosed(): void {
+    this.#isClosing = true;
+  }
+
+  /** @param reason of a frame by which the server closes */
+  closedByPeer(reason: string): void {
+    if (!this.#isClosing) throw new Error(`the server closed a connection: ${reason}`);
+  }
+
   close(): void {
     this.#isClosing = true;
     this.#socket.destroy();
@@ -110,7 +128,7 @@ export class ClientSocket {
       this.#rest = undefined;
     }
     let at = 0;
-    while (at < to && !this.#isClosing) {
+    while (at < to && !this.#socket.destroyed) {
       const next = this.framing(this, bytes, at, to);
       if (next < 0) {
         this.#rest = Buffer.from(bytes.subarray(at, to));
@@ -125,6 +143,7 @@ export class ClientSocket {
 const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
 const OPCODE_TEXT = 1;
 const OPCODE_BINARY = 2;
+const OPCODE_CLOSE = 8;
 const OPCODE_PING = 9;
 
 /** Frames of a server: opcode, length in 7, 16 or 64 bits, no mask (RFC 6455, section 5.2). Pings are answered. */
@@ -142,6 +161,7 @@ export const webSocketFrames: Framing = (socket, bytes, from, to) => {
   const opcode = bytes[from] & 0x0f;
   if (opcode === OPCODE_BINARY || opcode === OPCODE_TEXT) socket.onMessage(bytes, start, end);
   else if (opcode === OPCODE_PING) socket.append(PONG);
+  else if (opcode === OPCODE_CLOSE) socket.closedByPeer(bytes.toString("latin1", start + 2, end));
   else throw new Error(`a frame with opcode ${opcode}: ${bytes.toString("latin1", from, Math.min(end, from + 200))}`);
   return end;
 };

@@ -179,6 +179,7 @@ function merge(parts: readonly Generated[]): Generated {
 /** Commands per request while loading: a batch may take 200 ms, also on a machine that is busy. */
 const LOAD_BATCH = 250;
 const LOAD_IN_FLIGHT = 16;
+const RETRIES_MAX = 100;
 
 export interface Fill {
   readonly first?: number;
@@ -195,32 +196,46 @@ export interface Fill {
 export async function fill(port: number, options: Fill): Promise<void> {
   const { first = 0, count, keyBytes, valueBytes, expiryMs, protocol = "websocket" } = options;
   const connection = await openConnection(protocol, port);
-  let next = first;
-  let pending = 0;
   const end = first + count;
-  const pendingMax = protocol === "resp" ? LOAD_BATCH : LOAD_IN_FLIGHT;
+  const pendingMax = protocol === "resp" ? 1 : LOAD_IN_FLIGHT;
+  /** Without a reply, in the order in which they were sent, and how many replies each still gets. */
+  const pending: { readonly request: Buffer; replies: number }[] = [];
+  const refused: Buffer[] = [];
+  let next = first;
+  let retriesLeft = RETRIES_MAX;
+  const draw = () => {
+    const size = Math.min(LOAD_BATCH, end - next);
+    const ttl = expiryMs === undefined ? {} : { ttl_ms: Math.max(1, Math.round(expiryMs - Date.now())) };
+    const commands = Array.from({ length: size }, (_, i) => ({
+      command: "kv.set",
+      payload: { key: keyOf(next + i, keyBytes), value: drawValue(valueBytes), ...ttl },
+    }));
+    next += size;
+    // Of RESP each command has a reply of its own.
+    return { request: requestOf(protocol, port, commands), replies: protocol === "resp" ? size : 1 };
+  };
   await new Promise<void>((resolve, reject) => {
+    const send = () => {
+      while (pending.length < pendingMax && (refused.length > 0 || next < end)) {
+        const again = refused.pop();
+        const sent = again === undefined ? draw() : { request: again, replies: 1 };
+        connection.send(sent.request);
+        pending.push(sent);
+      }
+    };
     connection.onFailure = (body) => {
+      // On a machine that is busy a batch takes longer than the server allows, and is asked for again.
+      if (protocol === "websocket" && retriesLeft-- > 0) {
+        refused.push(pending[0].request);
+        return;
+      }
       const codes = [...new Set(failuresOf(protocol, body))].join(", ");
       reject(new BenchmarkError(`the server refused keys that it was filled with: ${codes}`));
     };
-    const send = () => {
-      while (pending < pendingMax && next < end) {
-        const size = Math.min(LOAD_BATCH, end - next);
-        const ttl = expiryMs === undefined ? {} : { ttl_ms: Math.max(1, Math.round(expiryMs - Date.now())) };
-        const commands = Array.from({ length: size }, (_, i) => ({
-          command: "kv.set",
-          payload: { key: keyOf(next + i, keyBytes), value: drawValue(valueBytes), ...ttl },
-        }));
-        connection.send(requestOf(protocol, port, commands));
-        next += size;
-        // Of RESP each command has a reply of its own.
-        pending += protocol === "resp" ? size : 1;
-      }
-    };
     connection.onReply = () => {
-      pending--;
-      if (pending === 0 && next === end) resolve();
+      pending[0].replies -= 1;
+      if (pending[0].replies === 0) pending.shift();
+      if (pending.length === 0 && refused.length === 0 && next === end) resolve();
       else send();
     };
     send();

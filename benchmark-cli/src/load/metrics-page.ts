@@ -14,3 +14,10 @@ export async function readMetrics<const Name extends string>(
   // Every name was just read.
   return Object.fromEntries(values) as Record<Name, number>;
 }
+
+/** The parts of the memory that the server accounts for, by name. */
+export async function readComponents(port: number): Promise<Record<string, number>> {
+  const page = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const lines = page.matchAll(/^synap_memory_component_bytes\{component="([^"]+)"\} (\S+)/gm);
+  return Object.fromEntries([...lines].map(([, name, value]) => [name, Number(value)]));
+}

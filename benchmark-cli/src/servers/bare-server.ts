@@ -17,7 +17,11 @@ uWS
       if (isLast) response.writeHeader("Content-Type", "application/json").end(body);
     });
   })
-  .ws("/*", { message: (socket) => socket.send(FRAME, true) })
+  .ws("/*", {
+    message: (socket) => {
+      socket.send(FRAME, true);
+    },
+  })
   .listen("127.0.0.1", Number(port), (socket) => {
     if (!socket) throw new Error(`cannot listen on ${port}`);
   });

@@ -10,8 +10,8 @@ const READY_MS_MAX = 10_000;
 export const FSYNC_POLICIES = ["always", "interval", "never"] as const;
 export type FsyncPolicy = (typeof FSYNC_POLICIES)[number];
 
-/** Whether the server keeps its data, and when it is on disk; `memory` keeps none. */
-export type Durability = "memory" | FsyncPolicy;
+/** Whether the server keeps its data, and when it is on disk; `memory` keeps none, `configured` leaves it to `args`. */
+export type Durability = "memory" | "configured" | FsyncPolicy;
 
 export interface SynapOptions {
   /** Named by every benchmark: a rate or a latency means nothing without it. */
@@ -55,11 +55,11 @@ export async function startSynap(program: string | undefined, options: SynapOpti
   // A directory of its own, so that no synap.yml of the working directory is read.
   const cwd = temporaryDirectory();
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_")));
-  const durable = ["--fsync", durability, "--data-dir", dataDirectory ?? join(cwd, "data")];
+  const data = ["--data-dir", dataDirectory ?? join(cwd, "data")];
   const startedMs = performance.now();
   const child = start(
     process.execPath,
-    [...nodeArgs, file, "--port", "0", ...(durability === "memory" ? ["--no-persistence"] : durable), ...args],
+    [...nodeArgs, file, "--port", "0", ...durabilityFlags(durability, data), ...args],
     { cwd, env, stdio: ["ignore", "pipe", "inherit", ...(ipc ? (["ipc"] as const) : [])] },
   );
   let output = "";
@@ -89,6 +89,11 @@ export async function startSynap(program: string | undefined, options: SynapOpti
       removeDirectory(cwd);
     },
   };
+}
+
+function durabilityFlags(durability: Durability, data: readonly string[]): readonly string[] {
+  if (durability === "memory") return ["--no-persistence"];
+  return durability === "configured" ? data : ["--fsync", durability, ...data];
 }
 
 function portsOfReadyLine(
