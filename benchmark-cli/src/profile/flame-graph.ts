@@ -34,6 +34,9 @@ export interface Frame {
   readonly children: Map<string, Frame>;
 }
 
+/** What starts and ends the profile is not the server's. */
+const PROBE = "/profile-probe.js";
+
 /** The profile as a tree in which calls of the same function from the same place are one. Idle time is left out. */
 export function frameTree({ nodes, samples, timeDeltas }: CpuProfile): Frame {
   const byId = new Map(nodes.map((node) => [node.id, node]));
@@ -44,7 +47,7 @@ export function frameTree({ nodes, samples, timeDeltas }: CpuProfile): Frame {
   const root: Frame = { name: "all", place: "", kind: "node", selfUs: 0, totalUs: 0, children: new Map() };
   const add = (node: ProfileNode, into: Frame): number => {
     const { functionName, url, lineNumber } = node.callFrame;
-    if (functionName === "(idle)") return 0;
+    if (functionName === "(idle)" || url.endsWith(PROBE)) return 0;
     const name = functionName === "" ? "(anonymous)" : functionName;
     const key = `${name} ${url}:${lineNumber}`;
     const place = url === "" ? "" : `${shortUrl(url)}:${lineNumber + 1}`;

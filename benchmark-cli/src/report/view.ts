@@ -5,8 +5,9 @@
 import type { TimelinePoint } from "./result.ts";
 
 const BAR_CELLS = 24;
-/** Where there is no terminal, so often a phase says how far it is. */
+/** Where there is no terminal, so often a phase says how far it is; the first time sooner, so that a log shows life. */
 const PLAIN_EVERY_SECS = 5;
+const PLAIN_FIRST_SECS = 0.5;
 
 export interface View {
   line(text: string): void;
@@ -71,7 +72,8 @@ class PlainView implements View {
 
   update(phase: string, unit: string, point: TimelinePoint, share: number | undefined): void {
     if (point.atSecs < this.#saidAtSecs) this.#saidAtSecs = 0;
-    if (point.atSecs - this.#saidAtSecs < PLAIN_EVERY_SECS) return;
+    const wait = this.#saidAtSecs === 0 ? PLAIN_FIRST_SECS : PLAIN_EVERY_SECS;
+    if (point.atSecs - this.#saidAtSecs < wait) return;
     this.#saidAtSecs = point.atSecs;
     const done = share === undefined ? "" : ` ${Math.round(share * 100)}%,`;
     this.line(`  ${phase}:${done} ${pointText(unit, point)}`);

@@ -10,11 +10,10 @@ describe("profiles", () => {
   it.each(Object.keys(PROFILES))(
     "%s differs from the defaults in everything that it sets, and is consistent",
     (name) => {
-      const defaults = resolveConfig([]);
-      for (const assignment of profileAssignments(name)) {
-        expect(resolveConfig([assignment]), assignment.key.path).not.toEqual(defaults);
+      for (const { key, raw } of profileAssignments(name)) {
+        expect(key.setting.read(raw), key.path).not.toEqual(key.setting.default);
       }
-      expect(configFromFlags("--profile", name)).not.toEqual(defaults);
+      expect(configFromFlags("--profile", name)).toEqual(resolveConfig(profileAssignments(name)));
     },
   );
 
