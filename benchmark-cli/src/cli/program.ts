@@ -18,6 +18,7 @@ import {
   replicationFlags,
   streamFlags,
 } from "./scenario-commands.ts";
+import { addStress } from "./stress-command.ts";
 
 export function buildProgram(): Command {
   const program = new Command("synap-benchmark")
@@ -35,5 +36,6 @@ export function buildProgram(): Command {
   addBaseline(program);
   addMemory(program);
   addProfile(program);
+  addStress(program);
   return program;
 }

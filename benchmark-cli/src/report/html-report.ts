@@ -93,7 +93,12 @@ export function rowTable(rows: readonly Row[]): string {
 
 const MB = 2 ** 20;
 
-function phaseCharts({ name, unit, points }: Phase): string {
+/** More points than pixels say nothing more. */
+const POINTS_MAX = 500;
+
+function phaseCharts({ name, unit, points: all }: Phase): string {
+  const every = Math.max(1, Math.ceil(all.length / POINTS_MAX));
+  const points = all.filter((_, i) => i % every === 0);
   const line = (title: string, of: (point: Phase["points"][number]) => number | null): Series => ({
     name: title,
     points: points.flatMap((point) => {
