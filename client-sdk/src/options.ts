@@ -133,7 +133,8 @@ export function masterSocketUrl(told: string, secure: boolean): string {
   return socketUrl(url.href);
 }
 
-function positive(name: string, value: number): number {
+/** @throws TypeError for what is no number from 1 on. */
+export function positive(name: string, value: number): number {
   if (!Number.isFinite(value) || value < 1) throw new TypeError(`${name}: ${value} must be at least 1`);
   return value;
 }

@@ -14,6 +14,7 @@
  */
 import { onAbort } from "./abort-signals.ts";
 import type { CallOptions, Commander } from "./commander.ts";
+import { CommandTimeoutError } from "./errors.ts";
 import type { KvSetReply } from "./generated/shapes.ts";
 import { type StandardSchema, validated } from "./standard-schema.ts";
 import { unref } from "./transport/socket.ts";
@@ -28,6 +29,13 @@ export interface LoadOptions<T> extends CallOptions {
   readonly staleTtl?: number | undefined;
   /** How long others wait for a process that died while loading, in ms. Default 5000. */
   readonly leaseMs?: number | undefined;
+  /**
+   * How long the loader may take, here or in another process that is waited for, in ms. Then its signal is aborted, and the
+   * callers get a CommandTimeoutError. Default 30,000.
+   */
+  readonly loadTimeoutMs?: number | undefined;
+  /** Hears why a value that was loaded could not be stored; its callers get it all the same. */
+  readonly onStoreError?: ((error: unknown) => void) | undefined;
   /** Checks what comes from the store. What does not fit is loaded anew. */
   readonly schema?: StandardSchema<T> | undefined;
 }
@@ -47,6 +55,7 @@ interface Flight {
 }
 
 const LEASE_MS = 5_000;
+const LOAD_TIMEOUT_MS = 30_000;
 const LOOK_AGAIN_MIN_MS = 4;
 const LOOK_AGAIN_MAX_MS = 100;
 /** What the key of a lease begins with. */
@@ -66,11 +75,12 @@ export class ReadThrough {
     let flight = this.#flights.get(key);
     if (flight === undefined) {
       const controller = new AbortController();
-      const result = this.#find(key, loader, options, controller.signal);
-      flight = { result, controller, waiterCount: 0 };
+      const result = within(options, controller, () => this.#find(key, loader, options, controller.signal));
+      const begun: Flight = { result, controller, waiterCount: 0 };
+      flight = begun;
       this.#flights.set(key, flight);
       const landed = (): void => {
-        this.#flights.delete(key);
+        if (this.#flights.get(key) === begun) this.#flights.delete(key);
       };
       result.then(landed, landed);
     }
@@ -123,7 +133,7 @@ export class ReadThrough {
   async #loadUnderLease<T>(
     key: string,
     loader: Loader<T>,
-    { ttl, staleTtl = 0, leaseMs = LEASE_MS, timeoutMs }: LoadOptions<T>,
+    { ttl, staleTtl = 0, leaseMs = LEASE_MS, timeoutMs, onStoreError }: LoadOptions<T>,
     signal: AbortSignal,
     version: number,
   ): Promise<T> {
@@ -135,9 +145,12 @@ export class ReadThrough {
     }, leaseMs / 2);
     unref(renew);
     try {
-      const value = await loader(signal);
+      signal.throwIfAborted();
+      const value = await Promise.race([loader(signal), aborted(signal)]);
       const payload = { key, value, ttl_ms: Math.max(1, Math.round((ttl + staleTtl) * 1_000)) };
-      await this.#commander.send("kv.set", payload, undefined, { timeoutMs });
+      await this.#commander.send("kv.set", payload, undefined, { timeoutMs }).catch((error: unknown) => {
+        onStoreError?.(error);
+      });
       return value;
     } finally {
       clearInterval(renew);
@@ -153,7 +166,8 @@ export class ReadThrough {
       this.#refreshing.delete(key);
     };
     // A failure leaves the old value, and the next caller tries again; when it has run out, the caller gets the error.
-    this.#load(key, loader, options, new AbortController().signal).then(done, done);
+    const controller = new AbortController();
+    within(options, controller, () => this.#load(key, loader, options, controller.signal)).then(done, done);
   }
 
   #state(key: string, { timeoutMs }: CallOptions, readFrom: "master" | undefined): Promise<State> {
@@ -175,6 +189,27 @@ export class ReadThrough {
   async #release(key: string, version: number): Promise<void> {
     await this.#commander.send("kv.set", { key: LEASE + key, value: 0, if_version: version, ttl_ms: 1 });
   }
+}
+
+/** Runs what is to end within `loadTimeoutMs`. */
+async function within<T>(
+  { loadTimeoutMs = LOAD_TIMEOUT_MS }: LoadOptions<T>,
+  controller: AbortController,
+  run: () => Promise<unknown>,
+): Promise<unknown> {
+  const timer = setTimeout(() => {
+    controller.abort(new CommandTimeoutError(`nothing was loaded within ${loadTimeoutMs} ms`, false));
+  }, loadTimeoutMs);
+  try {
+    return await run();
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Rejects when the signal is aborted. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => onAbort(signal, () => reject(signal.reason)));
 }
 
 /** What the store has, if it is there and fits. */

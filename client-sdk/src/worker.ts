@@ -13,6 +13,7 @@ import { onAbort } from "./abort-signals.ts";
 import type { ReadOptions } from "./commander.ts";
 import { Emitter } from "./emitter.ts";
 import { MessageNotFoundError, QueueNotFoundError, StaleDeliveryError } from "./errors.ts";
+import { positive } from "./options.ts";
 import type { Acknowledger, Delivery, QueueMessage, QueueSubscribeOptions } from "./subscriptions/delivery.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
 import { Backoff } from "./transport/backoff.ts";
@@ -107,8 +108,8 @@ export class Worker<T> implements AsyncDisposable {
     this.#name = name;
     this.#handler = handler;
     this.#options = options;
-    this.#concurrency = options.concurrency ?? 1;
-    this.#ackDeadline = options.ackDeadline ?? ACK_DEADLINE_SECS;
+    this.#concurrency = positive("concurrency", options.concurrency ?? 1);
+    this.#ackDeadline = positive("ackDeadline", options.ackDeadline ?? ACK_DEADLINE_SECS);
     this.#subscription = this.#subscribe();
     this.ready = this.#begin();
     // Who does not look at `ready` is told by an `error` event.
@@ -171,8 +172,7 @@ export class Worker<T> implements AsyncDisposable {
   }
 
   async #stop(timeoutMs: number): Promise<void> {
-    // Unsubscribing now would take the running ones away as well; they are still pushed, and given back in the end.
-    this.#waiting = [];
+    // Unsubscribing now would take the running ones away as well. The waiting ones are still pushed, and held until then.
     this.#endListening?.();
     const timer = setTimeout(() => {
       for (const controller of this.#running.values()) controller.abort(new Error("the worker was stopped"));
@@ -182,10 +182,10 @@ export class Worker<T> implements AsyncDisposable {
     clearTimeout(timer);
     clearInterval(this.#extender);
     await this.#subscription.close();
+    this.#waiting = [];
   }
 
   #take(delivery: Delivery<T>): void {
-    if (this.#stopping !== undefined) return;
     this.#waiting.push(delivery);
     this.#fill();
   }
@@ -286,7 +286,7 @@ export class Worker<T> implements AsyncDisposable {
   }
 
   #tellIdle(): void {
-    if (this.#waiting.length === 0) this.#emitter.emit("idle", {});
+    if (this.#waiting.length === 0 || this.#stopping !== undefined) this.#emitter.emit("idle", {});
     for (const resolve of this.#whenIdle.splice(0)) resolve();
   }
 }

@@ -79,7 +79,7 @@ describe("packed", () => {
     const { dependencies } = JSON.parse(readFileSync(join(packageFolder, "package.json"), "utf8")) as {
       dependencies: Record<string, string>;
     };
-    expect(Object.keys(dependencies)).toEqual(["msgpackr", "ws"]);
+    expect(Object.keys(dependencies)).toEqual(["ws"]);
   });
 });
 

@@ -181,6 +181,30 @@ it("a caller that gives up leaves the others theirs; when all have, the loader i
   await until(async () => !(await synap.kv.exists("lease:l")));
 });
 
+it("a loader that hangs is told after its time, its callers get an error, and the next one loads", async () => {
+  let told: AbortSignal | undefined;
+  const hang = (signal: AbortSignal): Promise<number> => {
+    told = signal;
+    return new Promise(() => {});
+  };
+  const hanging = failure(synap.kv.getOrLoad("k", hang, { ttl: 60, loadTimeoutMs: 60 }));
+  await until(() => told !== undefined);
+  const waiting = failure(other.kv.getOrLoad("k", () => 1, { ttl: 60, loadTimeoutMs: 20 }));
+  expect(await waiting).toMatchObject({ code: "TIMEOUT" });
+  expect(await hanging).toMatchObject({ code: "TIMEOUT", message: "nothing was loaded within 60 ms" });
+  expect(told?.aborted).toBe(true);
+  expect(await other.kv.getOrLoad("k", () => 2, { ttl: 60 })).toBe(2);
+});
+
+it("a value that cannot be stored is given all the same, and why is told", async () => {
+  const errors: unknown[] = [];
+  const load = (): unknown => () => "a function has no form";
+  const options = { ttl: 60, onStoreError: (error: unknown) => errors.push(error) };
+  expect(await synap.kv.getOrLoad("k", load, options)).toBeInstanceOf(Function);
+  expect(errors).toMatchObject([{ code: "INVALID_PAYLOAD" }]);
+  await until(async () => !(await synap.kv.exists("lease:k")));
+});
+
 it("what does not fit its schema any more is loaded anew", async () => {
   const number: StandardSchema<number> = {
     "~standard": {

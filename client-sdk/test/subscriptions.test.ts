@@ -199,6 +199,25 @@ describe("a room", () => {
     expect(subscription.droppedCount).toBe(0);
   });
 
+  it("goes on after a reader that stopped finds its server gone, and back", async () => {
+    await publish(1);
+    const subscription = synap.stream.subscribe(name, { fromOffset: 0, bufferSize: 10 });
+    expect(offsets(await take(subscription, 1))).toEqual([0]);
+    await publish(100);
+    await until(() => subscription.bufferedCount === 10);
+    await until(async () => (await direct.stream.stats(name)).subscriberCount === 0);
+    proxy.isRefusing = true;
+    proxy.cut();
+    const events = take(subscription, 100);
+    await until(() => subscription.bufferedCount === 0);
+    proxy.isRefusing = false;
+    expect(offsets(await events)).toEqual(numbers(100, 1));
+  });
+
+  it.each([0, -1, Number.NaN])("refuses a buffer of %d", (bufferSize) => {
+    expect(() => synap.stream.subscribe(name, { bufferSize })).toThrow(/^bufferSize: .* at least 1/);
+  });
+
   it("loses nothing with a schema that takes its time, either", async () => {
     const late: StandardSchema<number> = {
       "~standard": { version: 1, vendor: "test", validate: async (value) => ({ value: Number(value) * 2 }) },

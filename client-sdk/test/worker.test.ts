@@ -183,6 +183,31 @@ it("stops when what is running is done, and gives the rest back", async () => {
   expect(await synap.queue.consume(queue)).toMatchObject({ retryCount: 0 });
 });
 
+it("keeps what waits while it stops, however long the running ones take", async () => {
+  let finish: () => void = () => {};
+  const options = { prefetch: 2, ackDeadline: 1 };
+  const worker = kept(synap.queue.worker(queue, () => new Promise<void>((resolve) => (finish = resolve)), options));
+  await publish(2);
+  await until(() => worker.stats.active === 1 && worker.stats.waiting === 1);
+  const stopped = worker.stop();
+  const beganAt = await synap.kv.time();
+  // By the server's clock, past the deadlines that they were delivered with.
+  await until(async () => (await synap.kv.time()) > beganAt + 1_300);
+  expect(await synap.queue.stats(queue)).toMatchObject({ pending: 2, timedOut: 0 });
+  finish();
+  await stopped;
+  await until(async () => (await synap.queue.stats(queue)).ready === 1);
+  expect(await synap.queue.consume(queue)).toMatchObject({ retryCount: 0 });
+});
+
+it.each([
+  ["concurrency", { concurrency: 0 }],
+  ["ackDeadline", { ackDeadline: Number.NaN }],
+  ["prefetch", { prefetch: -1 }],
+])("says what is wrong with its options: %s", (name, options) => {
+  expect(() => synap.queue.worker(queue, () => undefined, options)).toThrow(new RegExp(`^${name}: .* at least 1`));
+});
+
 it("stops waiting after its time, and aborts", async () => {
   const aborted: unknown[] = [];
   const worker = kept(

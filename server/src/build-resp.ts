@@ -5,6 +5,7 @@ import type { RunnerOptions } from "./dispatch/command-runner.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import { allConnectionCommands } from "./dispatch/resp-connection-commands.ts";
 import { RespDispatcher } from "./dispatch/resp-dispatcher.ts";
+import type { OperationLog } from "./oplog/operation-log.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { ReleaseGate } from "./runtime/release-gate.ts";
 import type { TurnEnd } from "./runtime/turn-end.ts";
@@ -17,6 +18,7 @@ export interface RespParts {
   readonly clock: Clock;
   readonly turnEnd: TurnEnd;
   readonly gate: ReleaseGate;
+  readonly log: OperationLog;
   readonly connections: Connections;
   readonly dispatcher: Dispatcher;
   readonly runnerOptions: RunnerOptions;
@@ -28,6 +30,7 @@ export function buildResp({
   clock,
   turnEnd,
   gate,
+  log,
   connections,
   dispatcher,
   runnerOptions,
@@ -51,7 +54,7 @@ export function buildResp({
     connectionTimeoutMs: server.connectionTimeoutSecs * 1000,
     keepAliveMs: server.idleTimeoutSecs * 1000,
   };
-  return new RespTransport({ options, dispatch, connections, clock, turnEnd, gate });
+  return new RespTransport({ options, dispatch, connections, clock, turnEnd, gate, log });
 }
 
 /** What `auto` stands for; where HTTP takes any free port, RESP does too. */

@@ -41,7 +41,8 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
   const { persistence, replication } = config;
   const makeState = (appliedOffset: number) => emptyState(config, otherBytes, appliedOffset);
   if (!persistence.enabled) {
-    const log = OperationLog.inMemory(replication.backlogBytes, offsetAt(clock.nowMs()));
+    // Neither a disk nor replicas read it.
+    const log = OperationLog.inMemory(0, offsetAt(clock.nowMs()));
     return { state: makeState(log.nextOffset - 1), log, directory: undefined };
   }
   try {
@@ -68,6 +69,7 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
           onWait: (why) => logger.info(why),
         }),
       newReplicationId,
+      random: Math.random,
       makeState,
       restore: (state) => new StateRestorer(state),
       beginSnapshot: (state) => new StateSnapshot(state),
@@ -84,7 +86,10 @@ function explained(error: unknown, directory: string): unknown {
   }
   if (error instanceof Error && "syscall" in error) {
     const advice = "name another directory with --data-dir, or keep nothing with --no-persistence";
-    return new StartError(`the data directory ${directory} cannot be used: ${error.message}; ${advice}`, {
+    // Of a file in its place the system says only that it exists.
+    const isFile = error.syscall === "mkdir" && "code" in error && error.code === "EEXIST";
+    const why = isFile ? "it is a file" : error.message;
+    return new StartError(`the data directory ${directory} cannot be used: ${why}; ${advice}`, {
       cause: error,
     });
   }

@@ -261,7 +261,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, clock: Cloc
   });
   const { fsync } = config.persistence;
   const metrics = new Metrics({ instruments, storage: front.instruments, fsync, clock, version, sources });
-  const respTransport = buildResp({ config, clock, turnEnd, gate, connections, dispatcher, runnerOptions, store });
+  const respTransport = buildResp({ config, clock, turnEnd, gate, log, connections, dispatcher, runnerOptions, store });
   return { executor, fanout, node, dispatcher, metrics, respTransport };
 }
 

@@ -149,6 +149,7 @@ export class ReplicationNode {
       isReplica: config.replication.role === "replica",
       acceptsLogLoss: false,
       lock: takeLock,
+      random: seededRandom(crc32(Buffer.from(name), 0, name.length)),
       newReplicationId: () => Buffer.from(name.padEnd(16, "-")).toString("hex").slice(0, 32),
       makeState: emptyState,
       restore: (state) => {

@@ -60,11 +60,14 @@ export async function fillRedis(port: number, keys: number, valueBytes: number):
   const socket = connect(port, "127.0.0.1");
   await new Promise((resolve) => socket.once("connect", resolve));
   let answered = 0;
-  const done = new Promise<void>((resolve) => {
+  const done = new Promise<void>((resolve, reject) => {
     socket.on("data", (chunk) => {
+      if (chunk.includes("-")) reject(new Error(`a write was refused: ${chunk.toString("latin1").slice(0, 200)}`));
       for (const byte of chunk) if (byte === 0x2b) answered++;
       if (answered === keys) resolve();
     });
+    socket.on("error", reject);
+    socket.on("close", () => reject(new Error("the connection was closed while keys were being written")));
   });
   for (let first = 0; first < keys; first += 1000) {
     let batch = "";
@@ -72,7 +75,7 @@ export async function fillRedis(port: number, keys: number, valueBytes: number):
       const key = keyOf(i);
       batch += `*3\r\n$3\r\nSET\r\n$${key.length}\r\n${key}\r\n$${valueBytes}\r\n${drawValue(valueBytes)}\r\n`;
     }
-    if (!socket.write(batch)) await new Promise((resolve) => socket.once("drain", resolve));
+    if (!socket.write(batch)) await Promise.race([new Promise((resolve) => socket.once("drain", resolve)), done]);
   }
   await done;
   socket.destroy();

@@ -3,6 +3,7 @@ import type { ReadOptions } from "../commander.ts";
 import { StaleDeliveryError } from "../errors.ts";
 import type { QueueNackReply } from "../generated/shapes.ts";
 import { camelReply } from "../naming.ts";
+import { positive } from "../options.ts";
 import { validated } from "../standard-schema.ts";
 import { Feed, type Push, type Sink, type Subscribing } from "./feed.ts";
 import type { Feeds } from "./feeds.ts";
@@ -108,6 +109,8 @@ class DeliveryReader<T> implements Sink, Source {
 
   join(): Promise<void> {
     const { prefetch = PREFETCH, ackDeadline } = this.#options ?? {};
+    positive("prefetch", prefetch);
+    if (ackDeadline !== undefined) positive("ackDeadline", ackDeadline);
     const { feed, ready } = this.#feeds.join(new QueueFeed(this.#queue, prefetch, ackDeadline), this);
     this.#feed = feed;
     return ready;

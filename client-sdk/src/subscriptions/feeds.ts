@@ -7,7 +7,7 @@
  *
  * When a lane has a new connection, every feed of it subscribes again.
  */
-import { ClientClosedError, ConnectionLostError, ServerError } from "../errors.ts";
+import { ClientClosedError, ConnectionLostError, ServerError, SynapError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { Backoff } from "../transport/backoff.ts";
 import { Lane, type LaneListener } from "../transport/lane.ts";
@@ -127,8 +127,7 @@ export class Feeds {
     } catch (error) {
       // A new connection begins this anew; and a server that has begun anew may not have the room yet.
       if (error instanceof ConnectionLostError || !place.lane.isOpen) return;
-      const mayComeBack = error instanceof ServerError && (error.retryable || error.code.endsWith("_NOT_FOUND"));
-      if (mayComeBack) unref(setTimeout(() => void this.#startAgain(place, feed, backoff), backoff.nextMs()));
+      if (mayComeBack(error)) unref(setTimeout(() => void this.#startAgain(place, feed, backoff), backoff.nextMs()));
       else {
         feed.failed(error);
         this.#drop(feed);
@@ -213,4 +212,10 @@ export class Feeds {
     place.lane.isWanted = false;
     place.lane.close();
   }
+}
+
+/** Whether what was subscribed once may be had again later: a server that has begun anew may not have the room yet. */
+export function mayComeBack(error: unknown): boolean {
+  if (!(error instanceof SynapError)) return false;
+  return error.retryable || (error instanceof ServerError && error.code.endsWith("_NOT_FOUND"));
 }

@@ -7,8 +7,9 @@
  */
 import type { ReadOptions } from "../commander.ts";
 import { validated } from "../standard-schema.ts";
+import { Backoff } from "../transport/backoff.ts";
 import { Feed, type Push, type Sink, type SubscribeReply, type Subscribing } from "./feed.ts";
-import type { Feeds } from "./feeds.ts";
+import { type Feeds, mayComeBack } from "./feeds.ts";
 import { type Source, type StartedSource, Subscription, type SubscriptionOptions } from "./subscription.ts";
 
 /** An event of a room. */
@@ -126,6 +127,9 @@ class RoomReader<T> implements Sink, Source {
   /** Behind what it has taken: where it goes on when it comes back. */
   #position: Position;
   #isAway = false;
+  /** Its buffer has come down to half since it left. */
+  #hasRoom = false;
+  #isReturning = false;
   #isEnded = false;
   /** Counts how often it has left: what was on its way then is not given any more. */
   #stay = 0;
@@ -176,15 +180,31 @@ class RoomReader<T> implements Sink, Source {
 
   overflowed(): boolean {
     this.#isAway = true;
+    this.#hasRoom = false;
     this.#stay += 1;
     void this.#leave();
     return false;
   }
 
   relieved(): void {
-    if (!this.#isAway || this.#isEnded) return;
-    this.#isAway = false;
-    this.join().catch((error: unknown) => this.#subscription.fail(error));
+    this.#hasRoom = true;
+    if (this.#isAway && !this.#isReturning) void this.#comeBack(new Backoff());
+  }
+
+  /** The server may be away as well, and the room with it: it is asked for until the reader ends. */
+  async #comeBack(backoff: Backoff): Promise<void> {
+    this.#isReturning = true;
+    while (this.#isAway && this.#hasRoom && !this.#isEnded) {
+      this.#isAway = false;
+      try {
+        await this.join();
+      } catch (error) {
+        if (!mayComeBack(error)) this.#subscription.fail(error);
+        this.#isAway = true;
+        await new Promise((resolve) => setTimeout(resolve, backoff.nextMs()));
+      }
+    }
+    this.#isReturning = false;
   }
 
   async ended(): Promise<void> {

@@ -7,6 +7,7 @@
  */
 
 import { onAbort } from "../abort-signals.ts";
+import { positive } from "../options.ts";
 
 /** How the source of a subscription takes part in its life. */
 export interface Source {
@@ -56,7 +57,7 @@ export class Subscription<T> implements AsyncIterableIterator<T, undefined>, Asy
   /** @param start subscribes; called at once. */
   constructor(options: SubscriptionOptions<T> | undefined, start: (subscription: Subscription<T>) => StartedSource) {
     const { bufferSize = 1_000, onEvent, onError, signal } = options ?? {};
-    this.#bufferSize = bufferSize;
+    this.#bufferSize = positive("bufferSize", bufferSize);
     this.#onEvent = onEvent;
     this.#onError = onError;
     if (signal?.aborted === true) {

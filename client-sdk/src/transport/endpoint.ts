@@ -7,8 +7,6 @@ import { Lane, type LaneListener } from "./lane.ts";
 
 export class Endpoint {
   readonly url: string;
-  /** Unknown until it was asked. */
-  isReplica: boolean | undefined;
   /** As many of this client's writes as it is known to have (see replica-offsets.ts); -1 for a new connection. */
   caughtUpCount = -1;
   readonly lanes: readonly Lane[];

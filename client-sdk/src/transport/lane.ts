@@ -101,6 +101,13 @@ export class Lane {
     return this.#queue.length - this.#head;
   }
 
+  /** Whether numbered writes wait here, or are on their way. */
+  get hasWrites(): boolean {
+    for (let i = this.#head; i < this.#queue.length; i++) if (isOpenWrite(this.#queue[i])) return true;
+    for (const request of this.#connection?.unanswered() ?? []) if (isOpenWrite(request)) return true;
+    return false;
+  }
+
   /** Commands that are not answered. */
   get load(): number {
     return this.queuedCount + (this.#connection?.inFlightCount ?? 0);
@@ -122,7 +129,7 @@ export class Lane {
       request.fail(new TooManyCommandsError(text, request.errorContext));
       return;
     }
-    if (request.source === "" && !this.#encode(request)) return;
+    if (!this.prepare(request)) return;
     this.#issuedCount += 1;
     request.sequence = this.#issuedCount;
     this.#queue.push(request);
@@ -167,12 +174,14 @@ export class Lane {
     this.#connection?.end(reason);
   }
 
-  #encode(request: Request): boolean {
+  /** Encodes it, unless it is. @returns false where it cannot be, and has failed. */
+  prepare(request: Request): boolean {
+    if (request.source !== "") return true;
     if (request.safety === "numbered" && request.id === 0) request.id = this.#session.next();
     try {
       for (const item of request.items ?? []) {
         if (item.safety === "numbered" && item.id === 0) item.id = this.#session.next();
-        this.#codec.encode(item);
+        if (item.source === "") this.#codec.encode(item);
       }
       if (request.items === undefined) this.#codec.encode(request);
       const bytes = request.items?.reduce((sum, item) => sum + item.bytes, 0) ?? request.bytes;
@@ -424,4 +433,8 @@ export class Lane {
 
 function tooLarge({ command }: Request, bytes: number): Error {
   return serverError("PAYLOAD_TOO_LARGE", `the command has ${bytes} bytes, more than maxRequestBytes`, { command });
+}
+
+function isOpenWrite({ safety, isDone }: Request): boolean {
+  return safety === "numbered" && !isDone;
 }

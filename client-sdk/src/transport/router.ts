@@ -4,9 +4,10 @@
  *     write --> master? --- READ_ONLY_REPLICA, details.master ---> that one is the master now; the write goes there
  *                  '------- cannot be reached ------------------> the next URL is tried, and what waits goes along
  *
- * A write that was refused by a replica has not happened, so it can always go on.
+ * A write that was refused by a replica has not happened, so it can always go on: in the order of issue, see
+ * waiting-writes.ts.
  */
-import { ClientClosedError, ConnectionFailedError, ReadOnlyReplicaError } from "../errors.ts";
+import { ClientClosedError, ConnectionFailedError, ReadOnlyReplicaError, TooManyCommandsError } from "../errors.ts";
 import { masterSocketUrl, type ResolvedOptions } from "../options.ts";
 import type { Codec, Message } from "../wire/codec.ts";
 import type { Request } from "../wire/request.ts";
@@ -15,6 +16,7 @@ import type { Connection } from "./connection.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { Lane, LaneListener } from "./lane.ts";
 import { ReplicaOffsets } from "./replica-offsets.ts";
+import { WaitingWrites } from "./waiting-writes.ts";
 
 /** While a replica becomes the master every server may refuse, and they are asked in turn, until the command's time is over. */
 const REDIRECT_WAIT_MAX_MS = 500;
@@ -40,8 +42,8 @@ export class Router {
   readonly #tell: Tell;
   readonly #endpoints: Endpoint[] = [];
   readonly #offsets: ReplicaOffsets;
-  /** What waits to be sent on, by the timers that will do it. */
-  readonly #redirects = new Map<ReturnType<typeof setTimeout>, Request>();
+  readonly #waiting: WaitingWrites;
+  #issuedCount = 0;
   #master: Endpoint;
   #turn = 0;
   #isClosed = false;
@@ -54,6 +56,12 @@ export class Router {
     this.#tell = tell;
     for (const url of options.urls) this.#endpoints.push(this.#endpoint(url));
     this.#master = this.#endpoints[0];
+    this.#waiting = new WaitingWrites({
+      isBusy: () => this.#lanes().some(({ hasWrites }) => hasWrites),
+      send: (request) => this.#master.issue(request),
+      expired: (request) => this.#expired(request),
+      limitMsOf: ({ timeoutMs }) => timeoutMs ?? options.timeoutMs,
+    });
     this.#offsets = new ReplicaOffsets(() => this.#master);
   }
 
@@ -62,18 +70,21 @@ export class Router {
   }
 
   get load(): number {
-    return this.#redirects.size + this.#endpoints.reduce((sum, endpoint) => sum + endpoint.load, 0);
+    return this.#waiting.count + this.#endpoints.reduce((sum, endpoint) => sum + endpoint.load, 0);
   }
 
   get queuedCount(): number {
-    return this.#lanes().reduce((sum, lane) => sum + lane.queuedCount, 0);
+    return this.#lanes().reduce((sum, lane) => sum + lane.queuedCount, this.#waiting.count);
   }
 
   issue(request: Request, needsMaster: boolean): void {
     const { readFrom, readYourWrites } = this.#options;
+    this.#issuedCount += 1;
+    request.order = this.#issuedCount;
     if (readFrom === "master" || needsMaster || request.safety !== "read") {
       if (readYourWrites && readFrom !== "master" && request.safety !== "read") this.#offsets.written(request);
-      this.#master.issue(request);
+      if (request.safety !== "read" && this.#waiting.isHolding) this.#join(request);
+      else this.#master.issue(request);
     } else this.#reader().issue(request);
   }
 
@@ -95,6 +106,7 @@ export class Router {
   }
 
   async drained(): Promise<void> {
+    await this.#waiting.empty();
     await Promise.all(this.#lanes().map((lane) => lane.drained()));
   }
 
@@ -105,11 +117,7 @@ export class Router {
 
   close(): void {
     this.#isClosed = true;
-    for (const [timer, request] of this.#redirects) {
-      clearTimeout(timer);
-      request.fail(closedError(request));
-    }
-    this.#redirects.clear();
+    for (const request of this.#waiting.take()) request.fail(closedError(request));
     for (const endpoint of this.#endpoints) endpoint.close();
     this.#offsets.close();
     this.#changed();
@@ -165,7 +173,6 @@ export class Router {
   }
 
   #opened(endpoint: Endpoint, connection: Connection): void {
-    endpoint.isReplica = connection.isReplica;
     // It may have begun anew, with less than it had.
     endpoint.caughtUpCount = -1;
     this.#tell("connected", { url: endpoint.url });
@@ -194,7 +201,6 @@ export class Router {
   }
 
   #moved(from: Endpoint, request: Request, told: string | undefined): void {
-    from.isReplica = true;
     if (from === this.#master) this.#follow(from, told);
     this.#redirect(request);
   }
@@ -228,24 +234,28 @@ export class Router {
       return;
     }
     request.redirects += 1;
+    if (request.safety === "read" && request.redirects === 1) {
+      this.#master.issue(request);
+      return;
+    }
+    this.#waiting.join(
+      request,
+      request.redirects === 1 ? 0 : Math.min(REDIRECT_WAIT_MAX_MS, 10 * 2 ** request.redirects),
+    );
+  }
+
+  /** A new write goes behind those that wait. */
+  #join(request: Request): void {
+    if (this.#waiting.count >= this.#options.maxQueued) {
+      const text = `${this.#waiting.count} commands wait to be sent already`;
+      request.fail(new TooManyCommandsError(text, request.errorContext));
+    } else if (this.#master.lanes[0].prepare(request)) this.#waiting.join(request, 0);
+  }
+
+  #expired(request: Request): void {
     const limitMs = request.timeoutMs ?? this.#options.timeoutMs;
-    request.remainingMs ??= limitMs;
-    if (request.remainingMs <= 0) {
-      const text = `no server was found within ${limitMs} ms that runs ${request.command} as a master`;
-      request.fail(new ReadOnlyReplicaError("READ_ONLY_REPLICA", text, request.errorContext));
-      return;
-    }
-    if (request.redirects === 1) {
-      this.#master.issue(request);
-      return;
-    }
-    const waitMs = Math.min(REDIRECT_WAIT_MAX_MS, 10 * 2 ** request.redirects);
-    request.remainingMs -= waitMs;
-    const timer = setTimeout(() => {
-      this.#redirects.delete(timer);
-      this.#master.issue(request);
-    }, waitMs);
-    this.#redirects.set(timer, request);
+    const text = `no server was found within ${limitMs} ms that runs ${request.command} as a master`;
+    request.fail(new ReadOnlyReplicaError("READ_ONLY_REPLICA", text, request.errorContext));
   }
 
   #changed(): void {

@@ -1,11 +1,19 @@
-/**
- * A WebSocket, whoever made it. Browsers, Node 22 and other runtimes have one; Node 20 has none, and there the package
- * `ws` is loaded, by a name that bundlers cannot follow, so that no browser bundle has it.
- */
+/** A WebSocket, whoever made it: by `#socket` of package.json that is another file in Node than elsewhere. */
+import { createSocket } from "#socket";
 import { ConnectionFailedError } from "../errors.ts";
 
+interface SocketProblem {
+  readonly message?: unknown;
+  readonly error?: unknown;
+}
+
+interface SocketEnd {
+  readonly code: number;
+  readonly reason: string;
+}
+
 /** One message, as it goes and comes: JSON as text, MessagePack as bytes. */
-export type Frame = string | Uint8Array;
+export type Frame = string | Uint8Array<ArrayBuffer>;
 
 export interface SocketListener {
   message(frame: Frame): void;
@@ -20,23 +28,21 @@ export interface Socket {
 }
 
 /** The part of the browser's interface that is used; `ws` has it too. */
-interface WebSocketLike {
-  binaryType: string;
-  onopen: ((event: unknown) => void) | null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onerror: ((event: { readonly message?: unknown; readonly error?: unknown }) => void) | null;
-  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
+export interface SocketLike {
+  onopen: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
   send(frame: Frame): void;
   close(): void;
-  /** Of `ws` alone: ends it without waiting for the peer. */
-  terminate?(): void;
-  /** Of `ws` alone: messages without an event object and a copy for each. Text comes as its bytes. */
-  on?(name: "message", listener: (data: Uint8Array, isBinary: boolean) => void): void;
 }
 
-type WebSocketClass = new (url: string, protocols?: string[], options?: object) => WebSocketLike;
-
-const utf8 = new TextDecoder();
+/** A WebSocket with what differs between runtimes. */
+export interface RuntimeSocket {
+  readonly socket: SocketLike;
+  listen(receive: (frame: Frame) => void): void;
+  /** Ends it, where the runtime can without waiting for the peer. */
+  end(): void;
+}
 
 /** How many ms a peer has to answer a close before the socket is left to itself. */
 const CLOSE_GRACE_MS = 1_000;
@@ -47,38 +53,20 @@ export async function openSocket(
   listener: SocketListener,
   timeoutMs: number,
 ): Promise<Socket> {
-  const socket = await create(url, token);
-  if (socket.on === undefined) socket.binaryType = "arraybuffer";
+  const socket = await createSocket(url, token);
   await opened(socket, url, timeoutMs);
   return new OpenSocket(socket, listener);
 }
 
-async function create(url: string, token: string | undefined): Promise<WebSocketLike> {
-  const { WebSocket: native } = globalThis as { WebSocket?: WebSocketClass };
-  if (native !== undefined) return new native(token === undefined ? url : withToken(url, token));
-  const module = "ws";
-  // The package's own types need those of Node, which a browser project does not have.
-  const loaded = (await import(/* @vite-ignore */ module)) as { WebSocket: WebSocketClass };
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const options = { perMessageDeflate: false, skipUTF8Validation: true, maxPayload: 0, headers };
-  return new loaded.WebSocket(url, [], options);
-}
-
-/** A browser cannot set headers on a WebSocket; the server takes a token from the query and never logs it. */
-function withToken(url: string, token: string): string {
-  const target = new URL(url);
-  target.searchParams.set("api_key", token);
-  return target.href;
-}
-
-function opened(socket: WebSocketLike, url: string, timeoutMs: number): Promise<void> {
+function opened(made: RuntimeSocket, url: string, timeoutMs: number): Promise<void> {
+  const { socket } = made;
   return new Promise((resolve, reject) => {
     const fail = (why: string, cause?: unknown): void => {
       clearTimeout(timer);
       socket.onopen = null;
       socket.onclose = null;
       socket.onerror = silent;
-      end(socket);
+      made.end();
       reject(new ConnectionFailedError(`cannot connect to ${url}: ${why}`, { cause }));
     };
     const timer = setTimeout(() => fail(`no answer within ${timeoutMs} ms`), timeoutMs);
@@ -88,49 +76,39 @@ function opened(socket: WebSocketLike, url: string, timeoutMs: number): Promise<
       resolve();
     };
     // What went wrong comes as an error, if the runtime tells at all; then, or alone, comes the close.
-    socket.onerror = (event) => {
+    socket.onerror = (event: SocketProblem) => {
       problem = event.error ?? event.message;
       if (problem !== undefined) fail(problem instanceof Error ? problem.message : String(problem), problem);
     };
-    socket.onclose = ({ code, reason }) => fail(`closed with ${code}${reason === "" ? "" : ` (${reason})`}`, problem);
+    socket.onclose = ({ code, reason }: SocketEnd) =>
+      fail(`closed with ${code}${reason === "" ? "" : ` (${reason})`}`, problem);
   });
 }
 
 class OpenSocket implements Socket {
-  readonly #socket: WebSocketLike;
+  readonly #made: RuntimeSocket;
   readonly #listener: SocketListener;
   #isClosed = false;
 
-  constructor(socket: WebSocketLike, listener: SocketListener) {
-    this.#socket = socket;
+  constructor(made: RuntimeSocket, listener: SocketListener) {
+    this.#made = made;
     this.#listener = listener;
-    if (socket.on === undefined) {
-      socket.onmessage = ({ data }) => {
-        if (this.#isClosed) return;
-        if (typeof data === "string") listener.message(data);
-        // By binaryType anything else is an ArrayBuffer.
-        else listener.message(new Uint8Array(data as ArrayBuffer));
-      };
-    } else {
-      socket.on("message", (data, isBinary) => {
-        if (this.#isClosed) return;
-        // Not as Node's Buffer, so that bytes inside of it are none either.
-        if (isBinary) listener.message(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-        else listener.message(utf8.decode(data));
-      });
-    }
-    socket.onclose = ({ code, reason }) => this.#closed(code, reason);
+    const { socket } = made;
+    made.listen((frame) => {
+      if (!this.#isClosed) listener.message(frame);
+    });
+    socket.onclose = ({ code, reason }: SocketEnd) => this.#closed(code, reason);
     // A close follows.
     socket.onerror = silent;
   }
 
   send(frame: Frame): void {
-    this.#socket.send(frame);
+    this.#made.socket.send(frame);
   }
 
   close(): void {
     if (this.#isClosed) return;
-    this.#socket.close();
+    this.#made.socket.close();
     const timer = setTimeout(() => this.#closed(1006, "the peer did not answer the close"), CLOSE_GRACE_MS);
     unref(timer);
   }
@@ -138,14 +116,9 @@ class OpenSocket implements Socket {
   #closed(code: number, reason: string): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    end(this.#socket);
+    this.#made.end();
     this.#listener.closed(code, reason);
   }
-}
-
-function end(socket: WebSocketLike): void {
-  if (socket.terminate === undefined) socket.close();
-  else socket.terminate();
 }
 
 function silent(): void {}

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { CannotEncodeError, ProtocolError } from "../errors.ts";
 import { JsonCodec } from "./json-codec.ts";
 import { MessagePackCodec } from "./message-pack-codec.ts";
+import { MessagePackReader } from "./message-pack-reader.ts";
 import { MessagePackWriter } from "./message-pack-writer.ts";
 import { Request, type Safety } from "./request.ts";
 
@@ -61,6 +62,69 @@ describe("MessagePack", () => {
       }
     },
   );
+
+  it("is read as another wrote it", () => {
+    const reader = new MessagePackReader();
+    fc.assert(
+      fc.property(values, (value) => {
+        expect(reader.read(Uint8Array.from(packr.pack(value)))).toEqual(value);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it.each([
+    [[0xcc, 0xff], 255],
+    [[0xcd, 0xff, 0xfe], 65_534],
+    [[0xce, 0xff, 0xff, 0xff, 0xff], 2 ** 32 - 1],
+    [[0xcf, 0, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Number.MAX_SAFE_INTEGER],
+    [[0xcf, 0, 0x20, 0, 0, 0, 0, 0, 0], 2n ** 53n],
+    [[0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], 2n ** 64n - 1n],
+    [[0xd0, 0x80], -128],
+    [[0xd1, 0x80, 0], -32_768],
+    [[0xd2, 0x80, 0, 0, 0], -(2 ** 31)],
+    [[0xd3, 0xff, 0xe0, 0, 0, 0, 0, 0, 1], -Number.MAX_SAFE_INTEGER],
+    [[0xd3, 0xff, 0xdf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], -(2n ** 53n) - 1n],
+    [[0xd3, 0x80, 0, 0, 0, 0, 0, 0, 0], -(2n ** 63n)],
+    [[0xca, 0x3f, 0x80, 0, 0], 1],
+    [[0xe0], -32],
+    [[0xa4, 0xef, 0xbb, 0xbf, 0x61], "\uFEFFa"],
+    [[0xd9, 1, 0x61], "a"],
+    [[0xda, 0, 1, 0x61], "a"],
+    [[0xdb, 0, 0, 0, 1, 0x61], "a"],
+    [[0xdc, 0, 1, 7], [7]],
+    [[0xdd, 0, 0, 0, 1, 7], [7]],
+    [[0xde, 0, 1, 0xa1, 0x61, 7], { a: 7 }],
+    [[0xdf, 0, 0, 0, 1, 0xd9, 1, 0x61, 7], { a: 7 }],
+    [[0xc4, 2, 1, 2], new Uint8Array([1, 2])],
+    [[0xc5, 0, 1, 9], new Uint8Array([9])],
+    [[0xc6, 0, 0, 0, 1, 9], new Uint8Array([9])],
+  ])("reads %j, whichever form a writer chose", (bytes, value) => {
+    const reader = new MessagePackReader();
+    expect(reader.read(new Uint8Array(bytes))).toEqual(value);
+    for (let length = 0; length < bytes.length; length++) {
+      expect(() => reader.read(new Uint8Array(bytes.slice(0, length)))).toThrow(RangeError);
+    }
+    expect(() => reader.read(new Uint8Array([...bytes, 0]))).toThrow("more than one value");
+  });
+
+  it("has a field of any name, and no prototype from outside", () => {
+    const bytes = new Uint8Array([0x81, 0xa9, ...new TextEncoder().encode("__proto__"), 0x81, 0xa1, 0x61, 1]);
+    const value = new MessagePackReader().read(bytes) as object;
+    expect(Object.keys(value)).toEqual(["__proto__"]);
+    expect((value as { a?: number }).a).toBeUndefined();
+  });
+
+  it.each([[0xc1], [0xc7], [0xd4], [0xd8]])("refuses what no server writes: %i", (head) => {
+    expect(() => new MessagePackReader().read(new Uint8Array([head, 1, 1, 1]))).toThrow("no value begins with");
+  });
+
+  it("names that share a place in its memory stay apart", () => {
+    const reader = new MessagePackReader();
+    const names = Array.from({ length: 2_000 }, (_, i) => `n${i.toString(36)}`);
+    const fields = Object.fromEntries(names.map((name, i) => [name, i]));
+    for (let round = 0; round < 2; round++) expect(reader.read(Uint8Array.from(packr.pack(fields)))).toEqual(fields);
+  });
 
   it("integers keep every digit", () => {
     const writer = new MessagePackWriter();

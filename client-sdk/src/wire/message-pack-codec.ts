@@ -6,13 +6,12 @@
  *                                      '- plainEnd                                     '- end
  *
  * A frame is a head and the items, copied; items that were written one after the other are copied in one piece. A
- * frame with a single read is the item with one more field, so nothing is encoded twice. Reading is msgpackr's, which
- * gives integers past 2^53 as bigint.
+ * frame with a single read is the item with one more field, so nothing is encoded twice.
  */
-import { Unpackr } from "msgpackr/unpack";
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
 import type { Codec, Message } from "./codec.ts";
+import { MessagePackReader } from "./message-pack-reader.ts";
 import { MessagePackWriter } from "./message-pack-writer.ts";
 import type { Request } from "./request.ts";
 
@@ -22,7 +21,7 @@ export class MessagePackCodec implements Codec {
   readonly #writer = new MessagePackWriter();
   /** Heads and tails of frames; apart from the commands, which stay where they are. */
   readonly #envelope = new MessagePackWriter();
-  readonly #unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsType: "auto" });
+  readonly #reader = new MessagePackReader();
   /** `"command" name "payload"` by name. */
   readonly #prefixes = new Map<string, Uint8Array>();
   /** `"client_id" id "request_id"` */
@@ -109,7 +108,7 @@ export class MessagePackCodec implements Codec {
     if (typeof frame === "string") throw new ProtocolError("text came on a connection that speaks MessagePack");
     let message: unknown;
     try {
-      message = this.#unpackr.unpack(frame);
+      message = this.#reader.read(frame);
     } catch (cause) {
       throw new ProtocolError("what came is not MessagePack", { cause });
     }

@@ -38,6 +38,8 @@ export class Request {
   readonly items: readonly Request[] | undefined;
   readonly isAtomic: boolean;
   isDone = false;
+  /** Its place in the order of issue, over all lanes. */
+  order = 0;
   /** Its place in the order of its lane. */
   sequence = 0;
   /** When the first attempt that is not answered left, by the wall clock: this process may have been held up. */

@@ -274,6 +274,10 @@ describe("the flags", () => {
     [["-x"], "There is no flag -x; synap-server --help shows all flags, and --set KEY=VALUE sets any key."],
     [["--constructor"], /^There is no flag --constructor; synap-server --help shows/],
     [["--replica-of", "a b"], /^--replica-of: replication.master_url is "a b"; allowed is an address/],
+    [
+      ["--replica-of", "localhost:99999"],
+      /^replication.master_url localhost:99999 is no address: give a host and a port/,
+    ],
     [["--replica-of", "a:1", "--no-persistence"], /^A replica keeps its master's log on disk/],
     [["--set", "replication.role=replica"], /^replication.role is replica, and replication.master_url does not say/],
     [["--no-persistence", "--set", "replication.min_replicas_for_write=1"], /needs replicas, and those need/],

@@ -9,6 +9,7 @@ import { type CommandLine, readCommandLine } from "./command-line.ts";
 import { readEnvironment } from "./environment.ts";
 import { parseConfigFile, readConfigFile } from "./file.ts";
 import { connectionsWithinFileLimit } from "./file-limit.ts";
+import { linkUrlOf } from "./master-url.ts";
 import { profileAssignments } from "./profiles.ts";
 import { type AnySetting, type Config, camelCase, KEYS } from "./schema.ts";
 
@@ -128,6 +129,11 @@ function checkReplication({ replication, persistence }: Config): void {
   if (role === "replica" && masterUrl === "") {
     throw new StartError(
       "replication.role is replica, and replication.master_url does not say of whom: add --replica-of URL.",
+    );
+  }
+  if (masterUrl !== "" && !URL.canParse(linkUrlOf(masterUrl))) {
+    throw new StartError(
+      `replication.master_url ${masterUrl} is no address: give a host and a port up to 65535, such as 10.0.0.5:15500.`,
     );
   }
   if (role === "replica" && !persistence.enabled) {

@@ -7,7 +7,7 @@
  */
 import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
 import { REPLICATION_SETTINGS } from "./replication-settings.ts";
-import { bytes, choice, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
+import { bytes, choice, DEFAULT_PORT, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
 const MB = 2 ** 20;
@@ -28,7 +28,7 @@ export const SETTINGS = {
         "Address to listen on. Another than the loopback needs `access.insecure`, since nobody has to log in yet.",
     }),
     port: whole(undefined, {
-      default: 15500,
+      default: DEFAULT_PORT,
       min: 0,
       max: 65535,
       description: "Port of HTTP and WebSocket. 0 takes a free one, which the ready line names.",

@@ -6,6 +6,9 @@
  * Plain objects and not TypeBox: most input is text, and loading TypeBox costs more time than the whole start may.
  */
 
+/** Where Synap listens, and where its clients and replicas look. */
+export const DEFAULT_PORT = 15500;
+
 export interface Setting<T> {
   readonly default: T;
   readonly description: string;

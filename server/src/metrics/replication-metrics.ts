@@ -99,8 +99,8 @@ function replicaMetrics(read: () => ReplicationReadings): Metric[] {
     ),
     ofLink(
       "synap_replica_lag_operations",
-      "Operations that this replica knows of and does not have.",
-      ({ lagOperations }) => lagOperations,
+      "Operations that this replica knows of and does not have; -1 while it does not hear its master.",
+      ({ lagOperations }) => (Number.isFinite(lagOperations) ? lagOperations : -1),
     ),
     single(
       "counter",

@@ -42,6 +42,8 @@ export interface DataDirectoryOptions {
   /** Takes the lock of the directory, or says why it cannot be had. */
   readonly lock: (files: FileSystem, directory: string) => Promise<DataLock | string>;
   readonly newReplicationId: () => string;
+  /** Draws from [0, 1). */
+  readonly random: () => number;
   /** An empty state at an offset. */
   readonly makeState: (appliedOffset: number) => StateMachine;
   readonly restore: (state: StateMachine) => {
@@ -332,7 +334,7 @@ async function openIdentity({
  * former replica go on in the epoch of its master.
  */
 function nextIdentity(
-  { fsync, isReplica, acceptsLogLoss, clock, logger, path }: DataDirectoryOptions,
+  { fsync, isReplica, acceptsLogLoss, clock, random, logger, path }: DataDirectoryOptions,
   found: Identity,
   { log: { oldestOffset, nextOffset, tail }, snapshots }: Opened,
 ): Identity {
@@ -351,9 +353,12 @@ function nextIdentity(
   // An epoch in which nothing was written ends before its first offset; one that has lost what it followed, where that ends.
   const end = reached === found.history ? givenOut : nextOffset - 1;
   const nowMs = clock.nowMs();
-  const begins = found.isReplica ? promotionOffset(givenOut, nowMs) : epochOffset(givenOut, LOST_OFFSETS_MAX, nowMs);
+  const begun = (): EpochHistory =>
+    found.isReplica
+      ? found.history.promoted(end, promotionOffset(givenOut, nowMs, random), 0)
+      : found.history.next(end, epochOffset(givenOut, LOST_OFFSETS_MAX, nowMs));
   // A replica that has lost the end of an epoch has not come to the next one: it gets both again.
-  const history = isOver ? found.history.next(end, begins) : reached;
+  const history = isOver ? begun() : reached;
   const mayLoseTail = fsync !== "always";
   const opened = { isClosed: false, closedOffset: 0, mayLoseTail, isReplica };
   return { ...found, ...opened, history: history.forgetBefore(oldestOffset) };

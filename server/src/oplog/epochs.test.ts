@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { EPOCHS_KEPT, EpochHistory } from "./epochs.ts";
+import { EPOCHS_KEPT, EpochHistory, PROMOTION_STEP } from "./epochs.ts";
 
 const first = EpochHistory.beginning(1000);
 const third = first.next(1100, 5000).next(5050, 9000);
@@ -77,9 +77,12 @@ describe("the epochs of a log", () => {
     expect(third.upTo(2).current).toEqual({ epoch: 2, firstOffset: 5000, previousEnd: 1100 });
   });
 
-  it("begin behind the latest that is known of", () => {
-    expect(first.next(1100, 5000, 4).current.epoch).toBe(5);
-    expect(third.next(9100, 9200, 1).current.epoch).toBe(4);
+  it("of a promotion begin far behind the latest that is known of", () => {
+    expect(first.promoted(1100, 5000, 4).current.epoch).toBe(PROMOTION_STEP);
+    expect(third.promoted(9100, 9200, 2 * PROMOTION_STEP - 1).current.epoch).toBe(2 * PROMOTION_STEP);
+    expect(third.promoted(9100, 9200, 2 * PROMOTION_STEP).current.epoch).toBe(3 * PROMOTION_STEP);
+    const promoted = third.promoted(9100, 9200, 0);
+    expect(promoted.next(9300, 9400).promoted(9500, 9600, 0).current.epoch).toBe(2 * PROMOTION_STEP);
   });
 });
 

@@ -24,6 +24,12 @@ export interface RecordPlace {
   readonly count: number;
 }
 
+/**
+ * A promotion goes on at the next multiple. A master that a replica is promoted over, and that knows nothing of it, may begin
+ * an epoch with every unclean start: it has to do so this often before it could count as the newer one of the two.
+ */
+export const PROMOTION_STEP = 1000;
+
 /** Of those that the log on disk has nothing of, so many stay: a node that is further behind needs a full sync. */
 export const EPOCHS_KEPT = 100;
 
@@ -44,13 +50,22 @@ export class EpochHistory {
     return this.epochs[this.epochs.length - 1];
   }
 
+  /** The history with another epoch of the same master, which begins behind `previousEnd`. */
+  next(previousEnd: number, firstOffset: number): EpochHistory {
+    return this.#with(this.current.epoch + 1, previousEnd, firstOffset);
+  }
+
   /**
-   * The history with another epoch, which begins behind `previousEnd`.
+   * The same, with the epoch of another master.
    * @param knownEpoch the latest that is known of, where another node may have come further than this history.
    */
-  next(previousEnd: number, firstOffset: number, knownEpoch = 0): EpochHistory {
+  promoted(previousEnd: number, firstOffset: number, knownEpoch: number): EpochHistory {
+    const latest = Math.max(this.current.epoch, knownEpoch);
+    return this.#with((Math.floor(latest / PROMOTION_STEP) + 1) * PROMOTION_STEP, previousEnd, firstOffset);
+  }
+
+  #with(epoch: number, previousEnd: number, firstOffset: number): EpochHistory {
     if (firstOffset <= previousEnd) throw new Error(`an epoch begins at ${firstOffset}, not behind ${previousEnd}`);
-    const epoch = Math.max(this.current.epoch, knownEpoch) + 1;
     return new EpochHistory([...this.epochs, { epoch, firstOffset, previousEnd }]);
   }
 

@@ -196,7 +196,7 @@ describe("the epoch of a promotion", () => {
     const lastOffset = offsetAt(nowMs) - 1000;
     let before = lastOffset + UNHEARD_OFFSETS_MAX;
     for (let ms = nowMs; ms < nowMs + 100_000; ms += 10_000) {
-      const offset = promotionOffset(lastOffset, ms);
+      const offset = promotionOffset(lastOffset, ms, () => 0.5);
       expect(offset).toBeGreaterThan(before);
       before = offset;
     }
@@ -204,6 +204,6 @@ describe("the epoch of a promotion", () => {
   });
 
   it("begins at the clock where that leads behind", () => {
-    expect(promotionOffset(1000, nowMs)).toBe(offsetAt(nowMs));
+    expect(promotionOffset(1000, nowMs, () => 0)).toBe(offsetAt(nowMs));
   });
 });

@@ -39,19 +39,27 @@ export function epochOffset(lastOffset: number, leftOut: number, nowMs: number):
   return Math.max(lastOffset + 1 + leftOut, offsetAt(nowMs));
 }
 
+/** Fewer than the offsets of a millisecond. */
+const PROMOTIONS_APART = 100;
+
 /**
  * Where the epoch of a promotion begins. Of two nodes that are promoted apart, from the same place, the later one has the greater
  * offsets, so that delivery ids grow whoever gives them out: where the clock does not lead behind what may have been given out,
- * it still decides where within the next offsets.
+ * it still decides where within the next offsets. Two that are promoted within a millisecond must not begin what looks like the
+ * same epoch: chance keeps them apart.
+ * @param random draws from [0, 1).
  */
-export function promotionOffset(lastOffset: number, nowMs: number): number {
+export function promotionOffset(lastOffset: number, nowMs: number, random: () => number): number {
   const least = epochOffset(lastOffset, UNHEARD_OFFSETS_MAX, nowMs);
   const period = UNHEARD_OFFSETS_MAX;
-  return least + ((((offsetAt(nowMs) - least) % period) + period) % period);
+  const apart = Math.floor(random() * PROMOTIONS_APART);
+  return least + ((((offsetAt(nowMs) - least) % period) + period) % period) + apart;
 }
 
 /** What may be appended and not written before new writes are refused: it is memory. */
 const UNWRITTEN_BYTES_MAX = 64 * 2 ** 20;
+/** Past this the log is behind: who can be made to wait does, so that it does not come to refusing. */
+const BEHIND_BYTES = 16 * 2 ** 20;
 
 /** Where a log goes on: what recovery has found, or an empty beginning. */
 export interface LogPosition {
@@ -60,7 +68,7 @@ export interface LogPosition {
 }
 
 export interface OperationLogOptions {
-  /** How much of the log readers can still find in memory. */
+  /** How much of the log readers can still find in memory; 0 where there are none, and records are only counted. */
   readonly backlogBytesMax: number;
   readonly position: LogPosition;
   /** Whether records are to become durable. Without a disk everything counts as durable at once. */
@@ -69,6 +77,7 @@ export interface OperationLogOptions {
 
 export class OperationLog {
   readonly backlog: Backlog;
+  readonly #isRead: boolean;
   #history: EpochHistory;
   #nextOffset: number;
   #durableOffset: number;
@@ -92,6 +101,7 @@ export class OperationLog {
 
   constructor({ backlogBytesMax, position, isDurable }: OperationLogOptions) {
     this.backlog = new Backlog(backlogBytesMax);
+    this.#isRead = backlogBytesMax > 0;
     this.#history = position.history;
     this.#nextOffset = Math.max(position.nextOffset, position.history.current.firstOffset);
     this.#durableOffset = isDurable ? this.#nextOffset - 1 : Number.POSITIVE_INFINITY;
@@ -141,6 +151,11 @@ export class OperationLog {
     return "the disk does not keep up with the writes: try again, or send fewer at once";
   }
 
+  /** The disk is slower than the writes that come. */
+  get isBehind(): boolean {
+    return this.durableOffset !== Number.POSITIVE_INFINITY && this.appendedBytes - this.writtenBytes > BEHIND_BYTES;
+  }
+
   get backlogBytes(): number {
     return this.backlog.heldBytes;
   }
@@ -183,7 +198,7 @@ export class OperationLog {
     length: number,
   ): void {
     const durableOffset = Math.min(this.#syncedOffset, firstOffset - 1);
-    this.backlog.append({ kind, firstOffset, durableOffset, epoch, count }, operations, length);
+    if (this.#isRead) this.backlog.append({ kind, firstOffset, durableOffset, epoch, count }, operations, length);
     this.#namedOffset = durableOffset;
     this.#nextOffset = firstOffset + count;
     this.appendedBytes += RECORD_HEADER_BYTES + length;

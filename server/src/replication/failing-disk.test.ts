@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type DiskChange, FailingDisk } from "../../test/failing-disk.ts";
 import { type ReplicationNode, ReplicationSet } from "../../test/replication-set.ts";
 import { CommandError } from "../commands/errors.ts";
+import { PROMOTION_STEP } from "../oplog/epochs.ts";
 
 const sets: ReplicationSet[] = [];
 
@@ -105,6 +106,6 @@ describe("a promotion whose epoch cannot be saved", () => {
     expect(again.directory.log.epoch).toBe(1);
     const promoted = again.replication.promote();
     await set.pass(20);
-    expect(await promoted).toMatchObject({ epoch: 2 });
+    expect(await promoted).toMatchObject({ epoch: PROMOTION_STEP });
   });
 });

@@ -22,7 +22,7 @@ export interface MasterLinkOptions extends Omit<SessionParts, "onEnded" | "later
 /** How a replica stands, as it knows itself. */
 export interface MasterLinkReport {
   readonly state: SessionState | "waiting";
-  /** Operations that are durable on the master and not here, as it was last told. */
+  /** Operations that are durable on the master and not here, as it was last told; infinite while it is not heard. */
   readonly lagOperations: number;
   /** For how long this node may have been behind; infinite where it has never been linked. */
   readonly lagMs: number;
@@ -135,9 +135,10 @@ export class MasterLink {
     const session = this.#session;
     const nowMs = clock.monotonicMs();
     this.#look(nowMs);
+    const isHeard = session !== undefined && session.status.nowMs !== 0;
     return {
       state: session?.state ?? "waiting",
-      lagOperations: session === undefined ? 0 : Math.max(0, session.status.durableOffset - local.lastOffset),
+      lagOperations: isHeard ? Math.max(0, session.status.durableOffset - local.lastOffset) : Number.POSITIVE_INFINITY,
       lagMs: this.#lagMs(session, nowMs),
       lastFailure: this.#lastFailure,
       fullSync: session?.fullSync,

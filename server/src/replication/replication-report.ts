@@ -19,8 +19,8 @@ export function replicationReport(replication: Replication, log: OperationLog): 
       : {
           master: replication.masterUrl,
           link: link.state,
-          lag_operations: link.lagOperations,
-          // Before the first link nobody knows.
+          // While the master is not heard, nobody knows the first; before the first link, neither.
+          lag_operations: Number.isFinite(link.lagOperations) ? link.lagOperations : null,
           lag_ms: Number.isFinite(link.lagMs) ? Math.round(link.lagMs) : null,
           ...(link.lastFailure === undefined ? {} : { last_failure: link.lastFailure }),
           ...(link.fullSync === undefined

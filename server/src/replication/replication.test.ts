@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { type ReplicationNode, ReplicationSet } from "../../test/replication-set.ts";
 import { CommandError } from "../commands/errors.ts";
+import { PROMOTION_STEP } from "../oplog/epochs.ts";
 import { UNHEARD_OFFSETS_MAX } from "../oplog/operation-log.ts";
 import { WAITS_MAX } from "./replica-waits.ts";
 
@@ -175,7 +176,7 @@ describe("a replica", () => {
     await set.until(() => isCurrent(replica, master));
     expect(replica.run("kv.get", { key: "first3" })).toBe("first 3");
     const refused = replica.run("kv.set", { key: "a", value: 1 });
-    expect(refused).toMatchObject({ code: "READ_ONLY_REPLICA", details: { master: "http://master" } });
+    expect(refused).toMatchObject({ code: "READ_ONLY_REPLICA", details: { master: "http://master:15500" } });
     for (const [name, payload] of [
       ["queue.consume", { queue: "q" }],
       ["queue.subscribe", { queue: "q" }],
@@ -248,7 +249,7 @@ describe("a replica", () => {
     await set.pass(50);
     expect(replica.replication.role).toBe("replica");
     release();
-    expect(await settled(set, promoted)).toEqual({ epoch: 2, offset });
+    expect(await settled(set, promoted)).toEqual({ epoch: PROMOTION_STEP, offset });
   });
 
   it("that starts from a snapshot is not promoted before it has", async () => {
@@ -259,7 +260,7 @@ describe("a replica", () => {
     await set.until(() => replica.replication.linkReport()?.lastFailure?.includes("starting from it") === true);
     expect(codeOf(await replica.replication.promote())).toBe("SERVICE_UNAVAILABLE");
     await set.until(() => isCurrent(replica, master));
-    expect(await settled(set, replica.replication.promote())).toMatchObject({ epoch: 2 });
+    expect(await settled(set, replica.replication.promote())).toMatchObject({ epoch: PROMOTION_STEP });
   });
 
   it("stays linked by heartbeats while nothing is written", async () => {
@@ -292,7 +293,7 @@ describe("promotion", () => {
     master.crash();
     const promoted = replica.replication.promote();
     await set.pass(5);
-    expect(await promoted).toEqual({ epoch: 2, offset: end });
+    expect(await promoted).toEqual({ epoch: PROMOTION_STEP, offset: end });
     expect(replica.replication.role).toBe("master");
     expect(replica.releasedOffset).toBe(replica.executor.appliedOffset);
     // What the old master may have written behind what it has sent has other offsets.
@@ -300,7 +301,7 @@ describe("promotion", () => {
     expect(codeOf(await replica.replication.promote())).toBe("INVALID_REQUEST");
     await set.pass(20);
     const identity = Buffer.from(await readAll(set, "replica", "identity.json")).toString();
-    expect(identity).toContain('"epoch": 2');
+    expect(identity).toContain(`"epoch": ${PROMOTION_STEP}`);
   });
 
   it("lets other replicas go on, and the old master come back as one", async () => {
@@ -364,12 +365,36 @@ describe("promotion", () => {
     expect(set.lines.some((line) => line.startsWith("master error:") && line.includes("STALE_EPOCH"))).toBe(true);
   });
 
+  it("is not outnumbered by an old master that begins epochs of its own, of which nobody has heard", async () => {
+    const set = replicationSet();
+    const flags = ["--fsync", "never"];
+    const { master, replica } = await pair(set, { master: flags });
+    set.network.blocked.add("replica");
+    set.network.cut("replica");
+    master.crash();
+    for (let unclean = 0; unclean < 3; unclean++) (await set.start("master", { flags })).crash();
+    await settled(set, replica.replication.promote());
+    write(replica, 5, "kept ");
+    set.network.blocked.delete("replica");
+    const oldMaster = await set.start("master", { of: "replica" });
+    await set.until(() => isCurrent(oldMaster, replica));
+    expect(oldMaster.dump()).toBe(replica.dump());
+  });
+
+  it("of a replica that has never copied anything is warned of", async () => {
+    const set = replicationSet();
+    const replica = await set.start("replica", { of: "nobody" });
+    expect(replica.replication.linkReport()?.lagOperations).toBe(Number.POSITIVE_INFINITY);
+    await settled(set, replica.replication.promote());
+    expect(set.lines.join("\n")).toContain("with nothing in its log");
+  });
+
   it("happens also by starting a replica as a master: it must not go on in the epoch of the old one", async () => {
     const set = replicationSet();
     const { master, replica } = await pair(set);
     await replica.stop();
     const alone = await set.start("replica");
-    expect(alone.directory.log.epoch).toBe(2);
+    expect(alone.directory.log.epoch).toBe(PROMOTION_STEP);
     write(alone, 3, "other ");
     write(master, 3, "same offsets ");
     await set.pass(10);
@@ -379,7 +404,7 @@ describe("promotion", () => {
     expect(back.replication.linkReport()?.lastFailure).toMatch(/STALE_EPOCH/);
     await back.stop();
     const again = await set.start("replica");
-    expect(again.directory.log.epoch).toBe(3);
+    expect(again.directory.log.epoch).toBe(2 * PROMOTION_STEP);
   });
 
   it("of a master that has written nothing and lost its process leaves one log", async () => {
@@ -392,7 +417,7 @@ describe("promotion", () => {
     const again = await set.start("replica", { flags: ["--fsync", "interval"] });
     again.crash();
     const promoted = await set.start("replica", { flags: ["--fsync", "interval"] });
-    expect(promoted.directory.log.epoch).toBe(3);
+    expect(promoted.directory.log.epoch).toBe(PROMOTION_STEP + 1);
     write(promoted, 5, "epoch 3 ");
     const old = await set.start("master", { of: "replica" });
     await set.until(() => isCurrent(old, promoted));

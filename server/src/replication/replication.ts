@@ -11,6 +11,7 @@
 import { type CommandError, fail } from "../commands/errors.ts";
 import type { Executor } from "../commands/execute.ts";
 import type { NodeReplication, Promoted } from "../commands/node.ts";
+import { linkUrlOf, webUrlOf } from "../config/master-url.ts";
 import type { Config } from "../config/schema.ts";
 import type { Fanout } from "../fanout/fanout.ts";
 import { type OperationLog, promotionOffset } from "../oplog/operation-log.ts";
@@ -19,7 +20,6 @@ import type { Logger } from "../runtime/logger.ts";
 import type { LinkOpener, ReplicaLinks } from "./link-socket.ts";
 import { LocalLog } from "./local-log.ts";
 import { MasterLink, type MasterLinkReport } from "./master-link.ts";
-import { linkUrlOf, webUrlOf } from "./master-url.ts";
 import { RefusedLinks } from "./refused-links.ts";
 import { ReleaseQuorum } from "./release-quorum.ts";
 import type { Refused } from "./replica-feed.ts";
@@ -51,9 +51,6 @@ export interface ReplicationParts {
   /** State and log may differ: the process must end. */
   readonly onFailure: (error: unknown) => void;
 }
-
-/** Fewer than the offsets of a millisecond. */
-const PROMOTIONS_APART = 100;
 
 export class Replication implements NodeReplication {
   /** For the endpoint where replicas link. */
@@ -192,14 +189,12 @@ export class Replication implements NodeReplication {
     if (!(await link.stop("this node is promoted"))) {
       return fail("SERVICE_UNAVAILABLE", "this node is starting again from a snapshot of its master: try again");
     }
-    const { lastOffset } = local;
-    // The old master may have written, and shown, more than has come here. Two nodes that are promoted apart, from the same
-    // place and within a millisecond, must not begin what looks like the same epoch.
-    const apart = Math.floor(random() * PROMOTIONS_APART);
-    const firstOffset = promotionOffset(lastOffset, clock.nowMs()) + apart;
+    const { lastOffset, isEmpty } = local;
+    // The old master may have written, and shown, more than has come here.
+    const firstOffset = promotionOffset(lastOffset, clock.nowMs(), random);
     const { epoch } = log;
     try {
-      await local.enterEpoch(local.history.next(lastOffset, firstOffset, link.knownEpoch), false);
+      await local.enterEpoch(local.history.promoted(lastOffset, firstOffset, link.knownEpoch), false);
     } catch (error) {
       // Where the log goes on in it already, nobody knows any more what this node is.
       if (log.epoch !== epoch) throw error;
@@ -208,6 +203,7 @@ export class Replication implements NodeReplication {
     this.#link = undefined;
     this.#quorum.require(config.minReplicasForWrite);
     this.#replicasChanged();
+    if (isEmpty) logger.warn("this replica is promoted with nothing in its log: it has copied nothing from any master");
     logger.warn(`promoted: this node is the master of epoch ${log.epoch} now, which follows offset ${lastOffset}`);
     return { epoch: log.epoch, offset: lastOffset };
   }

@@ -63,8 +63,9 @@ describe("a stop signal", () => {
 
   it("that comes while the server starts stops it once it has started", async () => {
     const running = server();
+    expect(lifecycle.isStopping).toBe(false);
     signals.emit("SIGTERM");
-    expect(exits).toEqual([]);
+    expect([lifecycle.isStopping, exits]).toEqual([true, []]);
     lifecycle.started(running);
     running.done();
     await exited;

@@ -45,6 +45,11 @@ export class Lifecycle {
     signals.on("unhandledRejection", (reason: unknown) => this.#onBug(reason, "unhandledRejection"));
   }
 
+  /** A signal has asked for the end. */
+  get isStopping(): boolean {
+    return this.#stopAskedAtMs !== undefined;
+  }
+
   /** The server is up. A signal that came while it was starting stops it now. */
   started(server: Stoppable): void {
     this.#server = server;

@@ -22,6 +22,7 @@ class RespServer {
   readonly fixture = new Fixture();
   readonly connections = new Connections();
   readonly gate = new ReleaseGate(0);
+  readonly log = { isBehind: false };
   readonly transport: RespTransport;
   port = 0;
 
@@ -56,6 +57,7 @@ class RespServer {
       clock,
       turnEnd: new TurnEnd(),
       gate: this.gate,
+      log: this.log,
     });
   }
 
@@ -228,6 +230,31 @@ describe("replies", () => {
     expect(waiter.received.endsWith("+OK\r\n")).toBe(false);
     server.gate.advance(4);
     await eventually(() => waiter.received.endsWith("+OK\r\n"));
+  });
+
+  it("that wait for a disk that is behind have their peer wait, and what it sent is run when they have left", async () => {
+    const peer = new Peer(server).send("SET a 1\r\n");
+    await server.reached(1);
+    server.log.isBehind = true;
+    peer.send("SET a 2\r\n");
+    await server.reached(2);
+    peer.send("SET a 3\r\n");
+    await othersServed();
+    expect(server.applied).toBe(2);
+    server.gate.advance(1);
+    await peer.gets("+OK\r\n");
+    await othersServed();
+    expect(server.applied).toBe(2);
+    server.gate.advance(2);
+    await server.reached(3);
+    server.log.isBehind = false;
+    server.gate.advance(3);
+    await peer.gets("+OK\r\n+OK\r\n+OK\r\n");
+    // Nothing of it is left.
+    peer.send("SET a 4\r\n");
+    await server.reached(4);
+    server.gate.advance(4);
+    await peer.gets("+OK\r\n".repeat(4));
   });
 
   it("that a client does not want are not held for it", async () => {

@@ -66,18 +66,19 @@ export class MessageAccount {
     };
     this.#byId.set(deliveryId, delivery);
     const others = this.#byMessage.get(messageId) ?? [];
-    for (const other of others) this.#checkApart(other, delivery, path);
+    for (const earlier of others) this.#checkApart(earlier, delivery, path);
     this.#byMessage.set(messageId, [...others, delivery]);
   }
 
-  #checkApart(one: Delivery, two: Delivery, path: readonly WrittenEpoch[]): void {
-    const [first, second] = one.deliveryId < two.deliveryId ? [one, two] : [two, one];
+  /** @param path the log of the node that gave out `given`; `earlier` may be another node's. */
+  #checkApart(earlier: Delivery, given: Delivery, path: readonly WrittenEpoch[]): void {
+    const [first, second] = earlier.deliveryId < given.deliveryId ? [earlier, given] : [given, earlier];
     if (first.mayHaveEnded || second.deliveredAtMs >= first.deadlineMs) return;
-    // What a promotion has left behind never happened for the new master.
+    // What a promotion has left behind never happened for the new master, whichever of the two has the larger offset.
     const isKnown = path.some(
       (epoch, i) =>
-        epoch.at(first.deliveryId) !== undefined &&
-        first.deliveryId <= (path.at(i + 1)?.previousEnd ?? Number.POSITIVE_INFINITY),
+        epoch.at(earlier.deliveryId) !== undefined &&
+        earlier.deliveryId <= (path.at(i + 1)?.previousEnd ?? Number.POSITIVE_INFINITY),
     );
     if (!isKnown) return;
     throw new Finding(

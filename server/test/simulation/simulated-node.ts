@@ -169,6 +169,8 @@ export class SimulatedNode {
     const turnEnd = new TurnEnd((run) => this.#later(life, choices.between(0, TURN_MS_MAX), run), onFailure);
     const gate = new ReleaseGate(0, onFailure);
     let durable = (offset: number): void => fault.release(gate, offset);
+    // Once this is there it has begun from a snapshot, also where the process ends before it knows.
+    if (disk.names.find("data/adoption.json") !== undefined) this.adoptions++;
     const directory = await this.#openDirectory(
       config,
       fault.files(disk.mount(), this),
@@ -242,10 +244,7 @@ export class SimulatedNode {
       nodeId: `${name}-${life}`,
       address: () => `http://${name}`,
       release: (offset) => fault.release(gate, offset),
-      restart: () => {
-        this.adoptions++;
-        this.#restart(life);
-      },
+      restart: () => this.#restart(life),
       onFailure,
     });
     report.attach(replication);
@@ -292,6 +291,7 @@ export class SimulatedNode {
           pause: (ms) => new Promise((resolve) => this.#later(this.#life, ms / LOCK_PAUSES_PART, resolve)),
           onWait: () => {},
         }),
+      random: choices.fork().draw,
       newReplicationId: () => Buffer.from(`${name}-${this.#life}`.padEnd(16, ".")).toString("hex").slice(0, 32),
       makeState: (appliedOffset) => fault.state(appliedOffset, this) ?? emptyState(appliedOffset),
       restore: (state) => new StateRestorer(state),

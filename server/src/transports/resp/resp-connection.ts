@@ -8,13 +8,14 @@
  *
  * A burst is run from one buffer that all connections share; only what is left of it is kept. What is held grows with what
  * has really come, never with what a request announces; it counts in the budget of all outboxes, and a peer that sends
- * nothing more of a request it has begun is cut off. Replies are built in one buffer for all connections; where the socket
- * has not taken all of them at once, the buffer is left to it.
+ * nothing more of a request it has begun is cut off. Replies are built in one buffer for all connections, and leave at the end
+ * of the turn (turn-replies.ts); where the socket has not taken all of them at once, the buffer is left to it.
  *
  * Replies that show what is not released yet are held in the outbox while further requests run: those of many bursts share
  * one sync of the log, and leave in one write. What is held counts as unread.
  *
- * A peer that does not read is not read from: past `unreadBytesMax` the requests wait, then the socket does. A command that
+ * A peer that does not read is not read from: past `unreadBytesMax` the requests wait, then the socket does; and so it is with
+ * one whose writes the disk cannot keep up with. A command that
  * waits holds up those behind it, and the socket goes on being read for a while, so that the end of the peer is seen.
  */
 import type { Socket } from "node:net";
@@ -25,6 +26,7 @@ import { addressOf } from "../listen-failure.ts";
 import type { Reader } from "../outbox-budget.ts";
 import { PushOutbox, type PushSocket } from "../push-outbox.ts";
 import type { RespTraffic } from "./resp-traffic.ts";
+import type { ReplyOwner } from "./turn-replies.ts";
 
 const NOTHING = new Uint8Array(0);
 /** Of requests that wait, so much is taken in before the socket is no longer read. */
@@ -33,12 +35,15 @@ const HELD_BYTES_MIN = 1024;
 /** A larger buffer is given back once what is left fills less than a quarter of it. */
 const HELD_BYTES_KEPT = 64 * 1024;
 
-export class RespConnection implements RespSocket, PushSocket, Reader {
+export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwner {
   readonly address: string;
   readonly peer: string;
   readonly connectedAtMs: number;
   readonly client: RespClient;
   readonly outbox: PushOutbox;
+  /** See ReplyOwner. */
+  repliesAt = 0;
+  repliesLength = 0;
   readonly #socket: Socket;
   readonly #traffic: RespTraffic;
   /** What is left of earlier reads, from 0 on. */
@@ -49,7 +54,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   /** The peer is overdue if it sends nothing: what is held is the beginning of a request. */
   #awaitsRest = false;
   #isClientClosed = false;
-  /** The peer has left too much unread: nothing runs until it has read. */
+  /** See `#hasTooMuch`: nothing runs until it has not. */
   #isFull = false;
   /** The peer sends nothing more; it still reads. */
   #isHalfClosed = false;
@@ -118,6 +123,15 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
     return !(this.client.isBlocked || this.#isFull || this.#isScheduled || this.#isEnding);
   }
 
+  /**
+   * Its peer has left too much unread; or has written faster than the disk takes it, and has answers to come. The socket is
+   * not read then, which slows a peer down that only ever sends, such as a bulk load: its writes would be refused in the end.
+   */
+  get #hasTooMuch(): boolean {
+    const { unreadBytesMax, log } = this.#traffic;
+    return this.unreadBytes() > unreadBytesMax || (log.isBehind && this.outbox.isHolding);
+  }
+
   /** Runs what it can of the first `length` of `bytes`, and holds the rest. */
   #run(bytes: Uint8Array, length: number): void {
     const { dispatch } = this.#traffic;
@@ -132,7 +146,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
       this.end();
       return;
     }
-    if (this.unreadBytes() > this.#traffic.unreadBytesMax) this.#isFull = true;
+    if (this.#hasTooMuch) this.#isFull = true;
     else if (progress === WANTS_TURN) this.#schedule();
     this.#expectRest(progress === WANTS_BYTES && this.#heldLength > 0 && !this.#isFull);
     if (this.#isHalfClosed) this.#endWhereDone();
@@ -157,14 +171,29 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
       return;
     }
     this.#traffic.connections.bytesOut += length;
-    if (socket.writableLength > 0) {
-      // It will be kept: only what is needed.
-      socket.write(bytes.slice(0, length));
-    } else {
-      socket.write(Buffer.from(bytes.buffer, bytes.byteOffset, length));
-      if (socket.writableLength > 0) out.surrender();
-    }
+    if (this.#traffic.replies.add(this, bytes, length)) return;
+    socket.write(Buffer.from(bytes.buffer, bytes.byteOffset, length));
+    if (socket.writableLength > 0) out.surrender();
     if (socket.writableLength > 0 || this.#countedBytes > 0) this.recount();
+  }
+
+  /** The end of the turn, or of the replies that gather in it. */
+  writeReplies(bytes: Uint8Array): void {
+    const length = this.repliesLength;
+    this.repliesLength = 0;
+    if (this.#isGone) return;
+    const socket = this.#socket;
+    const wasEmpty = socket.writableLength === 0;
+    const replies = Buffer.from(bytes.buffer, this.repliesAt, length);
+    // Behind something else it will be kept: only what is needed.
+    socket.write(wasEmpty ? replies : Buffer.from(replies));
+    if (wasEmpty && socket.writableLength > 0) this.#traffic.replies.surrender();
+    if (socket.writableLength > 0 || this.#countedBytes > 0) this.recount();
+  }
+
+  /** What follows does not come behind the replies of this turn by itself. */
+  #writeRepliesNow(): void {
+    this.#traffic.replies.write(this);
   }
 
   /** A late reply. */
@@ -175,6 +204,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
       return;
     }
     this.#traffic.connections.bytesOut += length;
+    this.#writeRepliesNow();
     this.#socket.write(bytes.slice(0, length));
     this.recount();
   }
@@ -237,7 +267,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
 
   /** Some of what was unread or held has left: where its requests wait for that, they go on. */
   #runWhereRoom(): void {
-    if (!this.#isFull || this.unreadBytes() > this.#traffic.unreadBytesMax) return;
+    if (!this.#isFull || this.#hasTooMuch) return;
     this.#isFull = false;
     this.resume();
     if (this.#heldLength === 0) this.#socket.resume();
@@ -261,6 +291,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   end(): void {
     if (this.#isEnding || this.#isGone) return;
     this.#isEnding = true;
+    this.#writeRepliesNow();
     this.#dropInput();
     this.outbox.takeAll();
     this.outbox.seal();
@@ -289,6 +320,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
   /** Ends it at once. */
   cut(): void {
     this.#isEnding = true;
+    this.repliesLength = 0;
     this.#dropInput();
     this.outbox.close();
     this.#socket.destroy();
@@ -340,6 +372,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader {
       connections.pushBytes += frame.length;
     }
     if (frames.length === 0 || this.#isGone) return;
+    this.#writeRepliesNow();
     connections.bytesOut += length;
     this.#socket.write(frames.length === 1 ? frames[0] : Buffer.concat(frames, length));
   }

@@ -8,6 +8,7 @@ import { Overdue } from "../overdue.ts";
 import { PushWriter } from "../push-writer.ts";
 import type { RespConnection } from "./resp-connection.ts";
 import type { RespTransportOptions, RespTransportParts } from "./resp-transport.ts";
+import { TurnReplies } from "./turn-replies.ts";
 
 /** How long a connection that was ended may take to read what is left for it. */
 const LINGER_MS_MAX = 5000;
@@ -22,7 +23,9 @@ export class RespTraffic {
   readonly dispatch: RespDispatcher;
   readonly connections: Connections;
   readonly clock: RespTransportParts["clock"];
+  readonly log: RespTransportParts["log"];
   readonly outboxes: OutboxBudget;
+  readonly replies: TurnReplies;
   readonly pushWriter: PushWriter;
   /** Past it a connection's requests wait: with one more reply it stays within `outboxBytesMax`. */
   readonly unreadBytesMax: number;
@@ -40,11 +43,14 @@ export class RespTraffic {
     this.dispatch = parts.dispatch;
     this.connections = parts.connections;
     this.clock = parts.clock;
+    this.log = parts.log;
     const { outboxBytesMax, replyBytesMax } = parts.options;
     this.unreadBytesMax = Math.max(UNREAD_BYTES_MIN, outboxBytesMax - replyBytesMax);
     // Requests that have begun count in it too: the largest one has to fit.
     this.outboxes = new OutboxBudget(parts.connections, Math.max(outboxBytesMax, parts.dispatch.requestBytesMax));
     this.#begun = new Overdue(parts.options.connectionTimeoutMs);
+    // Before the pushes: these come behind the replies of their turn.
+    this.replies = new TurnReplies(parts.turnEnd);
     this.pushWriter = new PushWriter(parts.turnEnd, parts.clock, this.outboxes, parts.gate);
     this.#task = parts.turnEnd.add(() => {
       this.#runDue();

@@ -1,6 +1,7 @@
 /** RESP over TCP, by node:net: the listener and its life. */
 import { createServer, type Server, type Socket } from "node:net";
 import type { RespDispatcher } from "../../dispatch/resp-dispatcher.ts";
+import type { OperationLog } from "../../oplog/operation-log.ts";
 import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import { settledWithin } from "../../runtime/settled-within.ts";
 import type { TurnEnd } from "../../runtime/turn-end.ts";
@@ -32,6 +33,7 @@ export interface RespTransportParts {
   readonly clock: { nowMs(): number; monotonicMs(): number };
   readonly turnEnd: TurnEnd;
   readonly gate: ReleaseGate;
+  readonly log: Pick<OperationLog, "isBehind">;
 }
 
 const TOO_MANY = "-ERR max number of clients reached\r\n";
