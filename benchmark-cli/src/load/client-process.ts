@@ -12,7 +12,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
-import { cpuSeconds, stop, track } from "../servers/processes.ts";
+import { cpuSeconds, type Readable, stop, track } from "../servers/processes.ts";
 import { endWithReason } from "./failure-report.ts";
 import type { Progress } from "./load.ts";
 
@@ -98,13 +98,13 @@ export class ClientProcess extends Channel {
 
 /** CPU time that a server and its clients use while something is measured. */
 export class CpuWatch {
-  readonly #server: ChildProcess | undefined;
+  readonly #server: Readable | undefined;
   readonly #clients: readonly ClientProcess[];
   readonly #serverStart: number;
   readonly #clientsStart: number;
 
   /** @param server undefined where it is not ours; its figures are NaN then. */
-  constructor(server: ChildProcess | undefined, clients: readonly ClientProcess[]) {
+  constructor(server: Readable | undefined, clients: readonly ClientProcess[]) {
     this.#server = server;
     this.#clients = clients;
     this.#serverStart = server === undefined ? Number.NaN : cpuSeconds(server);

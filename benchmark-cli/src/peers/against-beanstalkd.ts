@@ -2,9 +2,6 @@
  * Publish, consume and acknowledge on one queue, beside beanstalkd doing put, reserve and delete, with the same client. Twice:
  * each with a log that it syncs once a second, and each with every write on disk before its reply.
  */
-import type { ChildProcess } from "node:child_process";
-import { ClientProcess, CpuWatch } from "../load/client-process.ts";
-import type { QueueCycles, QueueCyclesConfig } from "../queue/queue-cycles.ts";
 import type { QueueProtocol } from "../queue/queue-dialects.ts";
 import type { ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
@@ -13,9 +10,10 @@ import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { stop } from "../servers/processes.ts";
 import { NO_SNAPSHOTS } from "../servers/synap-process.ts";
 import type { Target } from "../servers/target.ts";
-import { compareInTurns, type TurnResult } from "./comparison.ts";
-import { type PeerOptions, WARMUP_SECS } from "./peer-options.ts";
+import { compareInTurns } from "./comparison.ts";
+import type { PeerOptions } from "./peer-options.ts";
 import { startBeanstalkd } from "./peer-processes.ts";
+import { queueCycleTurn } from "./queue-cycle-turn.ts";
 import type { Peer } from "./redis-process.ts";
 
 /** How often the logs of both are synced, in the words of each; `bounds` are those of targets.md, where it has any. */
@@ -65,7 +63,7 @@ function compareDepth(
 ): ReturnType<typeof compareInTurns> {
   const own = (protocol: QueueProtocol) => ({
     name: `Synap, fsync ${fsync}, ${protocol}, ${inFlight} in flight`,
-    run: () => cycles(protocol, inFlight, options, synap),
+    run: () => queueCycleTurn(protocol, inFlight, options, synap),
   });
   const judged = bounds === undefined ? {} : { bounds };
   return compareInTurns(
@@ -74,35 +72,11 @@ function compareDepth(
       unit: "messages/s",
       peer: {
         name: `beanstalkd -f ${fsyncMs}, ${inFlight} in flight`,
-        run: () => cycles("beanstalkd", inFlight, options, peer),
+        run: () => queueCycleTurn("beanstalkd", inFlight, options, peer),
       },
       // HTTP has one request of a connection under way.
       own: [{ ...own("websocket"), ...judged }, ...(inFlight === 1 ? [own("http")] : [])],
     },
     options.rounds,
   );
-}
-
-async function cycles(
-  protocol: QueueProtocol,
-  inFlight: number,
-  { connections, payloadSize: payloadBytes, duration: seconds }: PeerOptions,
-  { child, port }: { readonly child: ChildProcess | undefined; readonly port: number },
-): Promise<TurnResult> {
-  const config: QueueCyclesConfig = {
-    ...{ protocol, port, connections, inFlight, payloadBytes, seconds },
-    warmupSeconds: WARMUP_SECS,
-  };
-  const client = new ClientProcess(new URL("../queue/queue-cycles.ts", import.meta.url), config);
-  await client.until("measuring");
-  const cpu = new CpuWatch(child, [client]);
-  const measured = await client.until<QueueCycles>("measured");
-  const turn: TurnResult = {
-    perSec: measured.cycles / measured.seconds,
-    perCpuSec: measured.cycles / cpu.serverSecs,
-    cpu: cpu.cores(measured.seconds),
-  };
-  await client.until("done");
-  await client.stop();
-  return turn;
 }

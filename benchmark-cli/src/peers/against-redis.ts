@@ -121,7 +121,6 @@ async function turn(load: Load, servers: readonly ChildProcess[]): Promise<TurnR
     perSec: done.commandsPerSec,
     perCpuSec: done.commands / serverSecs,
     cpu: `CPU server ${cores}, client ${done.clientCpu.toFixed(2)}, p99 ${done.latency.p99Ms.toFixed(2)} ms`,
-    latencies: done.latencies,
   };
 }
 

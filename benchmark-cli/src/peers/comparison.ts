@@ -3,7 +3,6 @@
  * medians count, and so does the ratio within each round. The ratio for a CPU second of the server is beside it: on a machine
  * of few cores the client holds the faster server back first.
  */
-import type { LatencyCounts } from "../load/latency-histogram.ts";
 import { median, type Row } from "../report/row.ts";
 import type { Stage } from "../scenarios/stage.ts";
 
@@ -13,7 +12,6 @@ export interface TurnResult {
   readonly perCpuSec: number;
   /** For people: the cores that both sides used. */
   readonly cpu: string;
-  readonly latencies?: LatencyCounts;
 }
 
 export interface Contender {

@@ -1,7 +1,15 @@
 /** Servers that ours is measured against, as Debian packages them. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { freePort, listening, requirePrograms, start, temporaryDirectory } from "../servers/processes.ts";
+import {
+  freePort,
+  listening,
+  onlyChildOf,
+  requirePrograms,
+  start,
+  startGroup,
+  temporaryDirectory,
+} from "../servers/processes.ts";
 import type { Peer } from "./redis-process.ts";
 
 /**
@@ -35,4 +43,35 @@ export async function startMosquitto(): Promise<Peer> {
   const child = start("mosquitto", ["-c", file], { stdio: "ignore" });
   await listening(port, child);
   return { child, port, settings: `mosquitto with ${settings.join("; ")}` };
+}
+
+/** Debian's wrapper would switch to another user, who could not use our directory. */
+export const RABBITMQ_PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const RABBITMQ_READY_MS_MAX = 60_000;
+
+/** A node of its own, with its own name server, so that none of the machine's is touched or left behind. */
+export async function startRabbitmq(): Promise<Peer> {
+  const [port, namesPort, nodesPort] = [await freePort(), await freePort(), await freePort()];
+  const directory = temporaryDirectory();
+  const names = start("epmd", ["-port", `${namesPort}`, "-address", "127.0.0.1"], { stdio: "ignore" });
+  await listening(namesPort, names);
+  const settings = `listeners.tcp.1 = 127.0.0.1:${port}`;
+  writeFileSync(join(directory, "rabbitmq.conf"), `${settings}\n`);
+  const env = {
+    PATH: process.env.PATH,
+    HOME: directory,
+    ERL_EPMD_PORT: `${namesPort}`,
+    RABBITMQ_NODENAME: `benchmark-${process.pid}@localhost`,
+    RABBITMQ_DIST_PORT: `${nodesPort}`,
+    RABBITMQ_MNESIA_BASE: join(directory, "data"),
+    RABBITMQ_LOG_BASE: join(directory, "log"),
+    RABBITMQ_CONFIG_FILE: join(directory, "rabbitmq.conf"),
+    RABBITMQ_ENABLED_PLUGINS_FILE: join(directory, "plugins"),
+    RABBITMQ_PID_FILE: join(directory, "pid"),
+  };
+  const child = startGroup(RABBITMQ_PROGRAM, [], { env, cwd: directory, stdio: "ignore" });
+  await listening(port, child, RABBITMQ_READY_MS_MAX);
+  child.once("exit", () => names.kill());
+  const about = `rabbitmq-server with ${settings}, no plugins, a durable queue, persistent messages and publisher confirms`;
+  return { child, port, settings: about, worker: onlyChildOf(child, "beam.smp") };
 }

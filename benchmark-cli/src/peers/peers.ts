@@ -4,6 +4,7 @@ import type { Stage } from "../scenarios/stage.ts";
 import { missingPrograms } from "../servers/processes.ts";
 import { againstBeanstalkd } from "./against-beanstalkd.ts";
 import { againstMosquitto, againstNats } from "./against-brokers.ts";
+import { againstRabbitmq } from "./against-rabbitmq.ts";
 import { againstRedis, againstWebdis } from "./against-redis.ts";
 import type { PeerOptions } from "./peer-options.ts";
 
@@ -17,6 +18,7 @@ export const PEERS: Readonly<Record<string, PeerEntry>> = {
   webdis: { programs: ["redis-server", "webdis"], compare: againstWebdis },
   beanstalkd: { programs: ["beanstalkd"], compare: againstBeanstalkd },
   nats: { programs: ["nats-server"], compare: againstNats },
+  rabbitmq: { programs: ["rabbitmq-server"], compare: againstRabbitmq },
   mosquitto: { programs: ["mosquitto"], compare: againstMosquitto },
 };
 

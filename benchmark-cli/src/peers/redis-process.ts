@@ -4,13 +4,15 @@ import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { drawValue, keyOf } from "../load/workload.ts";
-import { freePort, listening, requireDisk, start, temporaryDirectory } from "../servers/processes.ts";
+import { freePort, listening, type Readable, requireDisk, start, temporaryDirectory } from "../servers/processes.ts";
 
 export interface Peer {
   readonly child: ChildProcess;
   readonly port: number;
   /** The command that started it, as it is printed. */
   readonly settings: string;
+  /** Whose CPU time counts, where it is not that of the child itself. */
+  readonly worker?: Readable;
 }
 
 export interface RedisOptions {

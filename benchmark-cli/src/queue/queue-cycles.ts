@@ -7,7 +7,7 @@ import { serve } from "../load/client-process.ts";
 import type { ClientSocket } from "../load/client-socket.ts";
 import { monotonicMs } from "../load/monotonic-clock.ts";
 import { sleep } from "../servers/processes.ts";
-import { type QueueProtocol, queueDialect } from "./queue-dialects.ts";
+import { type QueueProtocol, queueDialect, type Step } from "./queue-dialects.ts";
 
 export interface QueueCyclesConfig {
   readonly protocol: QueueProtocol;
@@ -36,8 +36,7 @@ serve<QueueCyclesConfig>(async (config, benchmark) => {
   const allEnded = new Promise<void>((resolve) => {
     ended = resolve;
   });
-  const received = (socket: ClientSocket, bytes: Buffer, start: number, end: number) => {
-    const step = dialect.received(socket, bytes, start, end);
+  const stepDone = (socket: ClientSocket, step: Step) => {
     if (step === "put") {
       dialect.reserve(socket);
     } else if (step === "delete") {
@@ -46,7 +45,10 @@ serve<QueueCyclesConfig>(async (config, benchmark) => {
       else if (--underWay === 0) ended();
     }
   };
-  for (const socket of sockets) socket.onMessage = (bytes, start, end) => received(socket, bytes, start, end);
+  for (const socket of sockets) {
+    const done = (step: Step) => stepDone(socket, step);
+    socket.onMessage = (bytes, start, end) => dialect.received(socket, bytes, start, end, done);
+  }
   for (const socket of sockets) {
     for (let i = 0; i < config.inFlight; i++) {
       underWay += 1;

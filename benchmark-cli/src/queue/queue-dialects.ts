@@ -1,13 +1,14 @@
 /**
- * Put, reserve and delete, as Synap and beanstalkd say it on a raw socket. One client drives them all, so that a
+ * Put, reserve and delete, as Synap, beanstalkd and RabbitMQ say it on a raw socket. One client drives them all, so that a
  * comparison compares servers.
  */
 import { ClientSocket, type Framing, openWebSocket } from "../load/client-socket.ts";
 import { frameOf } from "../load/connection.ts";
 import { fieldAt, fieldName, skip } from "../load/message-pack-fields.ts";
 import { frameFor, OpenRequest } from "../load/requests.ts";
+import { Amqp } from "./amqp-dialect.ts";
 
-export type QueueProtocol = "websocket" | "http" | "beanstalkd";
+export type QueueProtocol = "websocket" | "http" | "beanstalkd" | "rabbitmq";
 
 /** What a reply was the end of. */
 export type Step = "put" | "reserve" | "delete";
@@ -19,9 +20,10 @@ export interface QueueDialect {
   reserve(socket: ClientSocket): void;
   /**
    * Reads a reply; what was reserved is deleted at once.
+   * @param done is told of every step that the reply ends
    * @throws if the server refused.
    */
-  received(socket: ClientSocket, bytes: Buffer, start: number, end: number): Step;
+  received(socket: ClientSocket, bytes: Buffer, start: number, end: number, done: (step: Step) => void): void;
 }
 
 const QUEUE = "benchmark";
@@ -30,6 +32,7 @@ const DEADLINE_SECS = 30;
 export function queueDialect(protocol: QueueProtocol, port: number, payloadBytes: number): QueueDialect {
   const payload = "v".repeat(payloadBytes);
   if (protocol === "beanstalkd") return new Beanstalkd(payload);
+  if (protocol === "rabbitmq") return new Amqp(QUEUE, payload);
   return protocol === "websocket" ? new SynapWebSocket(payload) : new SynapHttp(payload, port);
 }
 
@@ -61,18 +64,21 @@ class SynapWebSocket implements QueueDialect {
     socket.append(this.#reserve);
   }
 
-  received(socket: ClientSocket, bytes: Buffer, start: number, end: number): Step {
+  received(socket: ClientSocket, bytes: Buffer, start: number, end: number, done: (step: Step) => void): void {
     if (bytes[fieldAt(bytes, start, this.#success)] !== 0xc3) throw new Error(bytes.toString("latin1", start, end));
     const payload = fieldAt(bytes, start, this.#payload);
     const message = fieldAt(bytes, payload, this.#message);
-    if (message < 0) return fieldAt(bytes, payload, this.#messageId) < 0 ? "delete" : "put";
+    if (message < 0) {
+      done(fieldAt(bytes, payload, this.#messageId) < 0 ? "delete" : "put");
+      return;
+    }
     const id = fieldAt(bytes, message, this.#id);
     const deliveryId = fieldAt(bytes, message, this.#deliveryId);
     this.#delete.open();
     this.#delete.field(0, bytes, id, skip(bytes, id));
     this.#delete.field(1, bytes, deliveryId, skip(bytes, deliveryId));
     this.#delete.close(socket);
-    return "reserve";
+    done("reserve");
   }
 }
 
@@ -105,13 +111,16 @@ class SynapHttp implements QueueDialect {
     socket.append(this.#reserve);
   }
 
-  received(socket: ClientSocket, bytes: Buffer, start: number, end: number): Step {
+  received(socket: ClientSocket, bytes: Buffer, start: number, end: number, done: (step: Step) => void): void {
     const body = bytes.subarray(start, end);
-    if (body.includes(ACKED)) return "delete";
-    if (body.includes(MESSAGE_ID)) return "put";
+    const ended = body.includes(ACKED) ? "delete" : body.includes(MESSAGE_ID) ? "put" : undefined;
+    if (ended !== undefined) {
+      done(ended);
+      return;
+    }
     const ids = `"message_id":${valueAfter(body, ID)},"delivery_id":${valueAfter(body, DELIVERY_ID)}`;
     socket.append(this.#request("queue.ack", `{"queue":"${QUEUE}",${ids}}`));
-    return "reserve";
+    done("reserve");
   }
 
   #request(command: string, payload: string): Buffer {
@@ -168,17 +177,19 @@ class Beanstalkd implements QueueDialect {
     socket.append(this.#reserve);
   }
 
-  received(socket: ClientSocket, bytes: Buffer, start: number, end: number): Step {
+  received(socket: ClientSocket, bytes: Buffer, start: number, end: number, done: (step: Step) => void): void {
     // INSERTED id, RESERVED id bytes, DELETED
     const letter = bytes[start];
-    if (letter === LETTER_I) return "put";
-    if (letter === LETTER_D && bytes[start + 7] !== BLANK) return "delete";
+    if (letter === LETTER_I || (letter === LETTER_D && bytes[start + 7] !== BLANK)) {
+      done(letter === LETTER_I ? "put" : "delete");
+      return;
+    }
     if (letter !== LETTER_R) throw new Error(`beanstalkd: ${bytes.toString("latin1", start, end)}`);
     const id = start + "RESERVED ".length;
     socket.append(this.#delete);
     socket.appendRange(bytes, id, bytes.indexOf(BLANK, id));
     socket.append(this.#lineEnd);
-    return "reserve";
+    done("reserve");
   }
 }
 

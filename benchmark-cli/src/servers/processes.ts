@@ -22,12 +22,18 @@ const INTERRUPTED = 130;
 const TMPFS_MAGIC = 0x01021994;
 
 const running = new Set<ChildProcess>();
+/** Of `running`, those that lead a process group. */
+const leaders = new Set<ChildProcess>();
 const directories = new Set<string>();
 
 let beforeTheEnd: () => void = () => undefined;
 
 process.once("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const child of running) {
+    // The whole group of one that leads a group: it may have children that outlive it.
+    if (leaders.has(child) && child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+    else child.kill("SIGKILL");
+  }
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -44,6 +50,13 @@ export function onInterrupt(tell: () => void): void {
 
 export function start(command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
   return track(spawn(command, args, { stdio: ["ignore", "ignore", "inherit"], ...options }));
+}
+
+/** For a program that starts others: all of them die with the benchmark. */
+export function startGroup(command: string, args: readonly string[], options: SpawnOptions = {}): ChildProcess {
+  const child = start(command, args, { ...options, detached: true });
+  leaders.add(child);
+  return child;
 }
 
 /** Takes over a child started elsewhere: it dies with the benchmark. */
@@ -106,8 +119,8 @@ export async function freePort(): Promise<number> {
 }
 
 /** Waits until somebody listens. */
-export async function listening(port: number, child: ChildProcess): Promise<void> {
-  const deadlineMs = performance.now() + READY_MS_MAX;
+export async function listening(port: number, child: ChildProcess, readyMsMax = READY_MS_MAX): Promise<void> {
+  const deadlineMs = performance.now() + readyMsMax;
   while (!(await accepts(port))) {
     if (child.exitCode !== null) throw new Error(`${child.spawnargs.join(" ")} ended with code ${child.exitCode}`);
     if (performance.now() > deadlineMs) throw new Error(`${child.spawnargs.join(" ")} does not listen on ${port}`);
@@ -154,8 +167,19 @@ export async function until(isTrue: () => boolean | Promise<boolean>, what: stri
   }
 }
 
+/** A process whose figures can be read; it need not be our own child. */
+export type Readable = Pick<ChildProcess, "pid">;
+
+/** The child of a script that stays beside the program it has started. */
+export function onlyChildOf(child: Readable, name: string): Readable {
+  const pids = proc(child, `task/${child.pid}/children`).trim().split(" ").map(Number);
+  const found = pids.find((pid) => proc({ pid }, "comm").trim() === name);
+  if (found === undefined) throw new Error(`process ${child.pid} has no child ${name}`);
+  return { pid: found };
+}
+
 /** CPU time of all threads of a process, user and system. */
-export function cpuSeconds(child: ChildProcess): number {
+export function cpuSeconds(child: Readable): number {
   // Fields 14 and 15 of proc(5); the name in field 2 may hold blanks, hence the cut after its parenthesis.
   const fields = proc(child, "stat").split(") ")[1].split(" ");
   return (Number(fields[11]) + Number(fields[12])) / CPU_TICKS_PER_SEC;
@@ -165,22 +189,22 @@ export function cpuSeconds(child: ChildProcess): number {
  * The same by the scheduler's own count, in nanoseconds where `cpuSeconds` has hundredths of a second. Exact while the
  * process sleeps, as a server does that has answered everything.
  */
-export function exactCpuSeconds(child: ChildProcess): number {
+export function exactCpuSeconds(child: Readable): number {
   const threads = readdirSync(`/proc/${child.pid}/task`);
   const nanoseconds = threads.map((thread) => Number(proc(child, `task/${thread}/schedstat`).split(" ")[0]));
   return nanoseconds.reduce((sum, each) => sum + each, 0) / 1e9;
 }
 
-export function rssBytes(child: ChildProcess): number {
+export function rssBytes(child: Readable): number {
   return kibibytes(child, "VmRSS") * 1024;
 }
 
-function kibibytes(child: ChildProcess, field: string): number {
+function kibibytes(child: Readable, field: string): number {
   const line = proc(child, "status").match(new RegExp(`^${field}:\\s+(\\d+) kB`, "m"));
   if (line === null) throw new Error(`/proc/${child.pid}/status has no ${field}`);
   return Number(line[1]);
 }
 
-function proc(child: ChildProcess, file: string): string {
+function proc(child: Readable, file: string): string {
   return readFileSync(`/proc/${child.pid}/${file}`, "utf8");
 }

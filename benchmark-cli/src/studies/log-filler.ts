@@ -3,7 +3,7 @@ import { type ClientSocket, openWebSocket } from "../load/client-socket.ts";
 import { fieldAt, fieldName } from "../load/message-pack-fields.ts";
 import { frameFor, perform } from "../load/requests.ts";
 import { drawValue, keyOf, VALUE_BYTES } from "../load/workload.ts";
-import { queueDialect } from "../queue/queue-dialects.ts";
+import { queueDialect, type Step } from "../queue/queue-dialects.ts";
 
 export const LOG_KINDS = ["set", "incr", "queue", "event"] as const;
 export type LogKind = (typeof LOG_KINDS)[number];
@@ -73,14 +73,14 @@ function passMessages(socket: ClientSocket, port: number, count: number): Promis
   let put = 0;
   let passed = 0;
   return new Promise((resolve) => {
-    socket.onMessage = (bytes, start, end) => {
-      const step = dialect.received(socket, bytes, start, end);
+    const done = (step: Step) => {
       if (step === "put") dialect.reserve(socket);
       if (step !== "delete") return;
       passed += 1;
       if (passed === count) resolve();
       else if (put < count) begin();
     };
+    socket.onMessage = (bytes, start, end) => dialect.received(socket, bytes, start, end, done);
     const begin = () => {
       put += 1;
       dialect.put(socket);
