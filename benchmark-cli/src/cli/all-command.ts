@@ -56,7 +56,7 @@ function plannedAll(flags: AllFlags): Planned[] {
   const audience = ["--subscribers", sized(5_000, 100), "--topics", sized(1_000, 100)];
   const pubsub = ["--messages", sized(100_000, 2_000), ...audience, "--duration", secs(1 / 10)];
   const rates = ["--write-rate", sized(10_000, 1_000), "--read-rate", sized(50_000, 3_000)];
-  const replication = [...rates, "--keys", sized(100_000, 1_000), "--duration", secs(3 / 10), "--seed", `${seed}`];
+  const replication = [...rates, "--keys", sized(100_000, 1_000), "--duration", secs(1 / 5), "--seed", `${seed}`];
   return [
     kv("ws"),
     kv("http"),

@@ -71,7 +71,18 @@ describe("arguments", () => {
 
   it("of every command are shown by --help", async () => {
     const page = await refusal("--help");
-    for (const name of ["kv", "queue", "stream", "pubsub", "replication", "all", "compare", "baseline", "memory"]) {
+    for (const name of [
+      "kv",
+      "queue",
+      "stream",
+      "pubsub",
+      "replication",
+      "all",
+      "compare",
+      "baseline",
+      "memory",
+      "stress",
+    ]) {
       expect(page).toContain(`  ${name}`);
     }
     expect(await refusal("queue", "--help")).toContain("--ack-deadline");
@@ -121,6 +132,7 @@ describe("a run", () => {
       "--duration",
       "0.5",
     ],
+    ["stress", "--duration", "1", "--kv-rate", "1000", "--queue-rate", "500", "--connections", "20", "--keys", "500"],
   ])("of %s checks its deliveries", { timeout: TIMEOUT_MS, concurrent: true }, async (name, ...sizes) => {
     const json = join(directory, `${name}.json`);
     const { code, output } = await run([name, ...sizes, "--json", json]);

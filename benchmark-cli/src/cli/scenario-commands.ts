@@ -26,6 +26,11 @@ function fsyncFlag(preset: "always" | "interval") {
   return wordFlag("--fsync <when>", "when a write is on disk", preset, FSYNC_POLICIES);
 }
 
+/** Of scenarios that are about pushes, which only a WebSocket gets. */
+function pushProtocolFlag() {
+  return wordFlag("--protocol <name>", "what the clients speak; what is pushed needs a WebSocket", "ws", ["ws"]);
+}
+
 function roundsFlag() {
   return wholeFlag("--rounds <n>", "repetitions, of which the median counts", 1);
 }
@@ -45,10 +50,14 @@ export function plannedKv({ operations = DEFAULT_OPERATIONS, duration, rate, pro
   return { name: "kv", run: (stage) => runKv(options, stage) };
 }
 
-/** What is a scenario's own, without the flags of the session. */
-function settings<Flags extends SessionOptions>(flags: Flags): Omit<Flags, keyof SessionOptions> {
-  const { url: _url, server: _server, json: _json, report: _report, ...own } = flags;
-  return own;
+type OfSession = keyof SessionOptions | "protocol";
+
+/** What is a scenario's own, without the flags of the session and the protocol, of which most have no choice. */
+function settings<Flags extends SessionOptions>(flags: Flags): Omit<Flags, OfSession> {
+  const { protocol: _protocol, ...without } = flags as Flags & { readonly protocol?: string };
+  const { url: _url, server: _server, json: _json, report: _report, ...own } = without;
+  // The five names above are taken away.
+  return own as Omit<Flags, OfSession>;
 }
 
 export function kvFlags(command: Command): Command {
@@ -84,6 +93,7 @@ export function plannedQueue({ rate, ...rest }: QueueFlags): Planned {
 
 export function queueFlags(command: Command): Command {
   return shared(command)
+    .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--messages <n>", "messages of each closed loop", 50_000))
     .addOption(
       wordFlag("--priority-distribution <name>", "how priorities 0 to 9 are spread", "uniform", ["uniform", "equal"]),
@@ -118,6 +128,7 @@ export function plannedStream({ rate, replayHistory, events, eventsPerRoom, ...r
 
 export function streamFlags(command: Command): Command {
   return shared(command)
+    .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--rooms <n>", "rooms", 100))
     .addOption(
       wholeFlag(
@@ -150,6 +161,7 @@ export function plannedPubsub({ rate, ...rest }: PubsubFlags): Planned {
 
 export function pubsubFlags(command: Command): Command {
   return shared(command)
+    .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--topics <n>", "topics", 1_000))
     .addOption(wholeFlag("--messages <n>", "messages of the closed loop", 100_000))
     .addOption(wholeFlag("--subscribers <n>", "subscribers", 5_000))
@@ -169,6 +181,7 @@ export function plannedReplication(flags: SessionOptions & ReplicationOptions): 
 
 export function replicationFlags(command: Command): Command {
   return shared(command)
+    .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--replicas <n>", "replicas", 3))
     .addOption(wholeFlag("--write-rate <r>", "writes per second on the master", 10_000))
     .addOption(wholeFlag("--write-batch <n>", "writes per frame", 10))

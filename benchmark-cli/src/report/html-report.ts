@@ -106,7 +106,7 @@ function phaseCharts({ name, unit, points: all }: Phase): string {
       return value === null || value < 0 ? [] : [[point.atSecs, value] as const];
     }),
   });
-  const cores = (value: number) => `${value.toFixed(1)} cores`;
+  const cores = (value: number) => `${value.toFixed(2)} cores`;
   const xLabel = "seconds";
   return [
     chart({ title: `${name}: ${unit} per second`, series: [line(unit, ({ perSec }) => perSec)], xLabel, y: perSecond }),

@@ -249,8 +249,8 @@ function closedRows(options: KvOptions, result: LoadResult, phase: Phase): Row[]
 }
 
 function openRows(perSec: number, result: LoadResult, phase: Phase): Row[] {
-  const note = `at ${Math.round(perSec).toLocaleString("en-US")}/s, reached ${Math.round(result.commandsPerSec).toLocaleString("en-US")}/s; ${cpuNote(phase)}`;
-  return latencyRows("open loop, from the instant it was due", result.latency, { p95: 1 }, note);
+  const note = `from the instant it was due, at ${Math.round(perSec).toLocaleString("en-US")}/s, reached ${Math.round(result.commandsPerSec).toLocaleString("en-US")}/s; ${cpuNote(phase)}`;
+  return latencyRows("open loop", result.latency, { p95: 1 }, note);
 }
 
 function errorsOf(results: readonly LoadResult[]): ErrorCounts {
