@@ -81,29 +81,46 @@ export interface ResolvedOptions {
 
 /** @throws TypeError for what cannot be meant. */
 export function resolveOptions(given: SynapClientOptions): ResolvedOptions {
+  const unknown = Object.keys(given).find((name) => !NAMES.has(name));
+  if (unknown !== undefined)
+    throw new TypeError(`${unknown}: there is no such option; there are ${[...NAMES].join(", ")}`);
   const urls = (Array.isArray(given.url) ? given.url : [given.url]).map((url: string | URL) => socketUrl(String(url)));
   if (urls.length === 0) throw new TypeError("url: at least one is needed");
-  const { followMaster = true } = given;
+  const { followMaster = true, idempotentWrites = true, readYourWrites = false, token } = given;
+  for (const [name, value] of Object.entries({ followMaster, idempotentWrites, readYourWrites })) {
+    if (typeof value !== "boolean") throw new TypeError(`${name}: ${String(value)} must be true or false`);
+  }
+  if (token !== undefined && typeof token !== "string" && typeof token !== "function") {
+    throw new TypeError("token: it must be a string, or a function that gets one");
+  }
   if (!followMaster && urls.length > 1) throw new TypeError("followMaster: false is for a client of one URL");
   return {
     urls: [...new Set(urls)],
     format: oneOf("format", given.format ?? "msgpack", ["msgpack", "json"]),
-    token: given.token,
-    connections: positive("connections", given.connections ?? 1),
-    maxInFlight: positive("maxInFlight", given.maxInFlight ?? 4_096),
-    maxQueued: positive("maxQueued", given.maxQueued ?? 1_000_000),
-    maxRequestBytes: positive("maxRequestBytes", given.maxRequestBytes ?? 16 * 2 ** 20),
+    token,
+    connections: whole("connections", given.connections ?? 1, CONNECTIONS_MAX),
+    maxInFlight: whole("maxInFlight", given.maxInFlight ?? 4_096),
+    maxQueued: whole("maxQueued", given.maxQueued ?? 1_000_000),
+    maxRequestBytes: whole("maxRequestBytes", given.maxRequestBytes ?? 16 * 2 ** 20),
     timeoutMs: positive("timeoutMs", given.timeoutMs ?? 30_000),
     connectTimeoutMs: positive("connectTimeoutMs", given.connectTimeoutMs ?? 5_000),
     heartbeatMs: positive("heartbeatMs", given.heartbeatMs ?? 15_000),
     reconnect: given.reconnect ?? {},
-    idempotentWrites: given.idempotentWrites ?? true,
+    idempotentWrites,
     followMaster,
     readFrom: oneOf("readFrom", given.readFrom ?? "master", ["master", "replicas", "any"]),
-    readYourWrites: given.readYourWrites ?? false,
+    readYourWrites,
   };
 }
 
+/** To each server; a process that needs more needs more processes. */
+const CONNECTIONS_MAX = 1_000;
+const NAMES = new Set(
+  (
+    "url format token connections maxInFlight maxQueued maxRequestBytes timeoutMs connectTimeoutMs heartbeatMs reconnect " +
+    "idempotentWrites followMaster readFrom readYourWrites"
+  ).split(" "),
+);
 const SOCKET_PATH = "/api/v1/ws";
 const SCHEMES: Readonly<Record<string, string>> = { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:" };
 
@@ -136,6 +153,13 @@ export function masterSocketUrl(told: string, secure: boolean): string {
 /** @throws TypeError for what is no number from 1 on. */
 export function positive(name: string, value: number): number {
   if (!Number.isFinite(value) || value < 1) throw new TypeError(`${name}: ${value} must be at least 1`);
+  return value;
+}
+
+function whole(name: string, value: number, max = Number.MAX_SAFE_INTEGER): number {
+  if (!Number.isInteger(value) || value < 1 || value > max) {
+    throw new TypeError(`${name}: ${value} must be a whole number from 1 to ${max}`);
+  }
   return value;
 }
 

@@ -47,7 +47,9 @@ describe("packed", () => {
     expect(paths).toContain("dist/index.d.ts");
     expect(paths).toContain("dist/index.js.map");
     expect(
-      paths.filter((path) => !/^(?:dist\/.*\.(?:js|d\.ts|js\.map)|src\/.*\.ts|package\.json|README\.md)$/.test(path)),
+      paths.filter(
+        (path) => !/^(?:dist\/.*\.(?:js|d\.ts|js\.map)|src\/.*\.ts|package\.json|README\.md|LICENSE)$/.test(path),
+      ),
     ).toEqual([]);
 
     writeFileSync(join(folder, "package.json"), '{ "name": "empty", "type": "module", "private": true }');

@@ -12,7 +12,8 @@ const { values } = parseArgs({
   options: { rounds: { type: "string", default: "200" }, seed: { type: "string", default: "1" } },
 });
 const rounds = Number(values.rounds);
-if (!Number.isInteger(rounds) || rounds < 1) throw new Error(`--rounds takes a whole number from 1, not ${values.rounds}`);
+if (!Number.isInteger(rounds) || rounds < 1)
+  throw new Error(`--rounds takes a whole number from 1, not ${values.rounds}`);
 const processes = new ServerProcesses();
 try {
   const { acknowledged, killedStarts, snapshotsSeen } = await crashRounds({

@@ -50,7 +50,9 @@ async function serve(commandLine: CommandLine): Promise<void> {
   const server = await startServer(config, log);
   const webSocketUrl = `${server.url.replace(/^http/, "ws")}/api/v1/ws`;
   const resp = server.respUrl === undefined ? "" : `, ${server.respUrl}`;
-  const ready = `synap ${version} ready: ${server.url} (${webSocketUrl})${resp}, pid ${process.pid}`;
+  const { role, masterUrl } = config.replication;
+  const place = role === "replica" ? `, a replica of ${masterUrl}` : "";
+  const ready = `synap ${version} ready: ${server.url} (${webSocketUrl})${resp}${place}, pid ${process.pid}`;
   if (!lifecycle.isStopping) log.info(ready);
   lifecycle.started(server);
 }

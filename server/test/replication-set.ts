@@ -147,7 +147,7 @@ export class ReplicationNode {
       snapshotLogBytes: 0,
       clock,
       isReplica: config.replication.role === "replica",
-      acceptsLogLoss: false,
+      acceptsLogLoss: config.persistence.acceptLogLoss,
       lock: takeLock,
       random: seededRandom(crc32(Buffer.from(name), 0, name.length)),
       newReplicationId: () => Buffer.from(name.padEnd(16, "-")).toString("hex").slice(0, 32),

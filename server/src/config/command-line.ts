@@ -41,7 +41,10 @@ const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
   "What is kept": {
     "data-dir": { value: "DIR", path: "persistence.directory", summary: "directory of the log and the snapshots" },
     fsync: { value: "WHEN", path: "persistence.fsync", summary: "always, interval or never" },
-    "accept-log-loss": { path: "persistence.accept_log_loss", summary: "go on without log files that were taken away" },
+    "accept-log-loss": {
+      path: "persistence.accept_log_loss",
+      summary: "go on without what is missing or damaged in the log",
+    },
     "no-persistence": { path: "persistence.enabled", sets: false, summary: "keep everything in memory only" },
   },
   "Other nodes": {

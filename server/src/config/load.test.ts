@@ -354,8 +354,13 @@ describe("keys that must fit together", () => {
 it("lowers the connections to what the limit of open files allows, with a warning", async () => {
   const withLimit = (limit: number, ...flags: string[]) => loadConfig(readCommandLine(flags), {}, limit);
   const { config, warnings } = await withLimit(19_900);
-  expect(config.server.maxConnections).toBe(19_900);
-  expect(warnings).toEqual([expect.stringMatching(/^server\.max_connections is lowered from 100000 to 19900, /)]);
+  // Nobody has asked for the default.
+  expect([config.server.maxConnections, warnings]).toEqual([19_900, []]);
+  const lowered = await withLimit(19_900, "--set", "server.max_connections=30000");
+  expect(lowered.config.server.maxConnections).toBe(19_900);
+  expect(lowered.warnings).toEqual([
+    expect.stringMatching(/^server\.max_connections is lowered from 30000 to 19900, /),
+  ]);
   for (const [limit, asked] of [
     [19_900, 19_900],
     [Number.POSITIVE_INFINITY, 100_000],

@@ -60,7 +60,10 @@ function lowerToFileLimit(
     `server.max_connections is lowered from ${asked} to ${connectionsMax}, ` +
     "which the limit of open files allows; raise it with ulimit -n or LimitNOFILE";
   const lowered = { key, raw: connectionsMax, origin: "the limit of open files" };
-  return { config: resolveConfig([...assignments, lowered]), warnings: [...warnings, warning] };
+  // Of the default nobody has asked for so many.
+  const isAsked = assignments.some((each) => each.key === key);
+  const lowerConfig = resolveConfig([...assignments, lowered]);
+  return { config: lowerConfig, warnings: isAsked ? [...warnings, warning] : warnings };
 }
 
 /** A configuration from flags alone, for tests and tools: `configFromFlags("--port", "0")`. */

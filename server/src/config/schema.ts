@@ -190,7 +190,7 @@ export const SETTINGS = {
     accept_log_loss: flag({
       default: false,
       description:
-        "For one start after log files were taken out of the directory: what was in them is given up, and replicas start from a snapshot. Flag: `--accept-log-loss`.",
+        "For one start: what comes after a damage of the log is put aside; a log whose files are gone begins empty; a replica's directory becomes a master's. Flag: `--accept-log-loss`.",
     }),
     reserve_bytes: bytes({
       default: 64 * MB,

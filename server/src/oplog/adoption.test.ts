@@ -1,47 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { Crash, CrashingFileSystem } from "../../test/crashing-file-system.ts";
 import { DataNode, REPLICATION_ID } from "../../test/data-node.ts";
 import { MemoryFileSystem } from "../../test/memory-file-system.ts";
 import { SnapshotReceiver } from "./adoption.ts";
-import type { FileHandle, FileSystem } from "./file-system.ts";
 import { readWhole } from "./file-system.ts";
 import { LogDamage } from "./log-recovery.ts";
-
-/** Ends everything at its nth change of the disk, before that is made. */
-class Crash extends Error {}
-
-class CrashingFileSystem implements FileSystem {
-  readonly #files: MemoryFileSystem;
-  changesLeft: number;
-
-  constructor(files: MemoryFileSystem, changesLeft: number) {
-    this.#files = files;
-    this.changesLeft = changesLeft;
-  }
-
-  #change(): void {
-    if (this.changesLeft-- <= 0) throw new Crash("crashed");
-  }
-
-  makeDirectory = (): Promise<void> => this.#files.makeDirectory();
-  list = (path: string): Promise<string[]> => this.#files.list(path);
-  syncDirectory = (): Promise<void> => this.#files.syncDirectory();
-  freeBytes = (): Promise<number> => this.#files.freeBytes();
-
-  async open(path: string, mode: "read" | "write" | "create"): Promise<FileHandle> {
-    if (mode === "create") this.#change();
-    return this.#files.open(path, mode);
-  }
-
-  async rename(from: string, to: string): Promise<void> {
-    this.#change();
-    return this.#files.rename(from, to);
-  }
-
-  async remove(path: string): Promise<void> {
-    this.#change();
-    return this.#files.remove(path);
-  }
-}
 
 /** A master with a snapshot, and the bytes of that. */
 async function master() {

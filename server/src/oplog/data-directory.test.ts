@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Crash, CrashingFileSystem } from "../../test/crashing-file-system.ts";
 import { DataNode, REPLICATION_ID, TestClock, takeLock } from "../../test/data-node.ts";
 import { MemoryFileSystem } from "../../test/memory-file-system.ts";
 import { crc32 } from "../structures/crc32.ts";
@@ -253,7 +254,7 @@ describe("a log that was taken away, in part or as a whole,", () => {
       await node.close();
       if (isWhole) for (const path of named(files, /log-\d/)) await files.remove(path);
       else await files.remove(last(files));
-      await expectRefusal(files, "start once with --accept-log-loss");
+      await expectRefusal(files, "--accept-log-loss");
       const again = await open(files, { acceptsLogLoss: true });
       expect([again.log.epoch, again.log.nextOffset > nextOffset]).toEqual([2, true]);
       await again.acknowledged("new", "1");
@@ -284,10 +285,89 @@ describe("a log that was taken away, in part or as a whole,", () => {
     const { nextOffset } = node.log;
     await node.kill();
     for (const path of named(files, /log-\d/)) await files.remove(path);
-    const again = await open(files);
+    await expectRefusal(files, "had a log, and its files are gone");
+    const again = await open(files, { acceptsLogLoss: true });
     expect([again.log.epoch, again.log.nextOffset > nextOffset]).toEqual([2, true]);
     expect(again.said.join()).toContain("has no log files");
     await again.close();
+  });
+
+  it("is not missed where a process was killed before it had one", async () => {
+    const files = new MemoryFileSystem();
+    const node = await open(files);
+    await node.kill();
+    await saveIdentity(files, "data", { ...(await identityOf(files)), hasLog: false });
+    for (const path of named(files, /log-\d/)) await files.remove(path);
+    await (await open(files)).close();
+  });
+
+  it("from a damage on is given up where that is accepted, and what is good before it stays", async () => {
+    const files = new MemoryFileSystem();
+    const node = await open(files, { segmentBytes: 4096 });
+    await fill(node, 0, 200);
+    const { nextOffset } = node.log;
+    await node.kill();
+    const segments = named(files, /log-\d/);
+    expect(segments.length).toBeGreaterThan(4);
+    await damage(files, segments[2], 2000);
+    await expectRefusal(files, "start once with --accept-log-loss");
+    const again = await open(files, { segmentBytes: 4096, acceptsLogLoss: true });
+    const [, from] = /everything from offset (\d+) on/.exec(again.said.join()) ?? [];
+    const kept = Number(from) - (nextOffset - 200);
+    expect(kept).toBeGreaterThan(20);
+    expect(again.content.split("\n").length).toBeGreaterThanOrEqual(kept);
+    expect([again.log.epoch, again.log.nextOffset > nextOffset]).toEqual([2, true]);
+    const aside = named(files, /^data\/given-up-\d+\//);
+    expect(aside.length).toBe(segments.length - 2);
+    expect(aside.some((path) => /log-\d+\.synap\.from-\d+$/.test(path))).toBe(true);
+    await again.acknowledged("new", "1");
+    await again.close();
+    const third = await open(files, { segmentBytes: 4096 });
+    expect(third.content).toBe(again.content);
+    await third.close();
+  });
+
+  it("is given up in several places, each kept", async () => {
+    const files = new MemoryFileSystem();
+    const node = await open(files, { segmentBytes: 4096 });
+    await fill(node, 0, 200);
+    await node.close();
+    const segments = named(files, /log-\d/);
+    // The header of a whole file, and a record.
+    await damage(files, segments[3], 2);
+    await damage(files, segments[1], 1500);
+    const again = await open(files, { segmentBytes: 4096, acceptsLogLoss: true });
+    expect(named(files, /^data\/given-up-\d+\//).length).toBe(segments.length - 1);
+    await again.close();
+  });
+
+  it("is given up as far as it still has to be after a crash in the middle of that", async () => {
+    for (let step = 1, hasCrashed = true; hasCrashed; step++) {
+      hasCrashed = false;
+      const files = new MemoryFileSystem();
+      const node = await open(files, { segmentBytes: 4096 });
+      await fill(node, 0, 100);
+      await node.kill();
+      const segments = named(files, /log-\d/);
+      await damage(files, segments[1], 1500);
+      const options = { segmentBytes: 4096, acceptsLogLoss: true };
+      try {
+        const crashing = new CrashingFileSystem(files, step);
+        await (await DataNode.open({ path: "data", files: crashing, ...options })).kill();
+      } catch (error) {
+        if (!(error instanceof Crash)) throw error;
+        hasCrashed = true;
+      }
+      const again = await open(files, options);
+      expect(again.content.length, `crash at step ${step}`).toBeGreaterThan(500);
+      const rest = named(files, /\.from-\d+$/);
+      const bytes = await readWhole(files, rest[0]);
+      expect(
+        bytes?.some((byte) => byte !== 0),
+        `crash at step ${step}`,
+      ).toBe(true);
+      await again.close();
+    }
   });
 });
 

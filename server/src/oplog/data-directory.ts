@@ -181,6 +181,7 @@ export class DataDirectory {
     await saveIdentity(files, path, identity);
     const directory = new DataDirectory(options, lock, identity, opened);
     await directory.writer.start(opened.log.tail);
+    if (!identity.hasLog) await directory.#logBegun();
     await directory.reserve.measure();
     await directory.logFiles.measure();
     return directory;
@@ -207,6 +208,12 @@ export class DataDirectory {
   /** Makes another history durable, such as one with a new epoch; then the log may begin it. */
   async saveHistory(history: EpochHistory, isReplica: boolean): Promise<void> {
     const identity = { ...this.#identity, history, isReplica };
+    await saveIdentity(this.#options.files, this.path, identity);
+    this.#identity = identity;
+  }
+
+  async #logBegun(): Promise<void> {
+    const identity = { ...this.#identity, hasLog: true };
     await saveIdentity(this.#options.files, this.path, identity);
     this.#identity = identity;
   }
@@ -326,6 +333,7 @@ async function openIdentity({
     closedOffset: 0,
     mayLoseTail: false,
     isReplica,
+    hasLog: false,
   };
 }
 
@@ -334,20 +342,17 @@ async function openIdentity({
  * former replica go on in the epoch of its master.
  */
 function nextIdentity(
-  { fsync, isReplica, acceptsLogLoss, clock, random, logger, path }: DataDirectoryOptions,
+  options: DataDirectoryOptions,
   found: Identity,
   { log: { oldestOffset, nextOffset, tail }, snapshots }: Opened,
 ): Identity {
-  const isEmptied = !found.isClosed && tail === undefined && snapshots.length === 0;
-  if (isEmptied) logger.warn(`${path} has no log files: it begins empty`);
+  const { fsync, isReplica, acceptsLogLoss, clock, random } = options;
+  const isEmptied = found.hasLog && tail === undefined && snapshots.length === 0;
+  if (isEmptied) checkEmptied(options);
+  if (found.isReplica && !isReplica) checkPromoted(options);
   const mayHaveLost = (!found.isClosed && found.mayLoseTail) || isEmptied || acceptsLogLoss;
   // A replica that is started as a master is promoted by that: its old master may go on in the epoch that ends here.
   const isOver = !isReplica && (mayHaveLost || found.isReplica);
-  if (found.isReplica && !isReplica) {
-    logger.warn(
-      `${path} was a replica's and is a master's from here on, in an epoch of its own: it can follow its old master only when it has been emptied`,
-    );
-  }
   const reached = found.history.reachedAt(nextOffset - 1);
   const givenOut = Math.max(nextOffset, found.history.current.firstOffset) - 1;
   // An epoch in which nothing was written ends before its first offset; one that has lost what it followed, where that ends.
@@ -360,6 +365,28 @@ function nextIdentity(
   // A replica that has lost the end of an epoch has not come to the next one: it gets both again.
   const history = isOver ? begun() : reached;
   const mayLoseTail = fsync !== "always";
-  const opened = { isClosed: false, closedOffset: 0, mayLoseTail, isReplica };
+  const opened = { isClosed: false, closedOffset: 0, mayLoseTail, isReplica, hasLog: found.hasLog && !isEmptied };
   return { ...found, ...opened, history: history.forgetBefore(oldestOffset) };
+}
+
+function checkEmptied({ path, acceptsLogLoss, logger }: DataDirectoryOptions): void {
+  if (!acceptsLogLoss) {
+    throw new LogDamage(
+      `${path} had a log, and its files are gone: put them back, or begin empty with --accept-log-loss`,
+    );
+  }
+  logger.warn(`${path} has no log files any more: it begins empty`);
+}
+
+/** Two masters of one log, by a flag that was forgotten, would be followed by whoever meets the wrong one first. */
+function checkPromoted({ path, acceptsLogLoss, logger }: DataDirectoryOptions): void {
+  if (!acceptsLogLoss) {
+    throw new DataDirectoryError(
+      `${path} is a replica's: start it with --replica-of and the address of its master. Where that is gone, admin.promote then ` +
+        "makes it the master; --accept-log-loss starts it as one at once, whatever its master has that it has not",
+    );
+  }
+  logger.warn(
+    `${path} was a replica's and is a master's from here on, in an epoch of its own: it can follow its old master only when it has been emptied`,
+  );
 }

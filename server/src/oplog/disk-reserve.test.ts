@@ -31,13 +31,14 @@ describe("the reserve on the disk", () => {
     const { node, files, path } = await openNode();
     expect(await withFree(node, files, RESERVE_BYTES)).toBeUndefined();
     const refusal =
-      "the disk is nearly full (9 MB left, 10 MB are kept in reserve): make room, and writes are taken again";
+      "the disk is nearly full (9 MB left, 10 MB are kept in reserve): make room, and writes are taken again; see persistence.reserve_bytes";
     expect(await withFree(node, files, 9 * MB)).toBe(refusal);
     expect(await withFree(node, files, 8 * MB)).toContain("(8 MB left");
     expect(node.directory.reserve.freeBytes).toBe(8 * MB);
     expect(await withFree(node, files, 11 * MB)).toBeUndefined();
     expect(node.said).toEqual([
-      `the disk of ${path} is nearly full: writes are refused`,
+      `the disk of ${path} is nearly full: writes are refused. 9 MB are left, and beside the next segment 10 MB are kept in ` +
+        "reserve (persistence.reserve_bytes)",
       `the disk of ${path} has room again: writes are taken`,
     ]);
     await node.close();

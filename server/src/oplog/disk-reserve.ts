@@ -59,14 +59,22 @@ export class DiskReserve {
   #judge(isNearlyFull: boolean): void {
     const { log, reserveBytes, directory, logger } = this.#options;
     if (isNearlyFull) {
-      if (log.diskRefusal === undefined) logger.warn(`the disk of ${directory} is nearly full: writes are refused`);
+      if (log.diskRefusal === undefined) this.#warn();
       log.diskRefusal =
         `the disk is nearly full (${megabytes(this.#freeBytes)} MB left, ${megabytes(reserveBytes)} MB are kept in reserve): ` +
-        "make room, and writes are taken again";
+        "make room, and writes are taken again; see persistence.reserve_bytes";
     } else if (log.diskRefusal !== undefined) {
       logger.info(`the disk of ${directory} has room again: writes are taken`);
       log.diskRefusal = undefined;
     }
+  }
+
+  #warn(): void {
+    const { directory, reserveBytes, logger } = this.#options;
+    logger.warn(
+      `the disk of ${directory} is nearly full: writes are refused. ${megabytes(this.#freeBytes)} MB are left, and beside the ` +
+        `next segment ${megabytes(reserveBytes)} MB are kept in reserve (persistence.reserve_bytes)`,
+    );
   }
 }
 

@@ -19,9 +19,15 @@ const identity: Identity = {
   closedOffset: 0,
   mayLoseTail: true,
   isReplica: false,
+  hasLog: true,
 };
 
 describe("an identity", () => {
+  it("that does not say whether a log was begun says that none was", () => {
+    const text = encodeIdentity(identity).replace('  "has_log": true,\n', "");
+    expect(decodeIdentity(text)).toEqual({ ...identity, hasLog: false });
+  });
+
   it("is read as it was written, from text and from a file", async () => {
     expect(decodeIdentity(encodeIdentity(identity))).toEqual(identity);
     const files = new MemoryFileSystem();

@@ -21,6 +21,8 @@ export interface Identity {
   readonly mayLoseTail: boolean;
   /** It was the log of a replica when it was open last: it has no epoch of its own. */
   readonly isReplica: boolean;
+  /** A log was begun here: where there are no files of it, they were taken away. */
+  readonly hasLog: boolean;
 }
 
 export function newReplicationId(): string {
@@ -49,6 +51,7 @@ export function encodeIdentity({ replicationId, history, isClosed, closedOffset,
     closed_offset: closedOffset,
     may_lose_tail: left.mayLoseTail,
     replica: left.isReplica,
+    has_log: left.hasLog,
   };
   return `${JSON.stringify({ format: FORMAT, replication_id: replicationId, ...flags, epochs }, undefined, 2)}\n`;
 }
@@ -69,6 +72,7 @@ export function decodeIdentity(text: string): Identity | string {
     closed_offset: closedOffset = 0,
     may_lose_tail: mayLoseTail,
     replica: isReplica,
+    has_log: hasLog = false,
     epochs,
   } = parsed;
   if (format !== FORMAT) return `its format is ${String(format)}, and this server knows ${FORMAT}`;
@@ -77,6 +81,7 @@ export function decodeIdentity(text: string): Identity | string {
     typeof closed !== "boolean" ||
     typeof mayLoseTail !== "boolean" ||
     typeof isReplica !== "boolean" ||
+    typeof hasLog !== "boolean" ||
     !isWhole(closedOffset)
   )
     return "it does not say how the log was left";
@@ -87,7 +92,8 @@ export function decodeIdentity(text: string): Identity | string {
     if (epoch === undefined || epoch.epoch <= (read.at(-1)?.epoch ?? 0)) return "one of its epochs is none";
     read.push(epoch);
   }
-  return { replicationId, history: new EpochHistory(read), isClosed: closed, closedOffset, mayLoseTail, isReplica };
+  const history = new EpochHistory(read);
+  return { replicationId, history, isClosed: closed, closedOffset, mayLoseTail, isReplica, hasLog };
 }
 
 function readEpoch(value: unknown): Epoch | undefined {

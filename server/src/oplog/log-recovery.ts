@@ -38,6 +38,19 @@ import { SegmentFile } from "./segment-file.ts";
 /** The log cannot be used as it is. `message` says what is wrong, where, and the way out. */
 export class LogDamage extends Error {}
 
+/** Where in the log it is: what comes before can be kept. */
+export class LogDamageAt extends LogDamage {
+  readonly damage: Damage;
+  /** The offset of the first operation that is not good any more. */
+  readonly nextOffset: number;
+
+  constructor(message: string, damage: Damage, nextOffset: number) {
+    super(message);
+    this.damage = damage;
+    this.nextOffset = nextOffset;
+  }
+}
+
 export interface LogRecoveryOptions {
   readonly files: FileSystem;
   readonly directory: string;
@@ -114,7 +127,7 @@ class LogRecovery {
     }
     if (this.#isMissing(this.#namedOffset, logEnd) && this.#namedOffset > fromOffset) {
       throw new LogDamage(
-        `the log in ${directory} ends at offset ${logEnd - 1}, though ${this.#namedOffset} was on disk: ${WAY_OUT}`,
+        `the end of the log in ${directory} is missing: it ends at offset ${logEnd - 1}, and ${this.#namedOffset} was on disk. ${WAY_OUT}`,
       );
     }
     if (logEnd <= fromOffset) {
@@ -141,7 +154,8 @@ class LogRecovery {
     if (history.mayBegin(firstOffset, fromOffset + 1)) return;
     throw new LogDamage(
       `the log in ${directory} begins with ${name} at offset ${firstOffset}, and no snapshot reaches so far ` +
-        `(the best ends at ${fromOffset}): ${WAY_OUT}`,
+        `(the best ends at ${fromOffset}). Put the missing files back, or start from a copy of the data directory or as a ` +
+        "replica of a node that is well.",
     );
   }
 
@@ -292,17 +306,20 @@ class LogRecovery {
     return places.findLast((place) => place.firstOffset <= this.#namedOffset + 1)?.at ?? 0;
   }
 
-  #refusal({ name, at, problem }: Damage): LogDamage {
+  #refusal(damage: Damage): LogDamage {
     const { directory } = this.#options;
-    return new LogDamage(
+    const { name, at, problem } = damage;
+    return new LogDamageAt(
       `the log is damaged: ${directory}/${name} at byte ${at}, after offset ${this.#nextOffset - 1}: ${problem}. ${WAY_OUT}`,
+      damage,
+      this.#nextOffset,
     );
   }
 }
 
 const WAY_OUT =
-  "Start from a copy of the data directory or as a replica of a node that is well; or, giving up what the log holds from " +
-  "there on, move this file and the later log files out of the directory and start once with --accept-log-loss.";
+  "Start from a copy of the data directory or as a replica of a node that is well; or start once with --accept-log-loss, " +
+  "which keeps what is good before it and gives up everything after it.";
 
 const ZEROS = Buffer.alloc(2 ** 20);
 /** What is checked of a torn end, which is 16 MB at most where nobody plays tricks: some of it twice. */

@@ -72,6 +72,8 @@ it("first epochs without a segment are no hole", async () => {
     await (await DataNode.open({ path, fsync: "never" })).kill();
     // The process was killed between its identity and its first segment.
     for (const name of readdirSync(path)) if (name.startsWith("log-")) rmSync(`${path}/${name}`);
+    const identity = readFileSync(`${path}/identity.json`, "utf8");
+    writeFileSync(`${path}/identity.json`, identity.replace('"has_log": true', '"has_log": false'));
   }
   for (let i = 0; i < 2; i++) await (await DataNode.open({ path, fsync: "never" })).kill();
   const last = await DataNode.open({ path, fsync: "never" });

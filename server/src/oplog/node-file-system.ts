@@ -1,12 +1,13 @@
 /** The real disk, by node:fs. Waiting work runs in libuv's thread pool. */
 
 import { fdatasync, write, writeSync } from "node:fs";
-import { mkdir, type FileHandle as NodeHandle, open, readdir, rename, rm, statfs } from "node:fs/promises";
+import { mkdir, type FileHandle as NodeHandle, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { FileHandle, FileSystem } from "./file-system.ts";
 
 export const nodeFileSystem: FileSystem = {
   async makeDirectory(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 });
+    await makeDirectories(path);
   },
   list: (path) => readdir(path),
   async open(path, mode) {
@@ -81,5 +82,29 @@ class OpenFile implements FileHandle {
 
   async close(): Promise<void> {
     await this.#handle.close();
+  }
+}
+
+/** Not by the `recursive` of mkdir: below /proc, where nothing can be made, Node 20 tries that for ever. */
+async function makeDirectories(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    const parent = dirname(path);
+    if (code !== "ENOENT" || parent === path || (await exists(parent))) throw error;
+    await makeDirectories(parent);
+    await mkdir(path, { mode: 0o700 });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
   }
 }

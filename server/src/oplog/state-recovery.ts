@@ -7,9 +7,10 @@
  */
 import type { StateMachine } from "../state/state-machine.ts";
 import type { FileSystem } from "./file-system.ts";
+import { giveUpLog } from "./give-up-log.ts";
 import type { Identity } from "./identity.ts";
 import { listSegments } from "./log-file-reader.ts";
-import { LogDamage, type RecoveredLog, recoverLog } from "./log-recovery.ts";
+import { LogDamage, LogDamageAt, type RecoveredLog, recoverLog } from "./log-recovery.ts";
 import { OTHER_VERSION, readSnapshot } from "./snapshot-file.ts";
 import { listSnapshots, type SnapshotFile } from "./snapshots.ts";
 
@@ -17,7 +18,7 @@ export interface StateRecoveryOptions {
   readonly files: FileSystem;
   readonly path: string;
   readonly clock: { monotonicMs(): number };
-  /** The operator has taken log files away, and knows that what was in them is lost. */
+  /** The operator knows that a part of the log is missing or damaged, and gives it up. */
   readonly acceptsLogLoss: boolean;
   /** An empty state at an offset. */
   readonly makeState: (appliedOffset: number) => StateMachine;
@@ -48,7 +49,26 @@ export interface Opened {
 
 const PROGRESS_MS = 2000;
 
+/** Throws `LogDamage`; but where the operator accepts that, it gives up what comes after a damage. */
 export async function recoverState(options: StateRecoveryOptions, identity: Identity): Promise<Opened> {
+  const { files, path, acceptsLogLoss, logger } = options;
+  for (;;) {
+    try {
+      return await recoverOnce(options, identity);
+    } catch (error) {
+      // Another version's file is no damage: who has written it can read it.
+      if (!acceptsLogLoss || !(error instanceof LogDamageAt) || error.damage.isOtherVersion === true) throw error;
+      const { damage, nextOffset } = error;
+      const givenUp = await giveUpLog(files, path, damage, nextOffset);
+      logger.warn(
+        `given up: everything from offset ${nextOffset} on, that is ${givenUp.bytes} bytes of ${damage.name} and ` +
+          `${givenUp.files} later files (${damage.problem}). It is kept in ${path}/${givenUp.folder}`,
+      );
+    }
+  }
+}
+
+async function recoverOnce(options: StateRecoveryOptions, identity: Identity): Promise<Opened> {
   const { files, path, clock, logger } = options;
   const startedMs = clock.monotonicMs();
   const { state, snapshots, fromOffset } = await loadSnapshot(options, identity);
@@ -79,7 +99,7 @@ export async function recoverState(options: StateRecoveryOptions, identity: Iden
     const { name, at, problem, keptIn, bytes } = log.cut;
     logger.warn(
       `the log was torn: ${bytes} bytes at byte ${at} of ${name} were cut off and kept in ${keptIn} (${problem}); ` +
-        "no write in them was acknowledged as durable",
+        "where a crash has interrupted them, none of their writes was acknowledged as durable",
     );
   }
   const snapshotOffset = snapshots.at(0)?.offset;

@@ -326,13 +326,14 @@ export class CopySession implements OpeningEnd {
       closedOffset: 0,
       mayLoseTail: false,
       isReplica: true,
+      hasLog: true,
     };
     await files.adopt({ offset: plan.offset, identity: adopted, keepLogIn });
     if (keepLogIn !== undefined) {
       logger.warn(
         `the log here, which ends at offset ${local.lastOffset} of epoch ${epoch}, holds what the master does not have: ` +
           `it is moved to ${keepLogIn} in the data directory with its snapshots, and the state of the master takes its place; ` +
-          `to see what it held, start a server with --data-dir .../${keepLogIn}`,
+          "to see what it held, start another server on that folder with --data-dir and --accept-log-loss",
       );
     }
     this.#end("the snapshot has come: starting from it", "close");

@@ -233,7 +233,14 @@ function readStatus(bytes: Uint8Array): MasterStatus {
 
 /** As the identity file has it, which is read by the same rules. */
 function encoded(identity: LinkIdentity): string {
-  return encodeIdentity({ ...identity, isClosed: true, closedOffset: 0, mayLoseTail: false, isReplica: true });
+  return encodeIdentity({
+    ...identity,
+    isClosed: true,
+    closedOffset: 0,
+    mayLoseTail: false,
+    isReplica: true,
+    hasLog: true,
+  });
 }
 
 function decodeJson(kind: typeof HELLO | typeof WELCOME | typeof REFUSAL, bytes: Uint8Array): LinkMessage | string {

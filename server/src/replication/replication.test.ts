@@ -393,7 +393,9 @@ describe("promotion", () => {
     const set = replicationSet();
     const { master, replica } = await pair(set);
     await replica.stop();
-    const alone = await set.start("replica");
+    await expect(set.start("replica")).rejects.toThrow("start it with --replica-of");
+    const flags = ["--accept-log-loss"];
+    const alone = await set.start("replica", { flags });
     expect(alone.directory.log.epoch).toBe(PROMOTION_STEP);
     write(alone, 3, "other ");
     write(master, 3, "same offsets ");
@@ -403,7 +405,7 @@ describe("promotion", () => {
     await set.pass(1000);
     expect(back.replication.linkReport()?.lastFailure).toMatch(/STALE_EPOCH/);
     await back.stop();
-    const again = await set.start("replica");
+    const again = await set.start("replica", { flags });
     expect(again.directory.log.epoch).toBe(2 * PROMOTION_STEP);
   });
 

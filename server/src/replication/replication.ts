@@ -60,6 +60,7 @@ export class Replication implements NodeReplication {
   readonly #quorum: ReleaseQuorum;
   readonly #local: LocalLog | undefined;
   #link: MasterLink | undefined;
+  #areReplicasMissing = false;
   #promotion: Promise<Promoted | CommandError> | undefined;
 
   constructor(parts: ReplicationParts) {
@@ -145,6 +146,7 @@ export class Replication implements NodeReplication {
     executor.isReplica = masterUrl !== undefined;
     const wanted = config.minReplicasForWrite;
     const inSync = this.feeds?.inSyncCount ?? 0;
+    this.#tellOfReplicas(masterUrl === undefined && inSync < wanted, inSync, wanted);
     if (masterUrl !== undefined) {
       executor.writeRefusal = fail("READ_ONLY_REPLICA", `this node is a replica: write to its master, ${masterUrl}`, {
         master: masterUrl,
@@ -158,6 +160,19 @@ export class Replication implements NodeReplication {
     } else {
       executor.writeRefusal = undefined;
     }
+  }
+
+  /** Says once that writes wait for replicas that are not there, and once that they do not any more. */
+  #tellOfReplicas(areMissing: boolean, inSync: number, wanted: number): void {
+    if (areMissing === this.#areReplicasMissing) return;
+    this.#areReplicasMissing = areMissing;
+    const { logger } = this.#parts;
+    if (areMissing) {
+      logger.warn(
+        `${inSync} replicas are in sync, and min_replicas_for_write is ${wanted}: writes are refused. Answers that show a write ` +
+          "which has not reached so many are held until it has",
+      );
+    } else logger.info(`${inSync} replicas are in sync: writes are taken`);
   }
 
   /** More of the log here is durable. */
