@@ -45,7 +45,7 @@ export class Session {
       try {
         this.#results.push(await run(this.#stage));
       } catch (error) {
-        const died = this.#stage.whatDied();
+        const died = await this.#stage.whatDied();
         const reason = died ?? (error instanceof BenchmarkError ? error.message : undefined);
         if (reason === undefined) throw error;
         this.#broken(reason);

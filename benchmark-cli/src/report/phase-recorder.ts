@@ -5,8 +5,7 @@
 import type { ChildProcess } from "node:child_process";
 import { LatencyHistogram } from "../load/latency-histogram.ts";
 import type { Progress } from "../load/load.ts";
-import { cpuSeconds } from "../servers/processes.ts";
-import type { Usage } from "../servers/target.ts";
+import { type Usage, usageOf } from "../servers/target.ts";
 import type { Phase, PhaseLatency, TimelinePoint } from "./result.ts";
 import type { View } from "./view.ts";
 
@@ -153,7 +152,8 @@ export class PhaseRecorder {
   #readClients(): number {
     for (const client of this.#recorded.clients) {
       // One that has ended cannot be read any more; what it was seen to have used stays.
-      if (client.exitCode === null && client.signalCode === null) this.#secsOfClient.set(client, cpuSeconds(client));
+      const usage = usageOf(client);
+      if (usage !== undefined) this.#secsOfClient.set(client, usage.cpuSeconds);
     }
     return [...this.#secsOfClient.values()].reduce((sum, seconds) => sum + seconds, 0);
   }

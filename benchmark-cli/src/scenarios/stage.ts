@@ -2,7 +2,10 @@
 import { PhaseRecorder, type Recorded } from "../report/phase-recorder.ts";
 import type { Phase, ScenarioResult } from "../report/result.ts";
 import type { View } from "../report/view.ts";
+import { sleep } from "../servers/processes.ts";
 import { openTarget, type Target, type TargetOptions } from "../servers/target.ts";
+
+const EXIT_NOTICE_MS = 200;
 
 export interface StageOptions {
   /** A server that is there already. */
@@ -60,7 +63,9 @@ export class Stage {
   }
 
   /** A server of ours that has ended by itself is the reason of whatever was seen after that. */
-  whatDied(): string | undefined {
+  async whatDied(): Promise<string | undefined> {
+    // Its clients hear of it before we are told.
+    await sleep(EXIT_NOTICE_MS);
     for (const { child } of this.#targets) {
       if (child === undefined || (child.exitCode === null && child.signalCode === null)) continue;
       if (child.signalCode === "SIGTERM" || child.exitCode === 0) continue;

@@ -1,6 +1,7 @@
 /** The built server of this checkout; built now where nobody has yet, as in a clean clone. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BenchmarkError } from "./benchmark-error.ts";
 
@@ -11,7 +12,8 @@ const COMPILER = `${ROOT}node_modules/.bin/tsc`;
 /** @param program what was asked for by `--server` */
 export function serverProgram(program: string | undefined): string {
   if (program !== undefined) {
-    if (existsSync(program)) return program;
+    // The server runs in a directory of its own.
+    if (existsSync(program)) return resolve(program);
     throw new BenchmarkError(`there is no server at ${program}: --server names its main.js`);
   }
   if (existsSync(BUILT_SERVER)) return BUILT_SERVER;

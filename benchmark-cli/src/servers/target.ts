@@ -39,10 +39,20 @@ export async function openTarget({ url, server, durability, args }: TargetOption
   return { ...synap, name: "a server of its own", usage: async () => usageOf(synap.child) };
 }
 
-/** What a process of our own uses; undefined once it has ended. */
+/** What a process of our own uses; undefined once it has ended, also where nobody has been told of that yet. */
 export function usageOf(child: ChildProcess): Usage | undefined {
   if (child.exitCode !== null || child.signalCode !== null) return undefined;
-  return { cpuSeconds: cpuSeconds(child), rssBytes: rssBytes(child) };
+  try {
+    return { cpuSeconds: cpuSeconds(child), rssBytes: rssBytes(child) };
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether reading /proc failed since the process is no more. */
+function isGone(error: unknown): boolean {
+  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH");
 }
 
 const TIMEOUT_MS = 5_000;
@@ -57,7 +67,9 @@ async function connectTarget(text: string): Promise<Target> {
   const health = await ask(text, `${origin}/health`);
   const said = await health.text();
   if (!said.includes('"service":"synap"')) {
-    throw new BenchmarkError(`${text} answers, but not as a Synap server does: ${health.status} ${said.slice(0, 80)}`);
+    throw new BenchmarkError(
+      `${text} answers, but not as a Synap server does: ${health.status} ${said.slice(0, 80).replaceAll(/\s+/g, " ")}`,
+    );
   }
   return {
     name: origin,
@@ -65,7 +77,7 @@ async function connectTarget(text: string): Promise<Target> {
     respPort: 0,
     child: undefined,
     async command(name, payload = {}) {
-      const response = await fetch(`${origin}/api/v1/command`, {
+      const response = await ask(text, `${origin}/api/v1/command`, {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify({ command: name, payload }),
@@ -88,9 +100,9 @@ function readUrl(text: string): URL {
   return url;
 }
 
-async function ask(text: string, address: string): Promise<Response> {
+async function ask(text: string, address: string, request: RequestInit = {}): Promise<Response> {
   try {
-    return await fetch(address, { signal: AbortSignal.timeout(TIMEOUT_MS) });
+    return await fetch(address, { signal: AbortSignal.timeout(TIMEOUT_MS), ...request });
   } catch (error) {
     throw new BenchmarkError(`nobody answers at ${text}: is the server running, and is the port that of its HTTP?`, {
       cause: error,
@@ -98,11 +110,18 @@ async function ask(text: string, address: string): Promise<Response> {
   }
 }
 
-/** By the page of metrics of a server whose process is not ours. */
+/** By the page of metrics of a server whose process is not ours; undefined where it has none, or is no more. */
 async function metricsUsage(address: string): Promise<Usage | undefined> {
-  const response = await fetch(address);
-  if (!response.ok) return undefined;
-  const page = await response.text();
+  let page: string;
+  try {
+    const response = await fetch(address);
+    if (!response.ok) return undefined;
+    page = await response.text();
+  } catch (error) {
+    // Of fetch: nobody answers. The clients say so in words.
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
   const read = (name: string) => Number(page.match(new RegExp(`^${name} ([^\\s]+)`, "m"))?.[1]);
   const usage = { cpuSeconds: read("process_cpu_seconds_total"), rssBytes: read("process_resident_memory_bytes") };
   return Number.isNaN(usage.cpuSeconds + usage.rssBytes) ? undefined : usage;
