@@ -201,10 +201,22 @@ export function rssBytes(child: Readable): number {
 
 function kibibytes(child: Readable, field: string): number {
   const line = proc(child, "status").match(new RegExp(`^${field}:\\s+(\\d+) kB`, "m"));
-  if (line === null) throw new Error(`/proc/${child.pid}/status has no ${field}`);
+  // Of one that has ended and that nobody has waited for yet.
+  if (line === null) throw new ProcessGone(`process ${child.pid} has ended`);
   return Number(line[1]);
 }
 
+/** What is read of a process that is no more, which its parent may not have been told of yet. */
+export class ProcessGone extends Error {
+  override readonly name = "ProcessGone";
+}
+
 function proc(child: Readable, file: string): string {
-  return readFileSync(`/proc/${child.pid}/${file}`, "utf8");
+  try {
+    return readFileSync(`/proc/${child.pid}/${file}`, "utf8");
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    if (code !== "ENOENT" && code !== "ESRCH") throw error;
+    throw new ProcessGone(`process ${child.pid} has ended`, { cause: error });
+  }
 }

@@ -2,7 +2,7 @@
 import type { ChildProcess } from "node:child_process";
 import { setTargetHost, targetHost } from "../load/target-host.ts";
 import { BenchmarkError } from "./benchmark-error.ts";
-import { cpuSeconds, firstAnswer, rssBytes } from "./processes.ts";
+import { cpuSeconds, firstAnswer, ProcessGone, rssBytes } from "./processes.ts";
 import { type Durability, startSynap } from "./synap-process.ts";
 
 export interface Usage {
@@ -45,14 +45,9 @@ export function usageOf(child: ChildProcess): Usage | undefined {
   try {
     return { cpuSeconds: cpuSeconds(child), rssBytes: rssBytes(child) };
   } catch (error) {
-    if (isGone(error)) return undefined;
+    if (error instanceof ProcessGone) return undefined;
     throw error;
   }
-}
-
-/** Whether reading /proc failed since the process is no more. */
-function isGone(error: unknown): boolean {
-  return error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH");
 }
 
 const TIMEOUT_MS = 5_000;
