@@ -47,8 +47,8 @@ export class Session {
       } catch (error) {
         const died = await this.#stage.whatDied();
         const reason = died ?? (error instanceof BenchmarkError ? error.message : undefined);
+        this.#broken(reason ?? "synap-benchmark has a bug");
         if (reason === undefined) throw error;
-        this.#broken(reason);
         throw new BenchmarkError(reason, { cause: error });
       }
       this.#stage = undefined;
