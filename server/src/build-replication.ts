@@ -21,7 +21,6 @@ export interface BuiltReplicationParts {
   readonly directory: DataDirectory | undefined;
   readonly gate: ReleaseGate;
   readonly turnEnd: TurnEnd;
-  readonly nodeId: string;
   readonly address: () => string;
   readonly restart: () => void;
   readonly onFailure: (error: unknown) => void;
@@ -33,6 +32,8 @@ export async function buildReplication(parts: BuiltReplicationParts): Promise<Re
     ...parts,
     config: config.replication,
     files: directory,
+    // Without a directory it links to nobody.
+    nodeId: directory?.nodeId ?? "",
     opener: config.replication.role === "replica" ? await webSocketOpener(config) : NO_OPENER,
     random: Math.random,
     release: (offset) => gate.advance(offset),

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import type { Config } from "./config/schema.ts";
 import { DataDirectory, DataDirectoryError, type DataDirectoryOptions } from "./oplog/data-directory.ts";
 import { DataLock } from "./oplog/data-lock.ts";
-import { newReplicationId } from "./oplog/identity.ts";
+import { newNodeId, newReplicationId } from "./oplog/identity.ts";
 import { LogDamage } from "./oplog/log-recovery.ts";
 import { nodeFileSystem } from "./oplog/node-file-system.ts";
 import { OperationLog, offsetAt } from "./oplog/operation-log.ts";
@@ -69,6 +69,7 @@ export async function openStorage(parts: StorageParts): Promise<Storage> {
           onWait: (why) => logger.info(why),
         }),
       newReplicationId,
+      newNodeId,
       random: Math.random,
       makeState,
       restore: (state) => new StateRestorer(state),

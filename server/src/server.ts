@@ -1,5 +1,4 @@
 /** The composition root: builds every part from the configuration, starts them, and stops them, in one place. */
-import { randomBytes } from "node:crypto";
 import { registerWork } from "./background-work.ts";
 import { attachFanout, buildFanout } from "./build-fanout.ts";
 import { buildReplication } from "./build-replication.ts";
@@ -44,7 +43,6 @@ import { ListenError, type Transport } from "./transports/transport.ts";
 import { UwsTransport } from "./transports/uws/uws-transport.ts";
 
 /** Tells this process from others, on links between nodes. */
-const NODE_ID = randomBytes(8).toString("hex");
 
 export type { RunningServer } from "./restarting-server.ts";
 
@@ -76,7 +74,6 @@ async function startOnce(config: Config, logger: Logger, clock: Clock, restart: 
       address,
       restart,
       onFailure,
-      nodeId: NODE_ID,
     };
     const replication = await buildReplication({ ...shared, ...storage });
     engine.node.attach(replication);

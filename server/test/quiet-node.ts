@@ -63,6 +63,7 @@ export class DataNode {
       acceptsLogLoss: false,
       lock: takeLock,
       newReplicationId: () => REPLICATION_ID,
+      newNodeId: () => "0".repeat(16),
       random: () => 0,
       makeState: (offsetBefore) => smallState({ offsetBefore }),
       restore: (state) => new StateRestorer(state),

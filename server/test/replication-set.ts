@@ -149,6 +149,7 @@ export class ReplicationNode {
       isReplica: config.replication.role === "replica",
       acceptsLogLoss: config.persistence.acceptLogLoss,
       lock: takeLock,
+      newNodeId: () => Buffer.from(name.padEnd(8, "-")).toString("hex").slice(0, 16),
       random: seededRandom(crc32(Buffer.from(name), 0, name.length)),
       newReplicationId: () => Buffer.from(name.padEnd(16, "-")).toString("hex").slice(0, 32),
       makeState: emptyState,

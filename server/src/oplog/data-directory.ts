@@ -16,7 +16,7 @@ import { type DataLock, LOCK_TOUCH_MS } from "./data-lock.ts";
 import { DiskReserve } from "./disk-reserve.ts";
 import { EpochHistory } from "./epochs.ts";
 import type { FileHandle, FileSystem } from "./file-system.ts";
-import { IDENTITY_NAME, type Identity, loadIdentity, saveIdentity } from "./identity.ts";
+import { IDENTITY_NAME, type Identity, loadIdentity, openNodeId, saveIdentity } from "./identity.ts";
 import { LogFileReader, listSegments } from "./log-file-reader.ts";
 import { LogFiles } from "./log-files.ts";
 import { LogDamage } from "./log-recovery.ts";
@@ -42,6 +42,7 @@ export interface DataDirectoryOptions {
   /** Takes the lock of the directory, or says why it cannot be had. */
   readonly lock: (files: FileSystem, directory: string) => Promise<DataLock | string>;
   readonly newReplicationId: () => string;
+  readonly newNodeId: () => string;
   /** Draws from [0, 1). */
   readonly random: () => number;
   /** An empty state at an offset. */
@@ -71,6 +72,8 @@ export class DataDirectoryError extends Error {}
 const MARK_MS = 100;
 
 export class DataDirectory {
+  /** See `openNodeId`. */
+  readonly nodeId: string;
   readonly state: StateMachine;
   readonly log: OperationLog;
   readonly writer: LogWriter;
@@ -88,7 +91,12 @@ export class DataDirectory {
   /** What was newest when the log's files were counted. */
   #measuredAt = "";
 
-  private constructor(options: DataDirectoryOptions, lock: DataLock, identity: Identity, opened: Opened) {
+  private constructor(
+    options: DataDirectoryOptions,
+    lock: DataLock,
+    { nodeId, identity, opened }: { nodeId: string; identity: Identity; opened: Opened },
+  ) {
+    this.nodeId = nodeId;
     this.#options = options;
     this.#lock = lock;
     this.#identity = identity;
@@ -175,11 +183,12 @@ export class DataDirectory {
     // A process that was killed may have renamed what it had no time to make durable; from here on it is relied on.
     await files.syncDirectory(path);
     await finishAdoption(files, path);
+    const nodeId = await openNodeId(files, path, options.newNodeId);
     const found = await openIdentity(options);
     const opened = await recoverState(options, found);
     const identity = nextIdentity(options, found, opened);
     await saveIdentity(files, path, identity);
-    const directory = new DataDirectory(options, lock, identity, opened);
+    const directory = new DataDirectory(options, lock, { nodeId, identity, opened });
     await directory.writer.start(opened.log.tail);
     if (!identity.hasLog) await directory.#logBegun();
     await directory.reserve.measure();

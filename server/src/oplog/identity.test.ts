@@ -7,7 +7,9 @@ import {
   encodeIdentity,
   type Identity,
   loadIdentity,
+  newNodeId,
   newReplicationId,
+  openNodeId,
   saveIdentity,
 } from "./identity.ts";
 
@@ -21,6 +23,21 @@ const identity: Identity = {
   isReplica: false,
   hasLog: true,
 };
+
+describe("a node id", () => {
+  it("is made once for a directory, and made anew where it cannot be read", async () => {
+    const files = new MemoryFileSystem();
+    const ids = ["a", "b", "c"].map((digit) => digit.repeat(16));
+    const make = () => ids.shift() ?? "";
+    expect(await openNodeId(files, "data", make)).toBe("a".repeat(16));
+    expect(await openNodeId(files, "data", make)).toBe("a".repeat(16));
+    expect(await openNodeId(files, "other", make)).toBe("b".repeat(16));
+    const file = await files.open("data/node-id", "write");
+    await file.write(new Uint8Array(4), 0);
+    expect(await openNodeId(files, "data", make)).toBe("c".repeat(16));
+    expect(newNodeId()).toMatch(/^[0-9a-f]{16}$/);
+  });
+});
 
 describe("an identity", () => {
   it("that does not say whether a log was begun says that none was", () => {

@@ -29,6 +29,26 @@ export function newReplicationId(): string {
   return randomBytes(16).toString("hex");
 }
 
+const NODE_ID_NAME = "node-id";
+
+/**
+ * Tells this data directory from others with the same log, over restarts: its master counts a node once, also while an earlier
+ * link of it is not known to be dead. A copy of a directory has to lose the file.
+ */
+export async function openNodeId(files: FileSystem, directory: string, make: () => string): Promise<string> {
+  const bytes = await readWhole(files, `${directory}/${NODE_ID_NAME}`);
+  const found = new TextDecoder().decode(bytes).trim();
+  if (/^[0-9a-f]{16}$/.test(found)) return found;
+  const made = make();
+  await replaceFile(files, directory, NODE_ID_NAME, new TextEncoder().encode(`${made}\n`));
+  return made;
+}
+
+/** 16 hexadecimal digits. */
+export function newNodeId(): string {
+  return randomBytes(8).toString("hex");
+}
+
 export async function saveIdentity(files: FileSystem, directory: string, identity: Identity): Promise<void> {
   await replaceFile(files, directory, IDENTITY_NAME, new TextEncoder().encode(encodeIdentity(identity)));
 }

@@ -189,11 +189,11 @@ export class Cluster {
   }
 
   /**
-   * Whether it knows of who was promoted last. With the policies that may lose the end of the log, that one may have begun more
-   * epochs since, and count as the newer of two that know nothing of one another: such a one the operator does not promote.
+   * Whether it knows of who was promoted last. Of two promotions that know nothing of one another, either may count as the newer
+   * one: such a one the operator does not promote.
    */
   #hasFollowed(node: SimulatedNode): boolean {
-    return this.#parts.scenario.fsync === "always" || (node.engine?.log.epoch ?? 0) >= this.#promotedEpoch;
+    return (node.engine?.log.epoch ?? 0) >= this.#promotedEpoch;
   }
 
   /** The operator goes on asking until it is so. */
