@@ -117,7 +117,7 @@ describe.skipIf(process.platform !== "linux")("a run", () => {
   });
 
   it.each([
-    ["queue", "--messages", "2000", "--duration", "0.3"],
+    ["queue", "--way", "subscribed", "--messages", "2000", "--duration", "0.3"],
     ["stream", "--rooms", "4", "--events-per-room", "50", "--subscribers-per-room", "4", "--duration", "0.3"],
     ["pubsub", "--topics", "50", "--messages", "1000", "--subscribers", "50", "--duration", "0.3"],
     [

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { Protocol } from "../load/connection.ts";
 import { type KvOptions, runKv } from "../scenarios/kv.ts";
 import { type PubsubOptions, runPubsub } from "../scenarios/pubsub.ts";
-import { type QueueOptions, runQueue } from "../scenarios/queue.ts";
+import { QUEUE_WAYS, type QueueOptions, runQueue } from "../scenarios/queue.ts";
 import { type ReplicationOptions, runReplication } from "../scenarios/replication.ts";
 import { runStream, type StreamOptions } from "../scenarios/stream.ts";
 import { FSYNC_POLICIES } from "../servers/synap-process.ts";
@@ -98,6 +98,7 @@ export function queueFlags(command: Command): Command {
     .addOption(
       wordFlag("--priority-distribution <name>", "how priorities 0 to 9 are spread", "uniform", ["uniform", "equal"]),
     )
+    .addOption(wordFlag("--way <name>", "how clients use it: each of the three, or one", "all", ["all", ...QUEUE_WAYS]))
     .addOption(wholeFlag("--workers <n>", "connections that consume", 5))
     .addOption(wholeFlag("--ack-deadline <s>", "seconds a worker has to acknowledge", 30))
     .addOption(wholeFlag("--payload-size <n>", "bytes of a message", 100, 26))

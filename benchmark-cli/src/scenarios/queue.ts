@@ -16,7 +16,13 @@ import type { Target } from "../servers/target.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
 import type { Stage } from "./stage.ts";
 
+/** How real clients use a queue: command by command, many messages per command, or pushed. */
+export const QUEUE_WAYS = ["single", "batch", "subscribed"] as const;
+export type QueueWay = (typeof QUEUE_WAYS)[number];
+
 export interface QueueOptions {
+  /** Those that are measured. */
+  readonly way: QueueWay | "all";
   readonly messages: number;
   readonly priorityDistribution: PriorityDistribution;
   readonly workers: number;
@@ -44,18 +50,19 @@ const CONSUMED_PER_SEC = 100_000;
 const END_TO_END_SECS_MAX = 30;
 
 interface Variant {
+  readonly way: QueueWay;
   readonly name: string;
   readonly mode: QueueWorkersConfig["mode"];
   readonly batch: number;
 }
 
-/** How real clients use a queue: command by command, many messages per command, or pushed. */
-function variantsOf(batch: number): Variant[] {
-  return [
-    { name: "one message per command", mode: "consume", batch: 1 },
-    { name: `${batch} messages per command`, mode: "consume", batch },
-    { name: `subscribed, ${batch} per acknowledgement`, mode: "subscribe", batch },
+function variantsOf({ batch, way: wanted }: QueueOptions): Variant[] {
+  const variants: Variant[] = [
+    { way: "single", name: "one message per command", mode: "consume", batch: 1 },
+    { way: "batch", name: `${batch} messages per command`, mode: "consume", batch },
+    { way: "subscribed", name: `subscribed, ${batch} per acknowledgement`, mode: "subscribe", batch },
   ];
+  return variants.filter(({ way }) => wanted === "all" || wanted === way);
 }
 
 export function runQueue(options: QueueOptions, stage: Stage): Promise<ScenarioResult> {
@@ -78,7 +85,7 @@ class QueueScenario {
     const { messages, duration, fsync, rate, ...rest } = this.#options;
     const rates: number[] = [];
     let server = "";
-    for (const variant of variantsOf(this.#options.batch)) {
+    for (const variant of variantsOf(this.#options)) {
       const target = await this.#open();
       server = target.name;
       rates.push(await this.#closed(target, variant));
