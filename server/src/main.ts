@@ -6,7 +6,7 @@ import { version } from "./config/version.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { Lifecycle } from "./runtime/lifecycle.ts";
 import { afterLastWrite, createLogger } from "./runtime/logger.ts";
-import { checkNodeVersion, explainLoadError } from "./runtime/node-version.ts";
+import { checkNodeVersion } from "./runtime/node-version.ts";
 import { StartError } from "./runtime/start-error.ts";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -31,7 +31,7 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function serve(commandLine: CommandLine): Promise<void> {
-  checkNodeVersion(process);
+  checkNodeVersion(process.version);
   const { config, warnings } = await loadConfig(commandLine, process.env);
   const log = await createLogger(config.logging);
   for (const warning of warnings) log.warn(warning);
@@ -43,10 +43,8 @@ async function serve(commandLine: CommandLine): Promise<void> {
     graceMs: config.server.shutdownGraceSecs * 1000,
     signals: process,
   });
-  // Imported only now: it loads uWebSockets.js, which must come after the check of the Node version.
-  const { startServer } = await import("./server.ts").catch((error: unknown) => {
-    throw explainLoadError(error);
-  });
+  // Imported only now, after the check of the Node version.
+  const { startServer } = await import("./server.ts");
   const server = await startServer(config, log);
   const webSocketUrl = `${server.url.replace(/^http/, "ws")}/api/v1/ws`;
   const resp = server.respUrl === undefined ? "" : `, ${server.respUrl}`;

@@ -37,23 +37,33 @@ import { Ticker } from "./runtime/ticker.ts";
 import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
 import { KeyView } from "./state/key-view.ts";
 import type { StateMachine } from "./state/state-machine.ts";
+import { type ChosenSockets, chooseSockets } from "./transports/choose-sockets.ts";
 import { Connections } from "./transports/connections.ts";
+import { HttpTransport } from "./transports/http/http-transport.ts";
 import { addressOf } from "./transports/listen-failure.ts";
 import { ListenError, type Transport } from "./transports/transport.ts";
-import { UwsTransport } from "./transports/uws/uws-transport.ts";
 
 /** Tells this process from others, on links between nodes. */
 
 export type { RunningServer } from "./restarting-server.ts";
 
 /** Throws `StartError` for what the operator can mend: a port in use, a damaged log, a configuration that cannot be. */
-export function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
-  return startRestarting(config, (present, restart) => startOnce(present, logger, clock, restart), onRestartFailure);
+export async function startServer(config: Config, logger: Logger, clock: Clock = systemClock): Promise<RunningServer> {
+  const sockets = await chooseSockets(config.server.transport);
+  logger.info(sockets.sentence);
+  const start = (present: Config, restart: () => void) => startOnce(present, sockets, logger, clock, restart);
+  return startRestarting(config, start, onRestartFailure);
 }
 
 /** @param restart has the server stop and start again, from what is then in its data directory. */
-async function startOnce(config: Config, logger: Logger, clock: Clock, restart: () => void): Promise<StartedServer> {
-  const front = buildFront(config, logger, clock);
+async function startOnce(
+  config: Config,
+  sockets: ChosenSockets,
+  logger: Logger,
+  clock: Clock,
+  restart: () => void,
+): Promise<StartedServer> {
+  const front = buildFront(config, sockets, logger, clock);
   const { transport } = front;
   const { port } = await listen(transport);
   let storage: Storage | undefined;
@@ -131,7 +141,7 @@ interface OpenedParts {
 type Front = ReturnType<typeof buildFront>;
 
 /** What listens before there is anything to answer with: health, readiness, and refusals with a reason. */
-function buildFront(config: Config, logger: Logger, clock: Clock) {
+function buildFront(config: Config, sockets: ChosenSockets, logger: Logger, clock: Clock) {
   const reportBug = bugReporter(logger, clock);
   const connections = new Connections();
   const turnEnd = new TurnEnd(afterSockets, onLoopBug(reportBug, "the end of a turn"));
@@ -142,21 +152,24 @@ function buildFront(config: Config, logger: Logger, clock: Clock) {
   const dispatch = new FrontDispatch(wireCodecs);
   let opened: OpenedParts | undefined;
   let durable = (offset: number): void => gate.advance(offset);
-  const transport: Transport = new UwsTransport({
-    options: transportOptions(config),
-    dispatch,
-    pages: pages(config, {
-      metrics: () => opened?.metrics,
-      unready: () => (opened === undefined ? dispatch.refusal : opened.replication.unready()),
-      replication: () => opened && replicationReport(opened.replication, opened.log),
-    }),
-    connections,
-    clock,
-    turnEnd,
-    gate,
-    replicaLinks: () => opened?.replication.links,
-    reportBug: (error, where) => reportBug(where, error),
-  });
+  const transport: Transport = new HttpTransport(
+    {
+      options: transportOptions(config),
+      dispatch,
+      pages: pages(config, {
+        metrics: () => opened?.metrics,
+        unready: () => (opened === undefined ? dispatch.refusal : opened.replication.unready()),
+        replication: () => opened && replicationReport(opened.replication, opened.log),
+      }),
+      connections,
+      clock,
+      turnEnd,
+      gate,
+      replicaLinks: () => opened?.replication.links,
+      reportBug: (error, where) => reportBug(where, error),
+    },
+    sockets.create,
+  );
   return {
     reportBug,
     connections,

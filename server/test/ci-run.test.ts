@@ -21,6 +21,8 @@ interface FakeRun {
   readonly report?: object;
   /** Of the installation of programs: Chromium's, and Redis where it is not there. */
   readonly programStatus?: number;
+  /** Whether a newer Node can be had, and what the tests on it leave. */
+  readonly newer?: { readonly status: number; readonly report?: object };
 }
 
 /**
@@ -28,13 +30,15 @@ interface FakeRun {
  * `apt-get` only notes how it was called.
  */
 function ciRun(run: FakeRun): { last: string; status: number | null } {
-  const { installStatus = 0, testStatus = 0, report, programStatus = 0 } = run;
+  const { installStatus = 0, testStatus = 0, report, programStatus = 0, newer } = run;
   const bin = join(checkout, "bin");
   const reports = join(checkout, "node_modules", ".cache", "synap");
   mkdirSync(bin);
   mkdirSync(reports, { recursive: true });
   // One from an earlier run, which must not be counted.
-  writeFileSync(join(reports, "test-report.json"), JSON.stringify(reportOf(["passed", "passed"])));
+  for (const name of ["test-report.json", "newer-node-report.json"]) {
+    writeFileSync(join(reports, name), JSON.stringify(reportOf(["passed", "passed"])));
+  }
   writeFileSync(join(checkout, "next.json"), JSON.stringify(report ?? {}));
   const leaveReport = report === undefined ? "" : `cp next.json "${join(reports, "test-report.json")}"`;
   writeFileSync(
@@ -49,15 +53,26 @@ esac
 `,
   );
   writeFileSync(join(bin, "apt-get"), `#!/bin/sh\necho "$@" >> apt-get-calls\nexit ${programStatus}\n`);
+  writeNewerNode(bin, reports, newer);
   mkdirSync(join(checkout, "client-sdk", "scripts"), { recursive: true });
   writeFileSync(join(checkout, "client-sdk", "scripts", "install-chromium.sh"), `apt-get chromium\n`);
-  for (const name of ["npm", "apt-get"]) chmodSync(join(bin, name), 0o755);
+  for (const name of ["npm", "npx", "apt-get", "newer-node"]) chmodSync(join(bin, name), 0o755);
   const path = [bin, dirname(process.execPath), process.env.PATH].join(delimiter);
   const { stdout, status } = spawnSync(join(checkout, ".ci", "run"), {
     env: { ...process.env, PATH: path },
     encoding: "utf8",
   });
   return { last: stdout.trimEnd().split("\n").at(-1) ?? "", status };
+}
+
+/** An `npx` that gives the path of a Node which only leaves a report, or fails. */
+function writeNewerNode(bin: string, reports: string, newer: FakeRun["newer"]): void {
+  const node = join(bin, "newer-node");
+  const isThere = newer === undefined ? "exit 1" : `echo "${node}"`;
+  writeFileSync(join(bin, "npx"), `#!/bin/sh\n${isThere}\n`);
+  writeFileSync(join(checkout, "newer.json"), JSON.stringify(newer?.report ?? {}));
+  const leaveReport = newer?.report === undefined ? "" : `cp newer.json "${join(reports, "newer-node-report.json")}"; `;
+  writeFileSync(node, `#!/bin/sh\n[ "$1" = --version ] && exit\n${leaveReport}exit ${newer?.status ?? 0}\n`);
 }
 
 function reportOf(tests: readonly string[], fileStatus?: string): object {
@@ -89,6 +104,31 @@ it.each<[string, FakeRun, string, number]>([
   ["no test", { report: reportOf([]) }, "0 passed, 1 failed", 1],
   ["no report", {}, "0 passed, 1 failed", 1],
   ["the installation fails", { installStatus: 1 }, "0 passed, 1 failed", 1],
+  [
+    "a newer Node is counted too",
+    { report: reportOf(["passed"]), newer: { status: 0, report: reportOf(["passed", "passed"]) } },
+    "3 passed, 0 failed",
+    0,
+  ],
+  [
+    "one fails on a newer Node",
+    { report: reportOf(["passed"]), newer: { status: 1, report: reportOf(["passed", "failed"]) } },
+    "2 passed, 1 failed",
+    1,
+  ],
+  ["a newer Node that ends early", { report: reportOf(["passed"]), newer: { status: 124 } }, "1 passed, 1 failed", 1],
+  [
+    "a newer Node beside failures",
+    { report: reportOf(["failed"]), testStatus: 1, newer: { status: 0, report: reportOf(["passed"]) } },
+    "1 passed, 1 failed",
+    1,
+  ],
+  [
+    "a newer Node and no installation",
+    { installStatus: 1, newer: { status: 0, report: reportOf(["passed"]) } },
+    "0 passed, 1 failed",
+    1,
+  ],
 ])("%s", (_, run, last, status) => expect(ciRun(run)).toEqual({ last, status }));
 
 it("installs what the browser test needs before the tests", () => {

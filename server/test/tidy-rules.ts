@@ -102,7 +102,7 @@ const RESERVED: readonly { readonly modules: RegExp; readonly owners: RegExp; re
   {
     modules: /^(?:node:)?(?:timers(?:\/promises)?|perf_hooks)$/,
     // metrics/ has perf_hooks for GC pauses and loop delay; the transport and its HTTP traffic wait while they stop.
-    owners: /^(?:runtime\/|metrics\/|transports\/uws\/(?:uws-transport|http-traffic)\.ts$)/,
+    owners: /^(?:runtime\/|metrics\/|transports\/http\/http-t(?:ransport|raffic)\.ts$)/,
     reason: "time and timers belong to runtime/",
   },
   {
@@ -172,8 +172,9 @@ export const time = forbids(
 
 export const timers = forbids(
   /\bset(?:Timeout|Interval|Immediate)\(/,
-  // The transport bounds its waits while it stops, once in the life of the process.
-  /^(?:runtime\/|transports\/uws\/uws-transport\.ts$)/,
+  // The transport bounds its waits while it stops, once in the life of the process. Of a socket that takes nothing only
+  // node:net itself can tell whether some of what it was given has left.
+  /^(?:runtime\/|transports\/http\/http-transport\.ts$|transports\/portable\/portable-response\.ts$)/,
   "timers belong to runtime/: register with the ticker",
 );
 

@@ -88,7 +88,7 @@ const RULES: readonly {
       ["codecs/json.ts", 'import * as uWS from "uWebSockets.js";'],
       ["config/load.ts", 'import { createServer } from "node:net";'],
       ["state/store.ts", 'import { performance } from "node:perf_hooks";'],
-      ["transports/uws/websocket-traffic.ts", 'import { setImmediate } from "node:timers/promises";'],
+      ["transports/http/websocket-traffic.ts", 'import { setImmediate } from "node:timers/promises";'],
       ["server.ts", 'import { Client } from "@synap/client";'],
     ],
     sound: [

@@ -36,6 +36,11 @@ const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
       path: "protocol.resp_port",
       summary: "port of the Redis protocol; 0 for none",
     },
+    transport: {
+      value: "KIND",
+      path: "server.transport",
+      summary: "native, portable, or auto: the native one where it loads",
+    },
     insecure: { path: "access.insecure", summary: "allow an address that other machines can reach" },
   },
   "What is kept": {

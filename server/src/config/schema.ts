@@ -33,6 +33,11 @@ export const SETTINGS = {
       max: 65535,
       description: "Port of HTTP and WebSocket. 0 takes a free one, which the ready line names.",
     }),
+    transport: choice(["auto", "native", "portable"], {
+      default: "auto",
+      description:
+        "What speaks HTTP and WebSocket. `native` is uWebSockets.js, `portable` is what every Node has; `auto` takes the native one where its binary loads. They differ in speed alone, and the log says at the start which it is.",
+    }),
     max_connections: whole("connections", {
       default: 100_000,
       min: 1,

@@ -13,3 +13,8 @@ function isMapped(bytes: Uint8Array): boolean {
   for (let i = 0; i < 10; i++) if (bytes[i] !== 0) return false;
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
+
+/** The same for the text that node:net has; empty where it knows none. */
+export function plainAddress(text: string | undefined): string {
+  return text === undefined ? "" : text.replace(/^::ffff:(?=\d+\.)/, "");
+}

@@ -1,11 +1,11 @@
 /**
  * What the server needs from a transport, and what a transport needs from the server. A transport turns sockets into
- * messages and replies into sockets; it knows no command and no wire format beyond its name. One implementation today,
- * uws/; a second one on node:http and ws has to satisfy the same tests.
+ * messages and replies into sockets; it knows no command and no wire format beyond its name.
  *
  *     socket -> transport -> Dispatch.handle -> transport -> socket
  *
- * One transport serves HTTP and WebSocket on one port, because that is what clients see.
+ * One transport serves HTTP and WebSocket on one port, because that is what clients see: http/, over either of two libraries.
+ * Another, resp/, serves Redis clients.
  */
 import type { Caller } from "../dispatch/caller.ts";
 import type { ReplicaLinks } from "../replication/link-socket.ts";
@@ -105,8 +105,8 @@ export interface TransportOptions {
   readonly connectionTimeoutMs: number;
   /**
    * How long a WebSocket peer may be silent; 0 = no limit beyond the pings. A peer is pinged after 30 s of silence, or
-   * sooner if this is less than 46 s, so that one which is alive is never cut off. Idle HTTP connections are closed by
-   * uWS after about 10 s, which cannot be set.
+   * sooner if this is less than 46 s, so that one which is alive is never cut off. Idle HTTP connections are closed after
+   * about 10 s, which cannot be set.
    */
   readonly idleTimeoutSecs: number;
   readonly compression: boolean;

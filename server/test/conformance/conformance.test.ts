@@ -5,6 +5,7 @@ import { ERROR_STATUS, type ErrorCode } from "../../src/commands/errors.ts";
 import { configFromFlags } from "../../src/config/load.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
+import { TRANSPORT_FLAGS } from "../tested-transport.ts";
 import { type Case, type Expected, OWN_CLIENT, type PushStep, type Reply, type Step } from "./case.ts";
 import { admin } from "./cases/admin.ts";
 import { atomicBatches, batches } from "./cases/batches.ts";
@@ -54,7 +55,7 @@ const CASES: readonly Case[] = [
 
 /** Limits so low that a case can stand at them and one past them. */
 const config = configFromFlags(
-  ...["--no-persistence", "--port", "0", "--log-level", "silent"],
+  ...["--no-persistence", "--port", "0", "--log-level", "silent", ...TRANSPORT_FLAGS],
   ...[
     "protocol.max_batch_commands=50",
     "protocol.max_request_bytes=512kb",

@@ -5,13 +5,14 @@ import { WebSocket } from "ws";
 import { configFromFlags } from "../../src/config/load.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
+import { TRANSPORT_FLAGS } from "../tested-transport.ts";
 import { json, msgpack } from "./format.ts";
 
 let server: RunningServer;
 beforeAll(async () => {
   const limit = "protocol.max_request_bytes=128kb";
   const flags = ["--port", "0", "--log-level", "silent", "--set", limit, "--set", "kv_store.max_value_bytes=64kb"];
-  server = await startServer(configFromFlags("--no-persistence", ...flags), silentLogger);
+  server = await startServer(configFromFlags("--no-persistence", ...TRANSPORT_FLAGS, ...flags), silentLogger);
 });
 afterAll(() => server.stop());
 

@@ -2,6 +2,7 @@
 import { gzipSync } from "node:zlib";
 import { afterEach, describe, expect, it } from "vitest";
 import type { TransportOptions } from "../../src/transports/transport.ts";
+import { testedTransport } from "../tested-transport.ts";
 import { eventually, type RawClient, TransportUnderTest } from "./transport-under-test.ts";
 
 const POST = "POST /api/v1/command HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
@@ -153,6 +154,27 @@ describe("slow and broken-off bodies", () => {
     await eventually(() => server.connections.bytesIn > bytesThen);
     await tenth.send("k").answered("json:ok");
     for (const client of [ninth, tenth, ...clients]) client.destroy();
+  });
+});
+
+// uWS has a clock of its own, by which it does the same.
+describe.runIf(testedTransport === "portable")("connections without a request", () => {
+  it("are cut off after 10 s, those with one are not", async () => {
+    await listen();
+    const silent = server.raw();
+    const halfHead = server.raw().send(POST);
+    const waiting = server.raw().send(`${POST}Content-Length: 6\r\n\r\nwait:a`);
+    const idle = await server.raw().send(`${POST}Content-Length: 1\r\n\r\nx`).answered("json:x");
+    await eventually(() => server.connections.httpActive === 4 && server.dispatch.waiting.size === 1);
+    server.pass(9999);
+    expect(server.connections.httpActive).toBe(4);
+    server.pass(1);
+    await Promise.all([silent.closed(), halfHead.closed(), idle.closed()]);
+    server.pass(60_000);
+    server.dispatch.release("a", "late");
+    await waiting.answered("late");
+    server.pass(10_000);
+    await waiting.closed();
   });
 });
 

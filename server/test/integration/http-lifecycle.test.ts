@@ -6,6 +6,7 @@ import { configFromFlags } from "../../src/config/load.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { startServer } from "../../src/server.ts";
 import { ListenError, type PageRoute } from "../../src/transports/transport.ts";
+import { TRANSPORT_FLAGS } from "../tested-transport.ts";
 import { eventually, OPTIONS, RawClient, TransportUnderTest } from "./transport-under-test.ts";
 
 const POST = "POST /api/v1/command HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
@@ -117,7 +118,7 @@ describe("stop", () => {
   });
 
   it("makes /ready say no", async () => {
-    const config = configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent");
+    const config = configFromFlags("--no-persistence", "--port", "0", "--log-level", "silent", ...TRANSPORT_FLAGS);
     const server = await startServer(config, silentLogger);
     const port = Number(new URL(server.url).port);
     const get = "GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n";

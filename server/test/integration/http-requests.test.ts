@@ -158,6 +158,21 @@ describe("compression", () => {
   });
 });
 
+describe("a request that offers to go on in another protocol", () => {
+  const OFFER = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n";
+
+  it("is answered in this one, and the connection goes on", async () => {
+    const client = await server
+      .raw()
+      .send(`${POST}${OFFER}Content-Length: 5\r\n\r\nhe`)
+      .until(() => true);
+    await client.send("llo").answered("json:hello");
+    await client.send(`${POST}${OFFER}Content-Length: 5\r\n\r\nagain`).answered("json:again");
+    await client.send(`GET /health HTTP/1.1\r\nHost: localhost\r\n${OFFER}\r\n`).answered("{}");
+    client.destroy();
+  });
+});
+
 describe("pages", () => {
   it("serves GET, and HEAD without the body", async () => {
     expect(await server.request("GET", "/health", {})).toMatchObject({ status: 200, text: "{}" });
@@ -193,6 +208,12 @@ describe("pages", () => {
 });
 
 describe("paths and methods", () => {
+  it("says 404 to a path that is not exactly one of them", async () => {
+    for (const path of ["/health/", "//health", "/api/v1/command/x", "/__proto__", "/HEALTH"]) {
+      expect((await server.request("GET", path, {})).status, path).toBe(404);
+    }
+  });
+
   it("says 404 as an error body", async () => {
     const answer = await server.request("GET", "/nowhere", {});
     expect(answer.status).toBe(404);

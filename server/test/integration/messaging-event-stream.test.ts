@@ -1,12 +1,13 @@
 /** Server-Sent Events of a real process, read by a client that knows no more than a browser does. */
 import { type ClientRequest, get } from "node:http";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { testedTransport } from "../tested-transport.ts";
 import { type Fields, numbers, ServerProcess, until } from "./messaging-server.ts";
 
 let server: ServerProcess;
 let streams: EventStream[];
 beforeEach(async () => {
-  server = await ServerProcess.start();
+  server = await ServerProcess.start(`server.transport=${testedTransport}`);
   streams = [];
 });
 afterEach(async () => {

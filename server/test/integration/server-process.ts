@@ -21,6 +21,12 @@ export interface CommandReply {
 export class ServerProcesses {
   readonly #directory = mkdtempSync(join(tmpdir(), "synap-servers-"));
   readonly #servers: ServerProcess[] = [];
+  readonly #flags: readonly string[];
+
+  /** @param flags of all of them. */
+  constructor(flags: readonly string[] = []) {
+    this.#flags = flags;
+  }
 
   /**
    * @param name of its data directory: the same name finds the same data.
@@ -34,7 +40,7 @@ export class ServerProcesses {
 
   /** The same, without waiting until it is ready. */
   begin(name: string, ...args: string[]): ServerProcess {
-    const own = ["--data-dir", this.pathOf(name), ...(args.includes("--port") ? [] : ["--port", "0"])];
+    const own = [...this.#flags, "--data-dir", this.pathOf(name), ...(args.includes("--port") ? [] : ["--port", "0"])];
     const server = new ServerProcess([...own, ...args], this.#directory);
     this.#servers.push(server);
     return server;

@@ -12,7 +12,9 @@ import type { ReplicaLinks } from "../../src/replication/link-socket.ts";
 import { ManualClock } from "../../src/runtime/clock.ts";
 import { ReleaseGate } from "../../src/runtime/release-gate.ts";
 import { TurnEnd } from "../../src/runtime/turn-end.ts";
+import { chooseSockets } from "../../src/transports/choose-sockets.ts";
 import { Connections } from "../../src/transports/connections.ts";
+import { HttpTransport } from "../../src/transports/http/http-transport.ts";
 import type {
   Dispatch,
   EventsRequest,
@@ -22,7 +24,9 @@ import type {
   TransportOptions,
   WireFormat,
 } from "../../src/transports/transport.ts";
-import { UwsTransport } from "../../src/transports/uws/uws-transport.ts";
+import { testedTransport } from "../tested-transport.ts";
+
+const sockets = await chooseSockets(testedTransport);
 
 const STATUSES = {
   INVALID_REQUEST: 400,
@@ -165,21 +169,24 @@ export class TransportUnderTest {
   readonly bugs: unknown[] = [];
   readonly turnEnd = new TurnEnd();
   readonly gate = new ReleaseGate(0);
-  readonly transport: UwsTransport;
+  readonly transport: HttpTransport;
   port = 0;
 
   constructor(changes: Partial<TransportOptions> = {}, pages: readonly PageRoute[] = []) {
-    this.transport = new UwsTransport({
-      options: { ...OPTIONS, ...changes },
-      dispatch: this.dispatch,
-      pages,
-      connections: this.connections,
-      clock: this.clock,
-      turnEnd: this.turnEnd,
-      gate: this.gate,
-      replicaLinks: () => this.replicaLinks,
-      reportBug: (error) => `bug-${this.bugs.push(error)}`,
-    });
+    this.transport = new HttpTransport(
+      {
+        options: { ...OPTIONS, ...changes },
+        dispatch: this.dispatch,
+        pages,
+        connections: this.connections,
+        clock: this.clock,
+        turnEnd: this.turnEnd,
+        gate: this.gate,
+        replicaLinks: () => this.replicaLinks,
+        reportBug: (error) => `bug-${this.bugs.push(error)}`,
+      },
+      sockets.create,
+    );
   }
 
   /** Where replicas link; a test gives its own. */

@@ -72,10 +72,13 @@ export class NodeAccounts {
     }
   }
 
-  /** Something that was shown is not in the log that ends there: a promotion did not have to have it. */
+  /**
+   * Something that may have been shown is not in the log that ends there: a promotion did not have to have it. All that was written
+   * counts: a repeat of an idempotent write is answered with what is remembered of it, at no offset that is seen here.
+   */
   hasLeftBehind(path: readonly WrittenEpoch[], end: number): boolean {
     const ends = new Map(stretchesOf(path, end).map((stretch) => [stretch.epoch, stretch.end]));
-    return this.history.epochs.some((epoch) => epoch.shownOffset > (ends.get(epoch) ?? 0));
+    return this.history.epochs.some((epoch) => epoch.records.length > 0 && epoch.lastOffset > (ends.get(epoch) ?? 0));
   }
 
   appended(node: SimulatedNode, log: OperationLog, record: LogRecord, isWriter: boolean): void {

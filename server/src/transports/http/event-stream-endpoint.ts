@@ -3,14 +3,14 @@ import { acceptsGzip } from "../content-negotiation.ts";
 import { EVENT_STREAM, EventStream } from "./event-stream.ts";
 import type { EventStreams } from "./event-streams.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
+import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
 
-/** GET or HEAD. uWS's `request` is gone when this returns. */
+/** GET or HEAD. */
 export function handleEvents(
   traffic: HttpTraffic,
   streams: EventStreams,
-  response: HttpResponse,
   request: HttpRequest,
+  response: HttpResponse,
 ): void {
   const verdict = traffic.originRules.judge(request.getHeader(HEADER.host), request.getHeader(HEADER.origin));
   const stream = new EventStream(traffic, streams, response, {

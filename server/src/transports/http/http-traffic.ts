@@ -71,7 +71,7 @@ export class HttpTraffic {
   }
 
   /**
-   * Resolves when every request that has begun is answered or gone. A reply counts as given while uWS still has it
+   * Resolves when every request that has begun is answered or gone. A reply counts as given while it is still
    * corked, and closing then would throw it away: it leaves the process in the turn of the loop after that.
    */
   async whenIdle(): Promise<void> {

@@ -5,7 +5,7 @@
  *
  * A reply that shows what is not released yet is held in the outbox, and all that comes after it stays behind it.
  *
- * What the peer has not read of replies lies in uWS's buffer, pushes wait in the outbox until that is empty: together at
+ * What the peer has not read of replies lies in the socket's buffer, pushes wait in the outbox until that is empty: together at
  * most `outboxBytesMax`. Past that the connection is closing: it takes no more messages, says why in a `closing` push, and
  * ends as soon as the peer has read it all, or is cut. When the outboxes of all connections together are too full, the
  * fullest is cut at once: it would not read the push anyway.
@@ -15,7 +15,7 @@ import { MessagePace, type PacedConnection } from "../message-pacer.ts";
 import type { Reader } from "../outbox-budget.ts";
 import { PushOutbox, type PushSocket } from "../push-outbox.ts";
 import type { ClosingCode, Reply, WireFormat } from "../transport.ts";
-import type { WebSocket } from "./uws.ts";
+import { DROPPED, type MessageOwner, type MessageSocket, SENT } from "./socket-server.ts";
 import type { WebSocketTraffic } from "./websocket-traffic.ts";
 
 const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = {
@@ -23,21 +23,13 @@ const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = {
   SHUTTING_DOWN: 1001,
   RATE_LIMIT_EXCEEDED: 1008,
 };
-/** What `send` of uWS returns when the message went to the socket at once. Else it was buffered (0) or dropped (2). */
-const SENT = 1;
-const DROPPED = 2;
 
 interface Closing {
   readonly code: ClosingCode;
   readonly message: string;
 }
 
-/** uWS copies the fields of this object to its own; an instance of a class would lose its methods. */
-export interface SocketData {
-  readonly connection: WebSocketConnection;
-}
-
-export class WebSocketConnection implements Caller, PacedConnection, PushSocket, Reader {
+export class WebSocketConnection implements Caller, MessageOwner, PacedConnection, PushSocket, Reader {
   readonly id: number;
   readonly protocol = "websocket";
   readonly address: string;
@@ -46,13 +38,13 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
   session: Session | undefined;
   pushFormat: PushFormat = "json";
   readonly #traffic: WebSocketTraffic;
-  /** Set from open to close; uWS's object must not be touched after that. */
-  #socket: WebSocket<SocketData> | undefined;
+  /** Set from open to close. */
+  #socket: MessageSocket | undefined;
   /** Made for the connections that get pushes. */
   #outbox: PushOutbox | undefined;
-  /** Some of what was sent may lie in uWS's buffer. While it is false nobody has to ask how much. */
+  /** Some of what was sent may lie in the socket's buffer. While it is false nobody has to ask how much. */
   #isBacklogged = false;
-  /** What lay in uWS's buffer when it was last looked at. */
+  /** What lay in the socket's buffer when it was last looked at. */
   #socketBytes = 0;
   /** What is counted in the budget of all outboxes: the above, the pushes behind it, and the messages that wait. */
   #heldBytes = 0;
@@ -99,12 +91,13 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     return this.#socketBytes;
   }
 
-  opened(socket: WebSocket<SocketData>): void {
+  opened(socket: MessageSocket): void {
     this.#socket = socket;
     this.#traffic.opened(this);
   }
 
-  closed(): void {
+  closed(isViolation: boolean): void {
+    if (isViolation) this.#traffic.connections.invalidMessages += 1;
     this.#socket = undefined;
     this.#socketBytes = 0;
     this.#isBacklogged = false;
@@ -119,7 +112,6 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     if (this.#socket === undefined) this.#endSession();
   }
 
-  /** @param message socket memory, gone when this returns. */
   receive(message: Uint8Array, isBinary: boolean): void {
     const { connections } = this.#traffic;
     connections.websocketMessages += 1;
@@ -151,7 +143,11 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     this.#traffic.pushWriter.checkBudget();
   }
 
-  /** The peer has read some of the backlog. */
+  /** A pong, which is all that is sent without being counted, found no room. */
+  dropped(): void {
+    this.refuseSlowLater();
+  }
+
   drained(): void {
     const socket = this.#socket;
     if (socket === undefined) return;
@@ -255,7 +251,7 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     else if (code !== "SHUTTING_DOWN") this.#traffic.lingers(this);
   }
 
-  #sayGoodbye(socket: WebSocket<SocketData>, { code, message }: Closing): void {
+  #sayGoodbye(socket: MessageSocket, { code, message }: Closing): void {
     this.#hasSaidGoodbye = true;
     this.#endPushes();
     const push = this.#traffic.dispatch.closing(code, message, this.#format);
@@ -285,7 +281,7 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     const outcome = socket.send(exactly(reply), isBinary, false);
     if (outcome === SENT) return true;
     this.#look(socket);
-    // Also where it has drained meanwhile: uWS tells when, and there may be more to come.
+    // Also where it has drained meanwhile: that is told, and there may be more to come.
     this.#isBacklogged = true;
     this.recount();
     this.#outbox?.noteUnread();
@@ -300,15 +296,15 @@ export class WebSocketConnection implements Caller, PacedConnection, PushSocket,
     return true;
   }
 
-  #look(socket: WebSocket<SocketData>): void {
+  #look(socket: MessageSocket): void {
     this.#socketBytes = socket.getBufferedAmount();
     this.#isBacklogged = this.#socketBytes > 0;
   }
 
-  #sendAll(socket: WebSocket<SocketData>, outbox: PushOutbox): void {
+  #sendAll(socket: MessageSocket, outbox: PushOutbox): void {
     outbox.takeAll();
     while (outbox.mayTake) {
-      // uWS has room: what it holds and what waits here is no more than an outbox may hold.
+      // There is room: what the socket holds and what waits here is no more than an outbox may hold.
       this.#isBacklogged = false;
       this.#traffic.cork(socket, this);
     }

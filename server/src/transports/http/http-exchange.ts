@@ -1,10 +1,10 @@
 /**
  * One HTTP request on its way to its reply, and how a reply is written.
  *
- * A reply is offered with `tryEnd`, which takes no more than the socket takes. The rest waits here, and while it waits the
- * exchange is unanswered: uWS closes a connection whose next request comes before that (it answers one at a time), and
- * one that takes nothing for about 8 s. So a client that does not read costs one reply, however much it pipelines; with
- * `end` it would cost memory without bound. For the same reason every reply but those to HEAD has a body.
+ * What of a reply the socket does not take is kept below, and counted here; until it has gone the exchange is unanswered. A
+ * connection whose next request comes before that is closed, and so is one that takes nothing for some seconds. So a client
+ * that does not read costs one reply, however much it pipelines. For the same reason every reply but those to HEAD has a body:
+ * without one, uWS has nothing to keep, and reads on.
  *
  * A reply that shows what is not released yet is kept, and the exchange stays open as one whose command waits. So a client
  * that sends its next request before the reply to a write is closed, unless writes are not waited for: HTTP pipelining and
@@ -15,27 +15,7 @@ import { compressSmall } from "../gzip.ts";
 import type { Visited } from "../push-writer.ts";
 import type { Dispatch, RefusalCode, Reply, WireFormat } from "../transport.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { CONTENT_TYPE, contentTypeBytes, type HttpResponse } from "./uws.ts";
-
-const STATUS_LINES: Readonly<Record<number, string>> = {
-  400: "400 Bad Request",
-  401: "401 Unauthorized",
-  403: "403 Forbidden",
-  404: "404 Not Found",
-  405: "405 Method Not Allowed",
-  408: "408 Request Timeout",
-  409: "409 Conflict",
-  410: "410 Gone",
-  413: "413 Payload Too Large",
-  415: "415 Unsupported Media Type",
-  421: "421 Misdirected Request",
-  422: "422 Unprocessable Content",
-  426: "426 Upgrade Required",
-  429: "429 Too Many Requests",
-  500: "500 Internal Server Error",
-  503: "503 Service Unavailable",
-  507: "507 Insufficient Storage",
-};
+import type { HttpResponse, ResponseOwner } from "./socket-server.ts";
 
 export type Header = readonly [name: string, value: string];
 
@@ -59,16 +39,17 @@ const SMALL_REPLY_BYTES_MAX = 16 * 1024;
 const EMPTY = new Uint8Array(0);
 const NO_HEADERS: readonly Header[] = [];
 
-export class HttpExchange implements ReleaseWaiter, Visited {
+export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
   protected readonly traffic: HttpTraffic;
   protected readonly dispatch: Dispatch;
   readonly #terms: ReplyTerms;
-  /** uWS's object, until the reply is handed over or the client is gone: then it must not be touched any more. */
+  /** Until the reply is handed over or the client is gone: then it must not be touched any more. */
   #response: HttpResponse | undefined;
   /** The reply has been offered to the socket; a part of it may still wait here. */
   #isAnswered = false;
-  /** A reply, or the rest of one, that waits in memory and is counted as unread. */
+  /** A reply that waits to be sent. It is counted as unread, like the rest of one that is kept below. */
   #held: Uint8Array = EMPTY;
+  #restBytes = 0;
   /** What answers, once the log is released up to `#releaseOffset`. */
   #later: (() => void) | undefined;
   #releaseOffset = 0;
@@ -79,7 +60,7 @@ export class HttpExchange implements ReleaseWaiter, Visited {
     this.#terms = terms;
     this.#response = response;
     traffic.begin();
-    response.onAborted(() => this.#abort());
+    response.own(this);
   }
 
   /** There is still an answer to be given, and somebody to give it to. */
@@ -87,14 +68,14 @@ export class HttpExchange implements ReleaseWaiter, Visited {
     return this.#response !== undefined && !this.#isAnswered;
   }
 
-  /** uWS's object while the exchange is open, for reading the body and the peer's address. */
+  /** While the exchange is open, for reading the body and the peer's address. */
   protected get response(): HttpResponse | undefined {
     return this.#response;
   }
 
   /**
-   * Sends a reply of the dispatcher, gzipped where that is wanted: at once, or when what it shows is released. Call it within
-   * uWS's callback or `corked`.
+   * Sends a reply of the dispatcher, gzipped where that is wanted: at once, or when what it shows is released. Call it while
+   * the request is handed over, or `corked`.
    */
   protected answerReleased(reply: Reply): void {
     if (reply.releaseOffset <= this.traffic.gate.releasedOffset) this.answer(reply);
@@ -147,7 +128,7 @@ export class HttpExchange implements ReleaseWaiter, Visited {
     return answer;
   }
 
-  /** Sends a reply or a page, gzipped where that is wanted. Call it within uWS's callback or `corked`. */
+  /** Sends a reply or a page, gzipped where that is wanted. Call it as `answerReleased`. */
   answer(reply: Reply): void {
     if (!this.#fits(reply)) {
       this.#refuseUnread(formatOf(reply));
@@ -180,36 +161,30 @@ export class HttpExchange implements ReleaseWaiter, Visited {
     this.#write(200, "text/plain; charset=utf-8", Buffer.from(text), headers, false);
   }
 
-  /**
-   * The headers of a reply without its body, to HEAD. The connection can take no more requests: this version of uWS goes
-   * on waiting for the body it has been told the length of. The client is told to close, and closed if it does not.
-   */
+  /** The headers of a reply without its body, to HEAD. */
   answerHead(reply: Pick<Reply, "status" | "length" | "contentType">): void {
     const response = this.#response;
     if (response === undefined) return;
     this.#writeHead(response, reply.status, reply.contentType, NO_HEADERS);
-    response.endWithoutBody(reply.length, true);
+    response.endHead(reply.length);
     this.#finish();
   }
 
   /** Sends the headers of a reply that has no end yet: what follows goes to the response that this returns. */
-  protected beginStream(contentType: string, headers: readonly Header[]): HttpResponse | undefined {
+  protected beginStream(contentType: string, headers: readonly Header[], filler: Uint8Array): HttpResponse | undefined {
     const response = this.#response;
-    if (response !== undefined) this.#writeHead(response, 200, contentType, headers);
+    if (response === undefined) return undefined;
+    this.#writeHead(response, 200, contentType, headers);
+    response.beginStream(filler);
     return response;
   }
 
-  /**
-   * Sends the last bytes of a stream. The connection could take another request, and is closed by uWS if none comes. (To
-   * have it closed at once is no use here: uWS then writes a `Connection` header, into the middle of the body.)
-   */
+  /** Sends the last bytes of a stream. */
   protected endStream(lastBytes: Uint8Array): void {
     const response = this.#response;
     if (response === undefined) return;
     this.traffic.connections.bytesOut += lastBytes.length;
-    response.cork(() => {
-      response.end(lastBytes);
-    });
+    response.endStream(lastBytes);
     this.#finish();
   }
 
@@ -218,13 +193,31 @@ export class HttpExchange implements ReleaseWaiter, Visited {
     this.#response?.close();
   }
 
-  /** Runs `write` so that all it writes leaves in one piece; for replies made outside uWS's callbacks. */
+  /** Runs `write` so that all it writes leaves in one piece; for replies made later than the request was handed over. */
   corked(write: () => void): void {
     this.#response?.cork(write);
   }
 
   /** The exchange is over: answered or aborted. Called once. */
   protected onFinished(): void {}
+
+  received(_chunk: Uint8Array, _isLast: boolean): void {
+    throw new Error("this exchange has not asked for a body");
+  }
+
+  drained(): void {
+    throw new Error("this exchange is no stream");
+  }
+
+  ended(): void {
+    if (this.#response !== undefined) this.#finish();
+  }
+
+  gone(): void {
+    if (this.#response === undefined) return;
+    if (this.#isAnswered) this.traffic.connections.repliesAbandoned += 1;
+    this.#finish();
+  }
 
   #answerCompressed(status: number, contentType: string, body: Uint8Array): void {
     const small = compressSmall(body);
@@ -260,19 +253,13 @@ export class HttpExchange implements ReleaseWaiter, Visited {
     this.#isAnswered = true;
     this.#writeHead(response, status, contentType, headers);
     this.traffic.connections.bytesOut += body.length;
-    if (close) {
-      response.end(body, true);
-      this.#finish();
-    } else if (response.tryEnd(body, body.length)[1]) {
-      this.#finish();
-    } else {
-      this.#keepRest(response, body);
-    }
+    this.#restBytes = response.end(body, close);
+    if (this.#restBytes === 0) this.#finish();
+    else this.traffic.outboxes.add(this.#restBytes);
   }
 
   #writeHead(response: HttpResponse, status: number, contentType: string, headers: readonly Header[]): void {
-    if (status !== 200) response.writeStatus(STATUS_LINES[status] ?? String(status));
-    response.writeHeader(CONTENT_TYPE, contentTypeBytes(contentType));
+    response.writeHead(status, contentType);
     if (this.#terms.allowOrigin !== "") {
       response.writeHeader("Access-Control-Allow-Origin", this.#terms.allowOrigin);
       response.writeHeader("Vary", "Origin");
@@ -282,33 +269,16 @@ export class HttpExchange implements ReleaseWaiter, Visited {
     if (this.traffic.isStopping) response.writeHeader("Connection", "close");
   }
 
-  /** Keeps the part of a reply that the socket did not take, and offers it again when there is room. */
-  #keepRest(response: HttpResponse, body: Uint8Array): void {
-    const restAt = response.getWriteOffset();
-    const rest = body.slice(restAt);
-    this.#hold(rest);
-    response.onWritable((offset) => {
-      const [taken, isDone] = response.tryEnd(rest.subarray(offset - restAt), body.length);
-      if (isDone) this.#finish();
-      return taken;
-    });
-  }
-
   #hold(bytes: Uint8Array): void {
     this.traffic.outboxes.add(bytes.length - this.#held.length);
     this.#held = bytes;
-  }
-
-  #abort(): void {
-    if (this.#response === undefined) return;
-    if (this.#isAnswered) this.traffic.connections.repliesAbandoned += 1;
-    this.#finish();
   }
 
   #finish(): void {
     this.#response = undefined;
     if (this.#takeLater() !== undefined) this.traffic.gate.forget(this);
     if (this.#held.length > 0) this.#hold(EMPTY);
+    if (this.#restBytes > 0) this.traffic.outboxes.add(-this.#restBytes);
     this.onFinished();
     this.traffic.finish();
   }

@@ -6,8 +6,8 @@ import type { OutboxBudget } from "../outbox-budget.ts";
 import { Overdue } from "../overdue.ts";
 import type { PushWriter } from "../push-writer.ts";
 import type { Dispatch, TransportParts } from "../transport.ts";
-import type { WebSocket } from "./uws.ts";
-import type { SocketData, WebSocketConnection } from "./websocket-connection.ts";
+import type { MessageSocket } from "./socket-server.ts";
+import type { WebSocketConnection } from "./websocket-connection.ts";
 
 /** How long a peer that is being cut off may take to read what is left for it. */
 const LINGER_MS_MAX = 5000;
@@ -60,7 +60,7 @@ export class WebSocketTraffic {
   }
 
   /** Writes pushes of a connection so that small ones leave together. */
-  cork(socket: WebSocket<SocketData>, connection: WebSocketConnection): void {
+  cork(socket: MessageSocket, connection: WebSocketConnection): void {
     this.#corked = connection;
     socket.cork(this.#writeCorked);
     this.#corked = undefined;

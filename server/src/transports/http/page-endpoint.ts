@@ -3,13 +3,13 @@ import { acceptsGzip, replyFormat } from "../content-negotiation.ts";
 import type { Page, PageRoute, RefusalCode, Reply } from "../transport.ts";
 import { type Header, HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
+import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
 
 /** GET or HEAD of a page. */
-export function handlePage(traffic: HttpTraffic, route: PageRoute, response: HttpResponse, request: HttpRequest): void {
+export function handlePage(traffic: HttpTraffic, route: PageRoute, request: HttpRequest, response: HttpResponse): void {
   const isHead = request.getMethod() === "head";
   const query = request.getQuery();
-  const exchange = open(traffic, response, request);
+  const exchange = open(traffic, request, response);
   if (exchange === undefined) return;
   const send = (page: Page) => {
     const reply = encode(page);
@@ -41,11 +41,11 @@ export function handlePage(traffic: HttpTraffic, route: PageRoute, response: Htt
 export function handlePreflight(
   traffic: HttpTraffic,
   methods: string,
-  response: HttpResponse,
   request: HttpRequest,
+  response: HttpResponse,
 ): void {
   const asksPrivateNetwork = request.getHeader("access-control-request-private-network") === "true";
-  const exchange = open(traffic, response, request);
+  const exchange = open(traffic, request, response);
   if (exchange === undefined) return;
   const headers: Header[] = [
     ["Allow", methods],
@@ -62,23 +62,23 @@ export function handlePreflight(
 export function refuseMethod(
   traffic: HttpTraffic,
   methods: string,
-  response: HttpResponse,
   request: HttpRequest,
+  response: HttpResponse,
 ): void {
   const format = replyFormat(request.getHeader(HEADER.accept), "json");
   const message = `${request.getCaseSensitiveMethod()} is not possible here; allowed: ${methods}.`;
   const form = { status: 405, headers: [["Allow", methods]] as const };
-  open(traffic, response, request)?.refuse("INVALID_REQUEST", message, format, form);
+  open(traffic, request, response)?.refuse("INVALID_REQUEST", message, format, form);
 }
 
 /** A plain request to the WebSocket endpoint, or a handshake of another version. */
-export function refuseUpgrade(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): void {
+export function refuseUpgrade(traffic: HttpTraffic, request: HttpRequest, response: HttpResponse): void {
   const headers = [
     ["Upgrade", "websocket"],
     ["Sec-WebSocket-Version", "13"],
   ] as const;
   const form = { status: 426, headers };
-  open(traffic, response, request)?.refuse("INVALID_REQUEST", "Here is a WebSocket (version 13).", "json", form);
+  open(traffic, request, response)?.refuse("INVALID_REQUEST", "Here is a WebSocket (version 13).", "json", form);
 }
 
 /** A handshake that is not accepted. */
@@ -91,14 +91,14 @@ export function refuseHandshake(
   new HttpExchange(traffic, response, { allowOrigin: "", acceptsGzip: false }).refuse(code, message, "json");
 }
 
-export function refusePath(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): void {
+export function refusePath(traffic: HttpTraffic, request: HttpRequest, response: HttpResponse): void {
   const format = replyFormat(request.getHeader(HEADER.accept), "json");
   const message = "There is nothing at this path; commands go to POST /api/v1/command.";
-  open(traffic, response, request)?.refuse("INVALID_REQUEST", message, format, { status: 404 });
+  open(traffic, request, response)?.refuse("INVALID_REQUEST", message, format, { status: 404 });
 }
 
 /** Starts an exchange, or refuses a foreign Host or Origin and returns undefined. */
-function open(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): HttpExchange | undefined {
+function open(traffic: HttpTraffic, request: HttpRequest, response: HttpResponse): HttpExchange | undefined {
   const verdict = traffic.originRules.judge(request.getHeader(HEADER.host), request.getHeader(HEADER.origin));
   const exchange = new HttpExchange(traffic, response, {
     allowOrigin: verdict.allowOrigin,

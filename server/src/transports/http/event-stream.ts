@@ -7,23 +7,21 @@
  *
  * That a stream begins tells that its room is there: it begins when that is released.
  *
- * uWS takes whatever it is given and keeps without bound what the socket does not take. So it gets pieces of 64 KB, and
- * none while it keeps one: the rest waits in the outbox, where it is counted. It tells when the socket can take more, but
- * then sends what it keeps only together with something new; where nothing waits that is an empty comment.
+ * A response takes whatever it is given and keeps without bound what the socket does not take. So it gets pieces of 64 KB, and
+ * none while it keeps one: the rest waits in the outbox, where it is counted.
  *
- * A silent stream has no deadline in uWS (it had one until the request had come). A peer that takes nothing of what it was
- * sent is cut off by uWS after about 10 s. One that has vanished gets a comment every 15 s and is let go when the kernel
- * gives up sending it, which on Linux can take a quarter of an hour; until then only its outbox limits it.
+ * A silent stream has no deadline (it had one until the request had come). A peer that takes nothing of what it was sent is
+ * cut off after about 10 s. One that has vanished gets a comment every 15 s and is let go when the kernel gives up sending
+ * it, which on Linux can take a quarter of an hour; until then only its outbox limits it.
  */
 import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
 import type { Reader } from "../outbox-budget.ts";
-import { addressText } from "../peer-address.ts";
 import { PushOutbox, type PushSocket } from "../push-outbox.ts";
 import type { ClosingCode } from "../transport.ts";
 import type { EventStreams } from "./event-streams.ts";
 import { type Header, HttpExchange, type ReplyTerms } from "./http-exchange.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import type { HttpResponse } from "./uws.ts";
+import type { HttpResponse } from "./socket-server.ts";
 
 export const EVENT_STREAM = "text/event-stream";
 const HEADERS: readonly Header[] = [
@@ -51,7 +49,7 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
   #response: HttpResponse | undefined;
   /** The last piece was not taken whole, and there was no room since. */
   isBlocked = false;
-  /** The size of that piece: uWS does not tell how much of it waits. */
+  /** The size of that piece: nobody tells how much of it waits. */
   #socketBytes = 0;
   heldBytes = 0;
   #lastWriteMs = 0;
@@ -63,7 +61,7 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
     super(traffic, response, terms);
     this.#streams = streams;
     this.id = traffic.connections.nextId();
-    this.address = addressText(response.getRemoteAddress());
+    this.address = response.address();
     this.connectedAtMs = traffic.clock.nowMs();
     this.outbox = new PushOutbox(this, traffic.pushWriter, traffic.options.outboxBytesMax);
   }
@@ -76,7 +74,7 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
     return this.#socketBytes;
   }
 
-  /** Subscribes what the request names, and begins the stream, or answers why not. Call it within uWS's callback. */
+  /** Subscribes what the request names, and begins the stream, or answers why not. */
   start(query: string, lastEventId: string): void {
     const opened = this.dispatch.openEvents({ query, lastEventId }, this);
     if (opened.status !== undefined) {
@@ -96,9 +94,8 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
   }
 
   #begin(): void {
-    this.#response = this.beginStream(EVENT_STREAM, HEADERS);
+    this.#response = this.beginStream(EVENT_STREAM, HEADERS, EMPTY_COMMENT);
     if (this.#response === undefined) return;
-    this.#response.onWritable(() => this.#resume());
     this.#isListed = true;
     this.#streams.opened(this);
     this.#write(START);
@@ -167,33 +164,23 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
     if (response === undefined) return;
     this.#lastWriteMs = this.traffic.clock.monotonicMs();
     this.traffic.connections.bytesOut += piece.length;
-    let isTaken = true;
-    // Of a corked piece uWS does not tell whether the socket took it, but says later that there is room again.
-    response.cork(() => {
-      isTaken = response.write(piece);
-    });
-    if (isTaken) return;
+    if (response.write(piece)) return;
     this.isBlocked = true;
     this.#socketBytes = Math.max(this.#socketBytes, piece.length);
     this.outbox.noteUnread();
     this.recount();
   }
 
-  /**
-   * The socket has some room. uWS has sent nothing of what it keeps, and does so only before something else; when it has
-   * taken that too, it keeps nothing.
-   */
-  #resume(): boolean {
+  /** The socket has taken it all. */
+  override drained(): void {
     this.isBlocked = false;
-    this.#write(EMPTY_COMMENT);
-    if (!this.isBlocked) this.#socketBytes = 0;
+    this.#socketBytes = 0;
     this.recount();
     this.outbox.socketDrained();
     this.#endIfDone();
-    return !this.isBlocked;
   }
 
-  /** A slow peer is told as soon as uWS takes it; before a shutdown all that waits must have left the process. */
+  /** A slow peer is told as soon as the response takes it; before a shutdown all that waits must have left the process. */
   #endIfDone(): void {
     const closing = this.#closing;
     if (closing === undefined || this.outbox.waitingFrames > 0) return;

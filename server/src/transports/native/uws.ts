@@ -1,7 +1,7 @@
 /** The one place that imports uWebSockets.js, and adds what its type declarations leave out. */
 import * as uWS from "uWebSockets.js";
 
-export type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from "uWebSockets.js";
+export type { HttpResponse, TemplatedApp, WebSocket, WebSocketBehavior } from "uWebSockets.js";
 export type ListenSocket = uWS.us_listen_socket;
 
 /** No permessage-deflate (`uWS.DISABLED`). */
@@ -37,32 +37,4 @@ export function portOf(socket: ListenSocket): number {
 
 export function stopListening(socket: ListenSocket): void {
   uWS.us_listen_socket_close(socket);
-}
-
-/**
- * Header names that are read from every request, as bytes: uWS converts a string each time it is asked by one, which costs
- * 0.1 us per header, and a whole request costs 8.
- */
-export const HEADER = {
-  accept: bytesOf("accept"),
-  acceptEncoding: bytesOf("accept-encoding"),
-  contentEncoding: bytesOf("content-encoding"),
-  contentLength: bytesOf("content-length"),
-  contentType: bytesOf("content-type"),
-  host: bytesOf("host"),
-  origin: bytesOf("origin"),
-} as const;
-
-/** The same for what is written to every reply. */
-export const CONTENT_TYPE = bytesOf("Content-Type");
-const APPLICATION_JSON = bytesOf("application/json");
-const APPLICATION_MSGPACK = bytesOf("application/msgpack");
-
-export function contentTypeBytes(contentType: string): Uint8Array | string {
-  if (contentType === "application/json") return APPLICATION_JSON;
-  return contentType === "application/msgpack" ? APPLICATION_MSGPACK : contentType;
-}
-
-function bytesOf(name: string): Uint8Array {
-  return new TextEncoder().encode(name);
 }

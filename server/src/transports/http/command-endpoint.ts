@@ -4,21 +4,20 @@
  * The common request, whose body comes whole with its headers, is handled in the memory it was read into: no copy, no
  * wait, one write. A body in several pieces is joined, a gzipped one is expanded off the main thread.
  *
- * A command that waits keeps its exchange open. uWS has no deadline for that: it ends with the body and starts again with
+ * A command that waits keeps its exchange open. There is no deadline for that: it ends with the body and starts again with
  * the reply. A second request on the connection, sent before the reply, closes it (http-exchange.ts).
  */
 import type { Caller, PushFormat, Session } from "../../dispatch/caller.ts";
 import { acceptsGzip, bodyEncoding, bodyFormat, replyFormat } from "../content-negotiation.ts";
 import type { GunzipResult } from "../gzip.ts";
-import { addressText } from "../peer-address.ts";
 import { RequestBody } from "../request-body.ts";
 import type { Reply, WireFormat } from "../transport.ts";
 import { HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic, Waiting } from "./http-traffic.ts";
-import { HEADER, type HttpRequest, type HttpResponse } from "./uws.ts";
+import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
 
-/** Answers one request of the command endpoint. uWS's `request` is gone when this returns. */
-export function handleCommand(traffic: HttpTraffic, response: HttpResponse, request: HttpRequest): void {
+/** Answers one request of the command endpoint. */
+export function handleCommand(traffic: HttpTraffic, request: HttpRequest, response: HttpResponse): void {
   const verdict = traffic.originRules.judge(request.getHeader(HEADER.host), request.getHeader(HEADER.origin));
   const requestFormat = bodyFormat(request.getHeader(HEADER.contentType));
   const format = replyFormat(request.getHeader(HEADER.accept), requestFormat ?? "json");
@@ -36,7 +35,7 @@ export function handleCommand(traffic: HttpTraffic, response: HttpResponse, requ
     const headers = [["Accept-Encoding", "gzip"]] as const;
     command.refuse("UNSUPPORTED_MEDIA_TYPE", "The only Content-Encoding is gzip.", format, { headers });
   } else if (announcedBytes > traffic.options.requestBytesMax) {
-    // Not closed: a close with unread input resets the connection before the client reads why. uWS drops the body.
+    // Not closed: a close with unread input resets the connection before the client reads why. The body is dropped.
     command.refuseTooLarge(format);
   } else {
     command.read(requestFormat, format, encoding === "gzip", announcedBytes);
@@ -104,7 +103,7 @@ class CommandExchange extends HttpExchange implements Waiting {
 
   /** The peer's, as text; empty when the request is over. */
   get address(): string {
-    return this.response === undefined ? "" : addressText(this.response.getRemoteAddress());
+    return this.response?.address() ?? "";
   }
 
   read(requestFormat: WireFormat, replyFormat: WireFormat, isGzipped: boolean, announcedBytes: number): void {
@@ -112,7 +111,7 @@ class CommandExchange extends HttpExchange implements Waiting {
     this.#replyFormat = replyFormat;
     this.#isGzipped = isGzipped;
     this.#announcedBytes = announcedBytes;
-    this.response?.onData((chunk, isLast) => this.#receive(new Uint8Array(chunk), isLast));
+    this.response?.readBody();
   }
 
   refuseTooLarge(format: WireFormat): void {
@@ -146,8 +145,7 @@ class CommandExchange extends HttpExchange implements Waiting {
     if (!this.#isExpanding) this.#body.release();
   }
 
-  /** @param chunk socket memory, gone when this returns. */
-  #receive(chunk: Uint8Array, isLast: boolean): void {
+  override received(chunk: Uint8Array, isLast: boolean): void {
     if (!this.isOpen) return;
     this.traffic.connections.bytesIn += chunk.length;
     if (isLast && this.#body === undefined && !this.#isGzipped) {

@@ -1,0 +1,105 @@
+/**
+ * `GET /api/v1/replication`: WebSockets of replicas, binary, whose messages are for replication/ alone. It has its own
+ * heartbeats and its own bounds on what is unsent, so nothing is pinged or dropped below.
+ */
+import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
+import type { HttpTraffic } from "./http-traffic.ts";
+import { refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
+import {
+  HEADER,
+  type HttpRequest,
+  type HttpResponse,
+  type MessageOwner,
+  type MessageSocket,
+  type WebSocketRoute,
+} from "./socket-server.ts";
+
+/** Replicas say hello and acknowledge; nothing of it is large. */
+const MESSAGE_BYTES_MAX = 256 * 1024;
+const NORMAL_CLOSURE = 1000;
+const UNSUPPORTED_DATA = 1003;
+const NEVER = 0;
+const NO_LIMIT = 0;
+
+export function replicaRoute(path: string, http: HttpTraffic): WebSocketRoute {
+  return {
+    path,
+    messageBytesMax: MESSAGE_BYTES_MAX,
+    unreadBytesMax: NO_LIMIT,
+    silenceSecsMax: NEVER,
+    accept: (request, response) => accept(http, request, response),
+  };
+}
+
+function accept(http: HttpTraffic, request: HttpRequest, response: HttpResponse): ReplicaSocket | undefined {
+  const { refusal } = http.originRules.judge(request.getHeader(HEADER.host), request.getHeader(HEADER.origin));
+  if (refusal !== "") {
+    refuseHandshake(http, "FORBIDDEN", refusal, response);
+  } else if (http.isStopping) {
+    refuseHandshake(http, "SERVICE_UNAVAILABLE", "The server is shutting down.", response);
+  } else if (http.replicaLinks() === undefined) {
+    refuseHandshake(http, "SERVICE_UNAVAILABLE", "The server is reading its data.", response);
+  } else if (request.getHeader("sec-websocket-version") !== "13") {
+    refuseUpgrade(http, request, response);
+  } else {
+    http.connections.httpActive -= 1;
+    http.connections.replicaActive += 1;
+    return new ReplicaSocket(http, response.address());
+  }
+  return undefined;
+}
+
+/** One link, as long as its socket is there. */
+class ReplicaSocket implements LinkSocket, MessageOwner {
+  readonly #http: HttpTraffic;
+  readonly #address: string;
+  /** Set from open to close. */
+  #socket: MessageSocket | undefined;
+  #end: LinkEnd | undefined;
+
+  constructor(http: HttpTraffic, address: string) {
+    this.#http = http;
+    this.#address = address;
+  }
+
+  send(message: Uint8Array): void {
+    this.#socket?.send(message, true, false);
+  }
+
+  bufferedBytes(): number {
+    return this.#socket?.getBufferedAmount() ?? 0;
+  }
+
+  close(): void {
+    this.#socket?.end(NORMAL_CLOSURE, "");
+  }
+
+  cut(): void {
+    this.#socket?.close();
+  }
+
+  opened(socket: MessageSocket): void {
+    this.#socket = socket;
+    this.#end = this.#http.replicaLinks()?.connected(this, this.#address);
+    if (this.#end === undefined) socket.close();
+  }
+
+  receive(message: Uint8Array, isBinary: boolean): void {
+    if (isBinary) this.#end?.received(message);
+    else this.#socket?.end(UNSUPPORTED_DATA, "a link is binary");
+  }
+
+  drained(): void {
+    this.#end?.drained();
+  }
+
+  dropped(): void {
+    throw new Error("a link has no limit past which it drops");
+  }
+
+  closed(): void {
+    this.#socket = undefined;
+    this.#http.connections.replicaActive -= 1;
+    this.#end?.closed();
+  }
+}

@@ -1,0 +1,20 @@
+/** The status lines of the replies that there are, beside `200 OK`. */
+export const STATUS_LINES: Readonly<Record<number, string>> = {
+  400: "400 Bad Request",
+  401: "401 Unauthorized",
+  403: "403 Forbidden",
+  404: "404 Not Found",
+  405: "405 Method Not Allowed",
+  408: "408 Request Timeout",
+  409: "409 Conflict",
+  410: "410 Gone",
+  413: "413 Payload Too Large",
+  415: "415 Unsupported Media Type",
+  421: "421 Misdirected Request",
+  422: "422 Unprocessable Content",
+  426: "426 Upgrade Required",
+  429: "429 Too Many Requests",
+  500: "500 Internal Server Error",
+  503: "503 Service Unavailable",
+  507: "507 Insufficient Storage",
+};

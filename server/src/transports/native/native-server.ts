@@ -1,0 +1,137 @@
+/** HTTP and WebSocket by uWebSockets.js: its app, its events handed to the owners, and the life of the listener. */
+import { createServer } from "node:net";
+import type { MessageOwner, Route, SocketServer, SocketServerParts, WebSocketRoute } from "../http/socket-server.ts";
+import { addressOf, explainListenFailure } from "../listen-failure.ts";
+import { ListenError } from "../transport.ts";
+import { NativeResponse } from "./native-response.ts";
+import {
+  COMPRESSION_OFF,
+  createApp,
+  type HttpResponse,
+  type ListenSocket,
+  listenExclusively,
+  portOf,
+  stopListening,
+  type TemplatedApp,
+  type WebSocketBehavior,
+} from "./uws.ts";
+
+const SILENCE_SECS_MIN = 8;
+/** uWS matches a WebSocket's route only where there is a key, and leaves the rest of the handshake to `upgrade`. */
+const KEY = "sec-websocket-key";
+const EXTENSIONS = "sec-websocket-extensions";
+const NO_PROTOCOL = "";
+/** No close frame came from the peer; the reason is then uWS's. */
+const ABNORMAL = 1006;
+const VIOLATIONS: ReadonlySet<string> = new Set([
+  "Received too big message",
+  "Received invalid UTF-8",
+  "Received invalid WebSocket frame",
+]);
+
+/** uWS copies the fields of this object to its own; an instance of a class would lose its methods. */
+interface SocketData {
+  readonly owner: MessageOwner;
+}
+
+export class NativeServer implements SocketServer {
+  readonly #parts: SocketServerParts;
+  readonly #app: TemplatedApp = createApp();
+  #listenSocket: ListenSocket | undefined;
+
+  constructor(parts: SocketServerParts) {
+    this.#parts = parts;
+    const app = this.#app;
+    app.filter((response, change) => this.#count(response, change));
+    for (const route of parts.webSockets) app.ws(route.path, behaviorOf(route));
+    for (const route of parts.routes) this.#add(route);
+    app.any("/*", (response, request) => parts.otherwise(request, new NativeResponse(response)));
+  }
+
+  async listen(): Promise<number> {
+    const { host, port } = this.#parts;
+    this.#listenSocket = await listenExclusively(this.#app, host, port);
+    if (this.#listenSocket === undefined) throw new ListenError(await explainFailure(host, port));
+    return portOf(this.#listenSocket);
+  }
+
+  stopListening(): void {
+    if (this.#listenSocket !== undefined) stopListening(this.#listenSocket);
+    this.#listenSocket = undefined;
+  }
+
+  /** uWS has timers of its own. */
+  tick(): void {}
+
+  close(): void {
+    this.#app.close();
+  }
+
+  /** uWS tells of every socket that opens (+1), and of every HTTP socket that closes (-1). */
+  #count(response: HttpResponse, change: number): void {
+    if (change < 0) this.#parts.closed();
+    else if (!this.#parts.opened()) response.close();
+  }
+
+  #add({ path, method, handle }: Route): void {
+    this.#app[method](path, (response, request) => handle(request, new NativeResponse(response)));
+  }
+}
+
+export function createNativeServer(parts: SocketServerParts): SocketServer {
+  return new NativeServer(parts);
+}
+
+function behaviorOf(route: WebSocketRoute): WebSocketBehavior<SocketData> {
+  return {
+    // permessage-deflate would run on the main thread, in one piece per message: a large reply would stall everybody.
+    compression: COMPRESSION_OFF,
+    // Also what an unfinished message may hold: uWS collects it and does not tell how much there is of it, so that all
+    // together hold at most connections times this. One that has never finished a message is cut off by the deadline.
+    maxPayloadLength: route.messageBytesMax,
+    maxBackpressure: route.unreadBytesMax,
+    idleTimeout: silenceSecs(route.silenceSecsMax),
+    sendPingsAutomatically: route.silenceSecsMax > 0,
+    upgrade(response, request, context) {
+      const owner = route.accept(request, new NativeResponse(response));
+      if (owner === undefined) return;
+      response.upgrade<SocketData>(
+        { owner },
+        request.getHeader(KEY),
+        NO_PROTOCOL,
+        request.getHeader(EXTENSIONS),
+        context,
+      );
+    },
+    open: (socket) => socket.getUserData().owner.opened(socket),
+    message: (socket, message, isBinary) => socket.getUserData().owner.receive(new Uint8Array(message), isBinary),
+    drain: (socket) => socket.getUserData().owner.drained(),
+    dropped: (socket) => socket.getUserData().owner.dropped(),
+    close: (socket, code, reason) => socket.getUserData().owner.closed(isViolation(code, reason)),
+  };
+}
+
+/**
+ * uWS has cut the socket off for what it sent. It sends no close frame then, so the peer sees 1006 (or a reset) where RFC
+ * 6455 would have 1009, 1007 or 1002.
+ */
+function isViolation(code: number, reason: ArrayBuffer): boolean {
+  return code === ABNORMAL && VIOLATIONS.has(Buffer.from(reason).toString());
+}
+
+/** uWS pings 16 s before the silence is over, or 8 s where it is short, and allows none below 8 s. */
+function silenceSecs(secsMax: number): number {
+  return secsMax === 0 ? 0 : Math.max(SILENCE_SECS_MIN, secsMax);
+}
+
+/** Node says what uWS does not: binds the same address once more and reads the error. */
+function explainFailure(host: string, port: number): Promise<string> {
+  const address = addressOf(host, port);
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once("error", (error: NodeJS.ErrnoException) => resolve(explainListenFailure(error, address)));
+    probe.listen({ host, port, exclusive: true }, () => {
+      probe.close(() => resolve(`Cannot listen on ${address}, though the address is free now; try again.`));
+    });
+  });
+}

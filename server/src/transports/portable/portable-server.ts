@@ -1,0 +1,251 @@
+/**
+ * HTTP and WebSocket by what every Node has: node:http, with ws for frames and radix3 for paths.
+ *
+ *     net.Server --> PortableConnection --> node:http's parser -- request --> route, or `otherwise`
+ *                                                              '- upgrade --> ws, or an answer like any other
+ *
+ * The listener is a plain one of node:net, so that it can stop while connections go on, and all deadlines are swept by the
+ * server's own ticker: those of node:http are off.
+ */
+import {
+  createServer,
+  type ServerOptions as HttpOptions,
+  type Server as HttpServer,
+  type IncomingMessage,
+  ServerResponse,
+} from "node:http";
+import { createServer as createListener, type Server as Listener, type Socket } from "node:net";
+import { createRouter, type RadixRouter } from "radix3";
+import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import type { Handle, Route, SocketServer, SocketServerParts, WebSocketRoute } from "../http/socket-server.ts";
+import { addressOf, explainListenFailure } from "../listen-failure.ts";
+import { Overdue } from "../overdue.ts";
+import { ListenError } from "../transport.ts";
+import { PortableConnection } from "./portable-connection.ts";
+import { PortableRequest } from "./portable-request.ts";
+import type { PortableResponse } from "./portable-response.ts";
+import { PortableSocket } from "./portable-socket.ts";
+
+/** As in uWebSockets.js, so that clients meet the same limits everywhere. */
+const HEADER_BYTES_MAX = 16 * 1024;
+const IDLE_MS_MAX = 10_000;
+/** A peer that does not answer a close frame. */
+const CLOSE_MS_MAX = 5000;
+const BACKLOG = 511;
+const KEY = /^[+/0-9A-Za-z]{22}==$/;
+const OFF = 0;
+
+/** What a path has. */
+interface Place {
+  readonly handles: Partial<Record<Route["method"], Handle>>;
+  webSocket: { readonly route: WebSocketRoute; readonly server: WebSocketServer } | undefined;
+}
+
+export class PortableServer implements SocketServer {
+  readonly #parts: SocketServerParts;
+  readonly #listener: Listener;
+  readonly #http: HttpServer;
+  readonly #router: RadixRouter<Place>;
+  readonly #connections = new Map<Socket, PortableConnection>();
+  readonly #webSockets = new Map<WebSocket, PortableSocket>();
+  /** Those from which a request is awaited. */
+  readonly #idle = new Overdue<PortableConnection>(IDLE_MS_MAX);
+
+  constructor(parts: SocketServerParts) {
+    this.#parts = parts;
+    this.#router = createRouter({ routes: placesOf(parts), strictTrailingSlash: true });
+    this.#http = this.#createHttp();
+    this.#listener = createListener({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
+  }
+
+  listen(): Promise<number> {
+    const { host, port } = this.#parts;
+    const listener = this.#listener;
+    return new Promise((resolve, reject) => {
+      listener.once("error", (cause: NodeJS.ErrnoException) => {
+        reject(new ListenError(explainListenFailure(cause, addressOf(host, port)), { cause }));
+      });
+      listener.listen({ host, port, exclusive: true, backlog: BACKLOG }, () => {
+        const address = listener.address();
+        // A listener on TCP has an address object.
+        resolve(typeof address === "object" && address !== null ? address.port : port);
+      });
+    });
+  }
+
+  stopListening(): void {
+    if (this.#listener.listening) this.#listener.close();
+  }
+
+  tick(): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    this.#idle.sweep(nowMs, (connection) => connection.cut());
+    for (const socket of this.#webSockets.values()) socket.watch(nowMs);
+  }
+
+  close(): void {
+    for (const connection of [...this.#connections.values()]) connection.cut();
+    for (const [webSocket, socket] of [...this.#webSockets]) {
+      socket.close();
+      // It may have ended already, and wait for its peer.
+      webSocket.terminate();
+    }
+  }
+
+  /** @param connection has no request under way. */
+  idle(connection: PortableConnection): void {
+    this.#idle.add(connection, this.#parts.clock.monotonicMs());
+  }
+
+  busy(connection: PortableConnection): void {
+    this.#idle.remove(connection);
+  }
+
+  closed(connection: PortableConnection): void {
+    this.#forget(connection);
+    this.#parts.closed();
+  }
+
+  handle(message: IncomingMessage, response: PortableResponse): void {
+    const request = new PortableRequest(message);
+    const handles = this.#router.lookup(request.path)?.handles;
+    const handle = handles?.[request.getMethod() as Route["method"]] ?? handles?.any ?? this.#parts.otherwise;
+    handle(request, response);
+  }
+
+  #createHttp(): HttpServer {
+    const options: HttpOptions & { readonly shouldUpgradeCallback: typeof isForWebSocket } = {
+      maxHeaderSize: HEADER_BYTES_MAX,
+      keepAliveTimeout: OFF,
+      headersTimeout: OFF,
+      requestTimeout: OFF,
+      // Since Node 24.9; earlier versions hand every such request over (`#readAgain`).
+      shouldUpgradeCallback: isForWebSocket,
+    };
+    const http = createServer(options);
+    http.on("request", (message, response) => this.#request(message, response));
+    http.on("upgrade", (message, socket, head) => this.#upgrade(message, socket as Socket, head));
+    http.on("clientError", (error, socket) => this.#refuse(error, socket as Socket));
+    return http;
+  }
+
+  #accept(socket: Socket): void {
+    const connection = new PortableConnection(socket, this);
+    this.#connections.set(socket, connection);
+    if (!this.#parts.opened()) {
+      connection.cut();
+      return;
+    }
+    this.idle(connection);
+    this.#http.emit("connection", socket);
+  }
+
+  #request(message: IncomingMessage, response: ServerResponse): void {
+    if (message.httpVersion === "1.1") this.#connections.get(message.socket)?.take(message, response);
+    else response.writeHead(505, { Connection: "close" }).end("HTTP/1.1 is needed.\n");
+  }
+
+  /** What is no HTTP. */
+  #refuse(error: NodeJS.ErrnoException, socket: Socket): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    if (connection.isBusy || !socket.writable) {
+      connection.cut();
+      return;
+    }
+    const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
+    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+    socket.destroySoon();
+  }
+
+  /** node:http has let go of the socket, whatever the request wanted to become. */
+  #upgrade(message: IncomingMessage, socket: Socket, head: Buffer): void {
+    const connection = this.#connections.get(socket);
+    if (connection === undefined) return;
+    if (connection.isBusy) {
+      // Sent before the reply to the one before it.
+      connection.cut();
+      return;
+    }
+    if (!isForWebSocket(message)) {
+      this.#readAgain(message, socket, head);
+      return;
+    }
+    const response = connection.takeLast(message, new ServerResponse(message));
+    const request = new PortableRequest(message);
+    const webSocket = this.#router.lookup(request.path)?.webSocket;
+    const isHandshake = message.method === "GET" && KEY.test(message.headers["sec-websocket-key"] ?? "");
+    if (webSocket === undefined || !isHandshake) {
+      this.handle(message, response);
+      return;
+    }
+    const { route, server } = webSocket;
+    const owner = route.accept(request, response);
+    if (owner === undefined) return;
+    connection.leave();
+    this.#forget(connection);
+    let isOpen = false;
+    server.handleUpgrade(message, socket, head, (opened) => {
+      isOpen = true;
+      this.#webSockets.set(opened, new PortableSocket(opened, socket, owner, route));
+      opened.on("close", () => this.#webSockets.delete(opened));
+    });
+    // The peer has left meanwhile, or asks for a subprotocol in a way that cannot be read.
+    if (!isOpen) owner.closed(false);
+  }
+
+  /**
+   * A client may offer another protocol with any request (Java's does, HTTP/2), and expects an answer in this one if it is
+   * not taken up. node:http has stopped to read then, so the request is handed to it once more without the offer.
+   */
+  #readAgain(message: IncomingMessage, socket: Socket, head: Buffer): void {
+    const lines = [`${message.method} ${message.url} HTTP/${message.httpVersion}`];
+    const { rawHeaders } = message;
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      if (!/^(?:upgrade|connection)$/i.test(rawHeaders[i])) lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`);
+    }
+    socket.unshift(Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1"), head]));
+    this.#http.emit("connection", socket);
+  }
+
+  #forget(connection: PortableConnection): void {
+    this.#connections.delete(connection.socket);
+    this.#idle.remove(connection);
+  }
+}
+
+export function createPortableServer(parts: SocketServerParts): SocketServer {
+  return new PortableServer(parts);
+}
+
+function isForWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+function placesOf({ routes, webSockets }: SocketServerParts): Record<string, Place> {
+  const places: Record<string, Place> = {};
+  for (const { path, method, handle } of routes) {
+    places[path] ??= { handles: {}, webSocket: undefined };
+    places[path].handles[method] = handle;
+  }
+  for (const route of webSockets) {
+    places[route.path] ??= { handles: {}, webSocket: undefined };
+    places[route.path].webSocket = { route, server: frames(route) };
+  }
+  return places;
+}
+
+function frames({ messageBytesMax }: WebSocketRoute): WebSocketServer {
+  // The declarations are those of an earlier ws.
+  const options: ServerOptions & { readonly closeTimeout: number } = {
+    noServer: true,
+    clientTracking: false,
+    maxPayload: messageBytesMax,
+    // It would run beside what is sent, so that what is unsent could not be told.
+    perMessageDeflate: false,
+    autoPong: false,
+    handleProtocols: () => false,
+    closeTimeout: CLOSE_MS_MAX,
+  };
+  return new WebSocketServer(options);
+}
