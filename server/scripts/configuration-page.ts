@@ -1,6 +1,7 @@
 /** Writes docs/configuration.md from the configuration schema: `npm run docs`. A test checks that it is current. */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { PROFILES } from "../src/config/profiles.ts";
 import { type AnySetting, KEYS } from "../src/config/schema.ts";
 
 export const pagePath: string = fileURLToPath(new URL("../docs/configuration.md", import.meta.url));
@@ -14,7 +15,8 @@ A value comes from the first of these that has it:
 1. a flag: \`--port 8080\`, or for any key \`--set server.port=8080\`
 2. the environment: \`SYNAP_SERVER_PORT=8080\`
 3. the file: \`synap.yml\` in the working directory, or the one named by \`--config FILE\`
-4. the default below
+4. the profile that \`--profile NAME\` names, where it says anything
+5. the default below
 
 \`\`\`yaml
 server:
@@ -43,8 +45,32 @@ export function configurationPage(): string {
     }
     lines.push(`| ${key.name} | ${shownDefault(key.setting)} | ${allowed(key.setting)} | ${what(key.setting)} |`);
   }
+  lines.push(...profiles());
   lines.push("", "The environment name of a key is `SYNAP_` and its section and name in capitals, joined by `_`.");
   return `${lines.join("\n")}\n`;
+}
+
+function profiles(): string[] {
+  const lines = [
+    "",
+    "## Profiles",
+    "",
+    "`--profile NAME` replaces defaults by those for a purpose; any other layer wins over it.",
+  ];
+  for (const [name, { summary, price, settings }] of Object.entries(PROFILES)) {
+    lines.push(
+      "",
+      `**${name}**: ${summary}. ${price}`,
+      "",
+      "| key | default | with the profile |",
+      "| --- | --- | --- |",
+    );
+    for (const [path, value] of Object.entries(settings)) {
+      const key = KEYS.find((each) => each.path === path);
+      if (key !== undefined) lines.push(`| ${path} | ${shownDefault(key.setting)} | \`${value}\` |`);
+    }
+  }
+  return lines;
 }
 
 function shownDefault(setting: AnySetting): string {

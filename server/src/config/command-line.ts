@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { StartError } from "../runtime/start-error.ts";
 import { type Assignment, findKey, ignoredKeyWarning, isIgnoredKey, type Layer, suggestion } from "./assignment.ts";
+import { PROFILES } from "./profiles.ts";
 import { KEYS } from "./schema.ts";
 
 export type Action = "serve" | "help" | "version" | "print-config";
@@ -9,6 +10,8 @@ export type Action = "serve" | "help" | "version" | "print-config";
 export interface CommandLine extends Layer {
   readonly action: Action;
   readonly configFile: string | undefined;
+  /** What stands in for the defaults. */
+  readonly profile: string | undefined;
 }
 
 interface Flag {
@@ -69,6 +72,7 @@ const FLAG_GROUPS: Readonly<Record<string, Readonly<Record<string, Flag>>>> = {
   },
   Configuration: {
     config: { value: "FILE", summary: "read this file instead of synap.yml in the working directory" },
+    profile: { value: "NAME", summary: `defaults for a purpose: ${Object.keys(PROFILES).join(", ")}` },
     set: { value: "KEY=VALUE", summary: "set any key, such as kv_store.eviction_policy=lru; may be repeated" },
     "print-config": { summary: "print the effective configuration as YAML and exit" },
   },
@@ -93,16 +97,18 @@ export function readCommandLine(args: readonly string[], environment: Environmen
   const warnings = forNpm.map(({ name, value }) => `npm has taken --${name} for its own: ${withDashes(name, value)}`);
   const asked = new Set<string>();
   let configFile: string | undefined;
+  let profile: string | undefined;
 
   for (const { name, value } of flagsOf(args, forNpm)) {
     const path = FLAGS[name].path;
     if (path !== undefined) assignments.push(...assignmentsOf(name, path, value));
     else if (name === "config") configFile = value;
+    else if (name === "profile") profile = value;
     else if (name === "set") addSet(value ?? "", assignments, warnings);
     else asked.add(name);
   }
   const action = (["help", "version", "print-config"] as const).find((name) => asked.has(name)) ?? "serve";
-  return { action, configFile, assignments, warnings };
+  return { action, configFile, profile, assignments, warnings };
 }
 
 function assignmentsOf(name: string, path: string, value: string | undefined): Assignment[] {
@@ -210,7 +216,8 @@ export function helpText(version: string): string {
   }
   lines.push(
     "",
-    "A flag wins over the environment (SYNAP_SERVER_PORT=8080), that over synap.yml, and that over the default.",
+    "A flag wins over the environment (SYNAP_SERVER_PORT=8080), that over synap.yml, that over",
+    "the profile, and that over the default.",
     "The keys are described in server/docs/configuration.md; --print-config shows them all with their values.",
   );
   return `${lines.join("\n")}\n`;

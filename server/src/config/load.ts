@@ -1,5 +1,5 @@
 /**
- * Puts the layers together: defaults < synap.yml < environment < flags, the later one wins. Every value of every layer
+ * Puts the layers together: defaults < profile < synap.yml < environment < flags, the later one wins. Every value of every layer
  * is checked, also one that a later layer replaces: a bad line in the file does not wait for the flag to go away.
  */
 import { isIP } from "node:net";
@@ -10,6 +10,7 @@ import { readEnvironment } from "./environment.ts";
 import { parseConfigFile, readConfigFile } from "./file.ts";
 import { connectionsWithinFileLimit } from "./file-limit.ts";
 import { linkUrlOf } from "./master-url.ts";
+import { profileAssignments } from "./profiles.ts";
 import { type AnySetting, type Config, camelCase, KEYS } from "./schema.ts";
 
 const DEFAULT_FILE = "synap.yml";
@@ -40,7 +41,7 @@ export async function loadConfig(
     readEnvironment(environment),
     commandLine,
   ];
-  const assignments = layers.flatMap((layer) => layer.assignments);
+  const assignments = [...profileOf(commandLine), ...layers.flatMap((layer) => layer.assignments)];
   const warnings = layers.flatMap((layer) => layer.warnings);
   return lowerToFileLimit(assignments, warnings, connectionsMax);
 }
@@ -67,7 +68,12 @@ function lowerToFileLimit(
 
 /** A configuration from flags alone, for tests and tools: `configFromFlags("--port", "0")`. */
 export function configFromFlags(...flags: string[]): Config {
-  return resolveConfig(readCommandLine(flags).assignments);
+  const commandLine = readCommandLine(flags);
+  return resolveConfig([...profileOf(commandLine), ...commandLine.assignments]);
+}
+
+function profileOf({ profile }: CommandLine): Assignment[] {
+  return profile === undefined ? [] : profileAssignments(profile);
 }
 
 /**

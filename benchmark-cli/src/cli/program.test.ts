@@ -1,0 +1,192 @@
+/** The program as people run it: small sizes, every way to be wrong, and what is left when it is broken off. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { CommanderError } from "commander";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { BenchmarkReport } from "../report/result.ts";
+import { buildProgram } from "./program.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../bin/synap-benchmark.js", import.meta.url));
+const TIMEOUT_MS = 60_000;
+
+interface Ended {
+  readonly code: number | null;
+  readonly output: string;
+}
+
+let directory: string;
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), "synap-benchmark-test-"));
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** @param whenItSays what to do at the first line that matches */
+function run(args: readonly string[], whenItSays?: readonly [RegExp, (child: ChildProcess) => void]): Promise<Ended> {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  let acted = false;
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (whenItSays === undefined || acted || !whenItSays[0].test(output)) return;
+      acted = true;
+      whenItSays[1](child);
+    });
+  }
+  return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
+}
+
+function readReport(file: string): BenchmarkReport {
+  // What the program under test has just written.
+  return JSON.parse(readFileSync(file, "utf8")) as BenchmarkReport;
+}
+
+describe("arguments", () => {
+  /** What commander says to these arguments, without a process. */
+  async function refusal(...args: string[]): Promise<string> {
+    const program = buildProgram();
+    let said = "";
+    for (const command of [program, ...program.commands]) {
+      command
+        .exitOverride()
+        .configureOutput({ writeErr: (text) => (said += text), writeOut: (text) => (said += text) });
+    }
+    await expect(program.parseAsync(args, { from: "user" })).rejects.toBeInstanceOf(CommanderError);
+    return said;
+  }
+
+  it("that are unknown or out of bounds say what is meant and allowed", async () => {
+    expect(await refusal("qeue")).toContain("Did you mean queue?");
+    expect(await refusal("kv", "--operatoins", "5")).toContain("Did you mean --operations?");
+    expect(await refusal("kv", "--operations", "many")).toContain("a whole number of at least 1");
+    expect(await refusal("kv", "--read-ratio", "2")).toContain("a number from 0 to 1");
+    expect(await refusal("kv", "--protocol", "smtp")).toContain("ws, http, resp");
+    expect(await refusal("kv", "--operations", "5", "--duration", "5")).toContain("cannot be used with");
+    expect(await refusal("stream", "--events", "5", "--events-per-room", "5")).toContain("cannot be used with");
+  });
+
+  it("of every command are shown by --help", async () => {
+    const page = await refusal("--help");
+    for (const name of [
+      "kv",
+      "queue",
+      "stream",
+      "pubsub",
+      "replication",
+      "all",
+      "compare",
+      "baseline",
+      "memory",
+      "stress",
+    ]) {
+      expect(page).toContain(`  ${name}`);
+    }
+    expect(await refusal("queue", "--help")).toContain("--ack-deadline");
+  });
+
+  it("that do not go together are told in a sentence, with code 2", { timeout: TIMEOUT_MS }, async () => {
+    const { code, output } = await run(["kv", "--protocol", "http", "--pipeline", "4"]);
+    expect(output).toContain("--pipeline above 1 does not go with --protocol http");
+    expect(code).toBe(2);
+  });
+});
+
+// skipped elsewhere: CPU time and memory are read from /proc
+describe.skipIf(process.platform !== "linux")("a run", () => {
+  it("of keys has figures, latencies, CPU of both sides, a timeline, and a page", { timeout: TIMEOUT_MS }, async () => {
+    const [json, html] = [join(directory, "kv.json"), join(directory, "kv.html")];
+    const sizes = ["--duration", "0.6", "--keys", "1000", "--rate", "500"];
+    const { code, output } = await run(["kv", ...sizes, "--json", json, "--report", html]);
+    expect(output).toContain("errors: none");
+    expect(code).toBe(0);
+    const [result] = readReport(json).results;
+    expect(result.rows.find(({ what }) => what === "websocket, closed loop")?.value).toBeGreaterThan(100);
+    expect(result.phases.map(({ name }) => name)).toEqual(["closed loop", "open loop"]);
+    for (const { points, latencies, serverCores, clientCores } of result.phases) {
+      expect(points.length).toBeGreaterThan(0);
+      expect(latencies[0].latency.p50Ms).toBeGreaterThan(0);
+      expect(latencies[0].latency.p50Ms).toBeLessThanOrEqual(latencies[0].latency.p999Ms);
+      expect(serverCores).toBeGreaterThan(0);
+      expect(clientCores).toBeGreaterThan(0);
+    }
+    expect(readFileSync(html, "utf8")).toContain("<svg");
+  });
+
+  it.each([
+    ["queue", "--way", "subscribed", "--messages", "2000", "--duration", "0.3"],
+    ["stream", "--rooms", "4", "--events-per-room", "50", "--subscribers-per-room", "4", "--duration", "0.3"],
+    ["pubsub", "--topics", "50", "--messages", "1000", "--subscribers", "50", "--duration", "0.3"],
+    [
+      "replication",
+      "--replicas",
+      "1",
+      "--write-rate",
+      "500",
+      "--read-rate",
+      "500",
+      "--keys",
+      "500",
+      "--duration",
+      "0.5",
+    ],
+    ["stress", "--duration", "1", "--kv-rate", "1000", "--queue-rate", "500", "--connections", "20", "--keys", "500"],
+  ])("of %s checks its deliveries", { timeout: TIMEOUT_MS, concurrent: true }, async (name, ...sizes) => {
+    const json = join(directory, `${name}.json`);
+    const { code, output } = await run([name, ...sizes, "--json", json]);
+    expect(output).not.toContain("not complete");
+    expect(code).toBe(0);
+    const [{ scenario, errors, deliveries, phases }] = readReport(json).results;
+    expect(scenario).toBe(name);
+    expect(errors).toEqual({});
+    expect(deliveries?.expected).toBeGreaterThan(0);
+    expect(phases.length).toBeGreaterThan(0);
+  });
+
+  it("that is broken off reports what was measured so far", { timeout: TIMEOUT_MS }, async () => {
+    const file = join(directory, "broken.html");
+    const interrupt = (child: ChildProcess) => child.kill("SIGINT");
+    const args = ["kv", "--duration", "50", "--keys", "1000", "--report", file];
+    const { code, output } = await run(args, [/closed loop: .*operations\/s/, interrupt]);
+    expect(output).toMatch(/closed loop, \d+\.\d s of it \| [\d,]+ operations\/s/);
+    expect(output).toContain("broken off by a signal");
+    expect(readFileSync(file, "utf8")).toContain("Not complete");
+    expect(code).toBe(130);
+  });
+});
+
+// skipped elsewhere: as above
+describe.skipIf(process.platform !== "linux")("a server", () => {
+  it("that is down or no Synap is told in a sentence, with code 2", { timeout: TIMEOUT_MS }, async () => {
+    const other = createServer((_request, response) => response.end("hello"));
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve));
+    const address = other.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const url = `http://127.0.0.1:${port}`;
+    const stranger = await run(["kv", "--url", url]);
+    await new Promise((resolve) => other.close(resolve));
+    expect(stranger.output).toContain(`${url} answers, but not as a Synap server does`);
+    expect(stranger.code).toBe(2);
+    const nobody = await run(["kv", "--url", url]);
+    expect(nobody.output).toContain(`nobody answers at ${url}`);
+    expect(nobody.code).toBe(2);
+  });
+
+  it("that dies in the middle is told, beside what was measured", { timeout: TIMEOUT_MS }, async () => {
+    const killServer = (child: ChildProcess) => {
+      const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");
+      const server = children.find((pid) =>
+        readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("server/dist/main.js"),
+      );
+      process.kill(Number(server), "SIGKILL");
+    };
+    const args = ["kv", "--duration", "50", "--keys", "1000"];
+    const { code, output } = await run(args, [/closed loop: .*operations\/s/, killServer]);
+    expect(output).toContain("the server ended in the middle of the run, by SIGKILL");
+    expect(output).toMatch(/closed loop, \d+\.\d s of it/);
+    expect(code).toBe(2);
+  });
+});

@@ -1,0 +1,209 @@
+/** The scenarios' commands: their flags, and what a flag that is left out means. */
+import type { Command } from "commander";
+import type { Protocol } from "../load/connection.ts";
+import { type KvOptions, runKv } from "../scenarios/kv.ts";
+import { type PubsubOptions, runPubsub } from "../scenarios/pubsub.ts";
+import { QUEUE_WAYS, type QueueOptions, runQueue } from "../scenarios/queue.ts";
+import { type ReplicationOptions, runReplication } from "../scenarios/replication.ts";
+import { runStream, type StreamOptions } from "../scenarios/stream.ts";
+import { FSYNC_POLICIES } from "../servers/synap-process.ts";
+import { fractionFlag, wholeFlag, wordFlag } from "./arguments.ts";
+import { type Planned, Session, type SessionOptions } from "./session.ts";
+
+export const PROTOCOLS: Readonly<Record<string, Protocol>> = { ws: "websocket", http: "http", resp: "resp" };
+const LOOPS = ["closed", "open", "both"];
+
+/** Flags of every command that measures a server. */
+export function shared(command: Command): Command {
+  return command
+    .option("--url <url>", "a server that is there already (http://HOST:PORT, or redis://HOST:PORT for RESP)")
+    .option("--server <file>", "the main.js of the server to start (the built one of this checkout)")
+    .option("--json <file>", "save the figures as JSON")
+    .option("--report <file>", "write a report: a page to look at when it ends in .html, else JSON (.json)");
+}
+
+function fsyncFlag(preset: "always" | "interval") {
+  return wordFlag("--fsync <when>", "when a write is on disk", preset, FSYNC_POLICIES);
+}
+
+/** Of scenarios that are about pushes, which only a WebSocket gets. */
+function pushProtocolFlag() {
+  return wordFlag("--protocol <name>", "what the clients speak; what is pushed needs a WebSocket", "ws", ["ws"]);
+}
+
+function roundsFlag() {
+  return wholeFlag("--rounds <n>", "repetitions, of which the median counts", 1);
+}
+
+const DEFAULT_OPERATIONS = 100_000;
+
+type KvFlags = SessionOptions &
+  Omit<KvOptions, "protocol" | "operations" | "duration" | "rate"> & {
+    readonly protocol: string;
+    readonly operations?: number;
+    readonly duration?: number;
+    readonly rate?: number;
+  };
+
+export function plannedKv({ operations = DEFAULT_OPERATIONS, duration, rate, protocol, ...rest }: KvFlags): Planned {
+  const options: KvOptions = { ...settings(rest), operations, duration, rate, protocol: PROTOCOLS[protocol] };
+  return { name: "kv", run: (stage) => runKv(options, stage) };
+}
+
+type OfSession = keyof SessionOptions | "protocol";
+
+/** What is a scenario's own, without the flags of the session and the protocol, of which most have no choice. */
+function settings<Flags extends SessionOptions>(flags: Flags): Omit<Flags, OfSession> {
+  const { protocol: _protocol, ...without } = flags as Flags & { readonly protocol?: string };
+  const { url: _url, server: _server, json: _json, report: _report, ...own } = without;
+  // The five names above are taken away.
+  return own as Omit<Flags, OfSession>;
+}
+
+export function kvFlags(command: Command): Command {
+  return shared(command)
+    .addOption(wordFlag("--protocol <name>", "what the clients speak", "ws", Object.keys(PROTOCOLS)))
+    .addOption(
+      wholeFlag("--operations <n>", `operations of the closed loop (${DEFAULT_OPERATIONS})`, undefined).conflicts(
+        "duration",
+      ),
+    )
+    .addOption(fractionFlag("--duration <s>", "seconds of each loop, in place of --operations", undefined, 0.1))
+    .addOption(fractionFlag("--read-ratio <r>", "share of gets", 0.8, 0, 1))
+    .addOption(wholeFlag("--key-size <n>", "bytes of a key", 20, 12))
+    .addOption(wholeFlag("--value-size <n>", "bytes of a value", 100))
+    .addOption(wholeFlag("--keys <n>", "keys that operations are spread over", 100_000))
+    .addOption(wholeFlag("--connections <n>", "connections", 10))
+    .addOption(wholeFlag("--pipeline <n>", "requests of a connection without a reply", 1))
+    .addOption(wholeFlag("--batch <n>", "commands of one request", 1))
+    .addOption(wordFlag("--loop <name>", "as fast as it goes, at fixed instants, or both", "both", LOOPS))
+    .addOption(fractionFlag("--rate <r>", "operations/s of the open loop (a fifth of the closed loop)", undefined, 1))
+    .addOption(fractionFlag("--warmup <s>", "seconds before anything counts", 0))
+    .addOption(wholeFlag("--seed <n>", "repeats the same operations", 1, 0))
+    .addOption(wholeFlag("--clients <n>", "client processes that share the load", 1))
+    .addOption(fsyncFlag("interval"))
+    .addOption(roundsFlag());
+}
+
+type QueueFlags = SessionOptions & Omit<QueueOptions, "rate"> & { readonly rate?: number };
+
+export function plannedQueue({ rate, ...rest }: QueueFlags): Planned {
+  return { name: "queue", run: (stage) => runQueue({ ...settings(rest), rate }, stage) };
+}
+
+export function queueFlags(command: Command): Command {
+  return shared(command)
+    .addOption(pushProtocolFlag())
+    .addOption(wholeFlag("--messages <n>", "messages of each closed loop", 50_000))
+    .addOption(
+      wordFlag("--priority-distribution <name>", "how priorities 0 to 9 are spread", "uniform", ["uniform", "equal"]),
+    )
+    .addOption(wordFlag("--way <name>", "how clients use it: each of the three, or one", "all", ["all", ...QUEUE_WAYS]))
+    .addOption(wholeFlag("--workers <n>", "connections that consume", 5))
+    .addOption(wholeFlag("--ack-deadline <s>", "seconds a worker has to acknowledge", 30))
+    .addOption(wholeFlag("--payload-size <n>", "bytes of a message", 100, 26))
+    .addOption(wholeFlag("--pipeline <n>", "requests of a connection without a reply", 32))
+    .addOption(wholeFlag("--prefetch <n>", "unacknowledged messages of a subscribed worker", 200))
+    .addOption(wholeFlag("--batch <n>", "messages per command where batches are measured", 50, 2))
+    .addOption(fractionFlag("--duration <s>", "seconds of the open loop; 0 leaves it out", 3))
+    .addOption(fractionFlag("--rate <r>", "messages/s of the open loop (a fifth of the closed loop)", undefined, 1))
+    .addOption(fsyncFlag("interval"))
+    .addOption(roundsFlag());
+}
+
+type StreamFlags = SessionOptions &
+  Omit<StreamOptions, "rate" | "replayHistory" | "eventsPerRoom"> & {
+    readonly rate?: number;
+    readonly replayHistory: string;
+    readonly events?: number;
+    readonly eventsPerRoom?: number;
+  };
+
+const DEFAULT_EVENTS_PER_ROOM = 1_000;
+
+export function plannedStream({ rate, replayHistory, events, eventsPerRoom, ...rest }: StreamFlags): Planned {
+  const ofRoom = eventsPerRoom ?? (events === undefined ? DEFAULT_EVENTS_PER_ROOM : Math.ceil(events / rest.rooms));
+  const options = { ...settings(rest), rate, replayHistory: replayHistory === "true", eventsPerRoom: ofRoom };
+  return { name: "stream", run: (stage) => runStream(options, stage) };
+}
+
+export function streamFlags(command: Command): Command {
+  return shared(command)
+    .addOption(pushProtocolFlag())
+    .addOption(wholeFlag("--rooms <n>", "rooms", 100))
+    .addOption(
+      wholeFlag(
+        "--events-per-room <n>",
+        `events of each room in the closed loop (${DEFAULT_EVENTS_PER_ROOM})`,
+        undefined,
+      ),
+    )
+    .addOption(
+      wholeFlag("--events <n>", "events of all rooms together, in its place", undefined).conflicts("eventsPerRoom"),
+    )
+    .addOption(wholeFlag("--subscribers-per-room <n>", "WebSockets subscribed to each room", 50))
+    .addOption(
+      wordFlag("--replay-history <yes>", "whether all events are replayed at the end", "true", ["true", "false"]),
+    )
+    .addOption(wholeFlag("--data-size <n>", "bytes of an event's data", 100, 16))
+    .addOption(wholeFlag("--pipeline <n>", "events of a room under way in the closed loop", 4))
+    .addOption(wholeFlag("--clients <n>", "client processes", 2))
+    .addOption(fractionFlag("--duration <s>", "seconds of the open loop", 5, 0.1))
+    .addOption(fractionFlag("--rate <r>", "events/s of the open loop (a fifth of the closed loop)", undefined, 1))
+    .addOption(fsyncFlag("interval"))
+    .addOption(roundsFlag());
+}
+
+type PubsubFlags = SessionOptions & Omit<PubsubOptions, "rate"> & { readonly rate?: number };
+
+export function plannedPubsub({ rate, ...rest }: PubsubFlags): Planned {
+  return { name: "pubsub", run: (stage) => runPubsub({ ...settings(rest), rate }, stage) };
+}
+
+export function pubsubFlags(command: Command): Command {
+  return shared(command)
+    .addOption(pushProtocolFlag())
+    .addOption(wholeFlag("--topics <n>", "topics", 1_000))
+    .addOption(wholeFlag("--messages <n>", "messages of the closed loop", 100_000))
+    .addOption(wholeFlag("--subscribers <n>", "subscribers", 5_000))
+    .addOption(fractionFlag("--wildcard-ratio <r>", "share of the subscribers that have a wildcard", 0.2, 0, 1))
+    .addOption(wholeFlag("--subscribers-per-socket <n>", "subscribers that share a WebSocket", 1))
+    .addOption(wholeFlag("--payload-size <n>", "bytes of a message", 100, 26))
+    .addOption(wholeFlag("--pipeline <n>", "publishes without a reply in the closed loop", 64))
+    .addOption(wholeFlag("--clients <n>", "client processes that subscribe", 2))
+    .addOption(fractionFlag("--duration <s>", "seconds of the open loop", 5, 0.1))
+    .addOption(fractionFlag("--rate <r>", "messages/s of the open loop (a fifth of the closed loop)", undefined, 1))
+    .addOption(roundsFlag());
+}
+
+export function plannedReplication(flags: SessionOptions & ReplicationOptions): Planned {
+  return { name: "replication", run: (stage) => runReplication(settings(flags), stage) };
+}
+
+export function replicationFlags(command: Command): Command {
+  return shared(command)
+    .addOption(pushProtocolFlag())
+    .addOption(wholeFlag("--replicas <n>", "replicas", 3))
+    .addOption(wholeFlag("--write-rate <r>", "writes per second on the master", 10_000))
+    .addOption(wholeFlag("--write-batch <n>", "writes per frame", 10))
+    .addOption(wholeFlag("--read-rate <r>", "reads per second from all replicas together", 50_000))
+    .addOption(wholeFlag("--read-batch <n>", "reads per frame", 100))
+    .addOption(wholeFlag("--keys <n>", "keys that both are spread over", 100_000))
+    .addOption(fractionFlag("--duration <s>", "seconds", 60, 0.5))
+    .addOption(fractionFlag("--warmup <s>", "seconds before anything counts", 1))
+    .addOption(wholeFlag("--seed <n>", "repeats the same operations", 1, 0))
+    .addOption(fsyncFlag("always"))
+    .addOption(roundsFlag());
+}
+
+/** Runs one scenario with the flags of its command. */
+export function addScenario<Flags extends SessionOptions>(
+  command: Command,
+  flags: (command: Command) => Command,
+  planned: (flags: Flags) => Planned,
+): void {
+  flags(command).action(async (given: Flags) => {
+    const session = new Session(given);
+    await session.run([planned(given)]);
+  });
+}

@@ -1,0 +1,140 @@
+/** The server that a scenario is run against: one of our own, started for it, or one that `--url` names. */
+import type { ChildProcess } from "node:child_process";
+import { setTargetHost, targetHost } from "../load/target-host.ts";
+import { BenchmarkError } from "./benchmark-error.ts";
+import { cpuSeconds, firstAnswer, ProcessGone, rssBytes } from "./processes.ts";
+import { type Durability, startSynap } from "./synap-process.ts";
+
+export interface Usage {
+  readonly cpuSeconds: number;
+  readonly rssBytes: number;
+}
+
+export interface Target {
+  /** For people. */
+  readonly name: string;
+  readonly port: number;
+  readonly respPort: number;
+  /** Our own process; undefined for a server that was there before. */
+  readonly child: ChildProcess | undefined;
+  /** Runs one command over HTTP and answers its payload. */
+  command(name: string, payload?: object): Promise<Record<string, unknown>>;
+  /** CPU time and memory of the server; undefined where it tells nobody. */
+  usage(): Promise<Usage | undefined>;
+  stop(): Promise<void>;
+}
+
+export interface TargetOptions {
+  readonly url?: string | undefined;
+  /** The server's main.js; the built one by default. */
+  readonly server?: string | undefined;
+  readonly durability: Durability;
+  readonly args?: readonly string[];
+}
+
+export async function openTarget({ url, server, durability, args }: TargetOptions): Promise<Target> {
+  if (url !== undefined) return await connectTarget(url);
+  setTargetHost(undefined);
+  const synap = await startSynap(server, { durability, ...(args === undefined ? {} : { args }) });
+  return { ...synap, name: "a server of its own", usage: async () => usageOf(synap.child) };
+}
+
+/** What a process of our own uses; undefined once it has ended, also where nobody has been told of that yet. */
+export function usageOf(child: ChildProcess): Usage | undefined {
+  if (child.exitCode !== null || child.signalCode !== null) return undefined;
+  try {
+    return { cpuSeconds: cpuSeconds(child), rssBytes: rssBytes(child) };
+  } catch (error) {
+    if (error instanceof ProcessGone) return undefined;
+    throw error;
+  }
+}
+
+const TIMEOUT_MS = 5_000;
+
+/** @throws BenchmarkError if nobody answers there, or somebody who is no Synap. */
+async function connectTarget(text: string): Promise<Target> {
+  const url = readUrl(text);
+  setTargetHost(url.hostname);
+  if (url.protocol === "redis:") return await connectResp(text, Number(url.port || 6379));
+  const port = Number(url.port || 80);
+  const origin = `http://${url.host}`;
+  const health = await ask(text, `${origin}/health`);
+  const said = await health.text();
+  if (!said.includes('"service":"synap"')) {
+    throw new BenchmarkError(
+      `${text} answers, but not as a Synap server does: ${health.status} ${said.slice(0, 80).replaceAll(/\s+/g, " ")}`,
+    );
+  }
+  return {
+    name: origin,
+    port,
+    respPort: 0,
+    child: undefined,
+    async command(name, payload = {}) {
+      const response = await ask(text, `${origin}/api/v1/command`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ command: name, payload }),
+      });
+      // The contract's envelope (section 2).
+      const reply = (await response.json()) as { success: boolean; error?: string; payload: Record<string, unknown> };
+      if (!reply.success) throw new BenchmarkError(`${text} refused ${name}: ${reply.error}`);
+      return reply.payload;
+    },
+    usage: () => metricsUsage(`${origin}/metrics`),
+    stop: async () => undefined,
+  };
+}
+
+function readUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !["http:", "ws:", "redis:"].includes(url.protocol) || url.hostname === "") {
+    throw new BenchmarkError(`--url ${text} is not an address: say http://HOST:PORT, or redis://HOST:PORT for RESP`);
+  }
+  return url;
+}
+
+async function ask(text: string, address: string, request: RequestInit = {}): Promise<Response> {
+  try {
+    return await fetch(address, { signal: AbortSignal.timeout(TIMEOUT_MS), ...request });
+  } catch (error) {
+    throw new BenchmarkError(`nobody answers at ${text}: is the server running, and is the port that of its HTTP?`, {
+      cause: error,
+    });
+  }
+}
+
+/** By the page of metrics of a server whose process is not ours; undefined where it has none, or is no more. */
+async function metricsUsage(address: string): Promise<Usage | undefined> {
+  let page: string;
+  try {
+    const response = await fetch(address);
+    if (!response.ok) return undefined;
+    page = await response.text();
+  } catch (error) {
+    // Of fetch: nobody answers. The clients say so in words.
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+  const read = (name: string) => Number(page.match(new RegExp(`^${name} ([^\\s]+)`, "m"))?.[1]);
+  const usage = { cpuSeconds: read("process_cpu_seconds_total"), rssBytes: read("process_resident_memory_bytes") };
+  return Number.isNaN(usage.cpuSeconds + usage.rssBytes) ? undefined : usage;
+}
+
+async function connectResp(text: string, port: number): Promise<Target> {
+  const answer = await firstAnswer(targetHost(), port, "PING\r\n", TIMEOUT_MS);
+  if (answer === undefined) throw new BenchmarkError(`nobody answers at ${text}: is the server running?`);
+  if (!answer.startsWith("+PONG")) throw new BenchmarkError(`${text} answers PING with ${answer.slice(0, 80).trim()}`);
+  return {
+    name: text,
+    port,
+    respPort: port,
+    child: undefined,
+    command: async (name) => {
+      throw new BenchmarkError(`${name} needs HTTP: give --url http://HOST:PORT`);
+    },
+    usage: async () => undefined,
+    stop: async () => undefined,
+  };
+}

@@ -1,0 +1,150 @@
+/**
+ * GET, SET and INCR over RESP against Redis 7 without persistence, by Redis' own redis-benchmark: the same client, keys and
+ * values for both, one after the other in every round. Then the tail of the latency with many connections, and the memory
+ * of the same keys.
+ *
+ *     npx tsx benchmark-cli/src/studies/compare-redis.ts [--rounds 3] [--seconds 3] [--keys 1000000] [--help]
+ *
+ * On a machine of two cores the client has one and the server the other, so the faster server is held back by the client
+ * first: the ratio of the CPU seconds that a request costs the servers is printed beside that of the requests per second.
+ */
+import type { ChildProcess } from "node:child_process";
+import { fillRedis, redisUsedMemory, startRedis } from "../peers/redis-process.ts";
+import { Report } from "../report/report.ts";
+import { median } from "../report/row.ts";
+import { requirePrograms, rssBytes, stop } from "../servers/processes.ts";
+import { startSynap } from "../servers/synap-process.ts";
+import { benchmarkOptions } from "./benchmark-options.ts";
+import { type RedisRun, type RedisTest, runRedisBenchmark } from "./redis-benchmark.ts";
+
+const options = benchmarkOptions("RESP against Redis 7 without persistence.", {
+  rounds: { default: 3, about: "repetitions, of which the median counts" },
+  seconds: { default: 3, min: 0.1, about: "about how long one run takes" },
+  keys: { default: 1_000_000, about: "keys that the requests are spread over" },
+  "value-bytes": { default: 100, about: "bytes of a value" },
+});
+
+const TESTS: readonly RedisTest[] = ["SET", "GET", "INCR"];
+type Bounds = readonly [least: number, goal: number];
+
+/** By how many requests are under way per connection: targets.md, table B. */
+const DEPTHS: readonly {
+  readonly depth: number;
+  readonly perSec: number;
+  readonly bounds: Record<RedisTest, Bounds>;
+}[] = [
+  { depth: 1, perSec: 80_000, bounds: { GET: [0.95, 1], SET: [0.95, 1], INCR: [0.95, 1] } },
+  { depth: 16, perSec: 400_000, bounds: { GET: [1.2, 1.5], SET: [1.1, 1.3], INCR: [1, 1.15] } },
+  { depth: 64, perSec: 600_000, bounds: { GET: [1.4, 1.8], SET: [1.3, 1.5], INCR: [1.1, 1.25] } },
+];
+const CONNECTIONS = 50;
+const MANY_CONNECTIONS = 500;
+
+interface Server {
+  readonly name: "Redis" | "Synap";
+  readonly child: ChildProcess;
+  readonly port: number;
+}
+
+requirePrograms(["redis-server", "redis-benchmark"]);
+const report = new Report("RESP against Redis 7 without persistence");
+await compareMemory();
+const redis: Server = { name: "Redis", ...(await startRedis()) };
+const synapProcess = await startSynap(options.server, { durability: "memory" });
+const synap: Server = { name: "Synap", child: synapProcess.child, port: synapProcess.respPort };
+
+for (const { depth, perSec, bounds } of DEPTHS) {
+  for (const test of TESTS) {
+    const runs = await alternate(test, depth, CONNECTIONS, Math.ceil(perSec * options.seconds));
+    const ratios = runs.map(([peer, own]) => own.perSec / peer.perSec);
+    const cpu = median(runs.map(([peer, own]) => peer.cpuUs / own.cpuUs));
+    const [least, goal] = bounds[test];
+    report.add({
+      what: `${test} -P ${depth} -c ${CONNECTIONS}`,
+      value: median(ratios),
+      unit: "x",
+      better: "more",
+      least,
+      goal,
+      runs: ratios,
+      note: `${perSecOf(runs, 1)} against ${perSecOf(runs, 0)} requests/s; ${cpu.toFixed(2)} x per CPU second of the server`,
+    });
+  }
+}
+for (const test of TESTS) {
+  const runs = await alternate(test, 1, MANY_CONNECTIONS, Math.ceil(DEPTHS[0].perSec * options.seconds));
+  const [peer, own] = [0, 1].map((side) => median(runs.map((pair) => pair[side].p99Ms)));
+  report.add({
+    what: `${test} -c ${MANY_CONNECTIONS}, p99`,
+    value: own,
+    unit: "ms",
+    note: `Redis ${peer.toFixed(2)} ms`,
+  });
+}
+report.finish(options.json);
+process.exit();
+
+function perSecOf(runs: readonly (readonly [RedisRun, RedisRun])[], side: 0 | 1): string {
+  return Math.round(median(runs.map((pair) => pair[side].perSec))).toLocaleString("en-US");
+}
+
+/** Runs of Redis and of Synap in turns. */
+async function alternate(
+  test: RedisTest,
+  depth: number,
+  connections: number,
+  requests: number,
+): Promise<[RedisRun, RedisRun][]> {
+  const runs: [RedisRun, RedisRun][] = [];
+  for (let round = 1; round <= options.rounds; round++) {
+    const peer = await runOnce(redis, test, depth, connections, requests);
+    const own = await runOnce(synap, test, depth, connections, requests);
+    runs.push([peer, own]);
+    const shown = [peer, own].map(({ perSec, cpuUs }) => `${Math.round(perSec)}/s (${cpuUs.toFixed(2)} us of CPU)`);
+    report.progress(`round ${round}, ${test} -P ${depth} -c ${connections}: Redis ${shown[0]}, Synap ${shown[1]}`);
+  }
+  return runs;
+}
+
+function runOnce(
+  server: Server,
+  test: RedisTest,
+  depth: number,
+  connections: number,
+  requests: number,
+): Promise<RedisRun> {
+  const { keys, "value-bytes": valueBytes } = options;
+  return runRedisBenchmark(server, { test, depth, connections, requests, keys, valueBytes });
+}
+
+/** Both servers fresh, with the same keys from the same client. */
+async function compareMemory(): Promise<void> {
+  const { keys } = options;
+  const valueBytes = options["value-bytes"];
+  const peer = await startRedis();
+  const own = await startSynap(options.server, { durability: "memory" });
+  const empty = [rssBytes(peer.child), rssBytes(own.child)];
+  const usedEmpty = await redisUsedMemory(peer.port);
+  await fillRedis(peer.port, keys, valueBytes);
+  await fillRedis(own.respPort, keys, valueBytes);
+  const used = (await redisUsedMemory(peer.port)) - usedEmpty;
+  const info = (await own.command("admin.info")) as { memory: { used_bytes: number } };
+  const rows = [
+    { what: "accounted for", synap: info.memory.used_bytes, redis: used },
+    {
+      what: "RSS beyond the empty server",
+      synap: rssBytes(own.child) - empty[1],
+      redis: rssBytes(peer.child) - empty[0],
+    },
+  ];
+  for (const row of rows) {
+    report.add({
+      what: `${keys.toLocaleString("en-US")} keys: ${row.what}, each`,
+      value: row.synap / keys,
+      unit: "bytes",
+      note: `Redis ${(row.redis / keys).toFixed(1)} bytes`,
+    });
+  }
+  await own.stop();
+  await stop(peer.child);
+}
