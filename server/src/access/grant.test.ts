@@ -71,6 +71,14 @@ describe("a grant", () => {
       false,
     ]);
     expect(grant.allows(KV_READ, rangeOf("orders"))).toBe(false);
+    const beginnings = ["orders", "orders.", "orders.eu", "order", ""];
+    expect(beginnings.map((prefix) => grant.allowsAllFrom(slot, rangeOf(prefix)))).toEqual([
+      false,
+      true,
+      true,
+      false,
+      false,
+    ]);
   });
 
   it("narrows a walk to what it permits, where that is one range of names", () => {
@@ -94,6 +102,8 @@ describe("a grant", () => {
     expect(grantOf("kv:write:a:").covers(grantOf("kv:read:a:b"))).toBe(true);
     expect(grantOf("kv:read:a:b").covers(grantOf("kv:read:a:"))).toBe(false);
     expect(grantOf("kv:read:*").covers(grantOf("kv:write:a"))).toBe(false);
+    expect(grantOf("pubsub:read:orders.").covers(grantOf("pubsub:read:orders"))).toBe(false);
+    expect(grantOf("pubsub:read:orders").covers(grantOf("pubsub:read:orders."))).toBe(true);
     expect(grantOf("*").covers(unrestrictedGrant())).toBe(false);
     expect(unrestrictedGrant().covers(grantOf("*"))).toBe(true);
   });

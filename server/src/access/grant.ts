@@ -76,12 +76,18 @@ export class Grant {
 
   /** Whether a name may be used. */
   allows(slot: number, name: ByteRange): boolean {
-    const rules = this.#slots[slot];
-    if (rules.isWhole) return true;
-    const { bytes, start, end } = name;
-    const { prefixes } = rules;
+    if (this.allowsAllFrom(slot, name)) return true;
+    const { exact } = this.#slots[slot];
+    return exact.length > 0 && isOneOf(exact, name.bytes, name.start, name.end);
+  }
+
+  /** Whether every name that begins with `prefix` may be used: `orders` may be by `orders.`, but `orders-secret` is not. */
+  allowsAllFrom(slot: number, prefix: ByteRange): boolean {
+    const { isWhole, prefixes } = this.#slots[slot];
+    if (isWhole) return true;
+    const { bytes, start, end } = prefix;
     for (let i = 0; i < prefixes.length; i++) if (startsWith(bytes, start, end, prefixes[i])) return true;
-    return rules.exact.length > 0 && isOneOf(rules.exact, bytes, start, end);
+    return false;
   }
 
   /** Whether every name of the subsystem may be used. */
@@ -100,7 +106,7 @@ export class Grant {
    * among them. `undefined` where that is none, or several, between which others' names lie.
    */
   narrowed(slot: number, wanted: ByteRange): ByteRange | undefined {
-    if (this.isUnrestricted || this.allows(slot, wanted)) return wanted;
+    if (this.isUnrestricted || this.allowsAllFrom(slot, wanted)) return wanted;
     const inside = this.#slots[slot].ranges.filter(({ bytes, start, end }) =>
       startsWith(bytes, start, end, wanted.bytes.subarray(wanted.start, wanted.end)),
     );
@@ -113,7 +119,7 @@ export class Grant {
     if (other.isUnrestricted) return false;
     return other.#slots.every((slot, index) => {
       if (slot.isWhole) return this.#slots[index].isWhole;
-      return slot.ranges.every((range) => this.allows(index, range));
+      return slot.ranges.every((range) => this.allowsAllFrom(index, range));
     });
   }
 }

@@ -143,8 +143,12 @@ function checkMatching(args: readonly Matched[], slot: number): AccessCheck {
 /** Whether all that can match is permitted: what every match begins with is. */
 function permitsMatches(grant: Grant, slot: number, pattern: ByteRange, as: Matched["as"]): boolean {
   const { bytes, start, end } = pattern;
-  if (as === "prefix") return grant.allows(slot, pattern);
-  if (as === "glob") return grant.allows(slot, new ByteRange(bytes, start, start + literalPrefixLength(pattern)));
+  if (as === "prefix") return grant.allowsAllFrom(slot, pattern);
+  if (as === "glob") {
+    const length = literalPrefixLength(pattern);
+    if (start + length === end) return grant.allows(slot, pattern);
+    return grant.allowsAllFrom(slot, new ByteRange(bytes, start, start + length));
+  }
   const literal = new ByteRange(bytes, start, start + literalTopicLength(bytes, start, end));
   if (!grant.allows(slot, literal)) return false;
   // `orders.#` matches `orders` too.

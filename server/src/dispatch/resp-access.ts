@@ -97,7 +97,9 @@ export function channelsRefusal({ grant }: RespClient, request: RespRequest, isG
   for (let word = 1; word < request.count; word++) {
     const name = request.range(word);
     const start = isGlob ? new ByteRange(name.bytes, name.start, name.start + literalPrefixLength(name)) : name;
-    if (!grant.allows(PUBSUB_READ, start) || !permitsKeys(grant, start, start.length < name.length)) {
+    const isOneName = start.length === name.length;
+    const isPermitted = isOneName ? grant.allows(PUBSUB_READ, start) : grant.allowsAllFrom(PUBSUB_READ, start);
+    if (!isPermitted || !permitsKeys(grant, start, !isOneName)) {
       return `NOPERM the token does not permit the ${isGlob ? "pattern" : "channel"} '${name.toString().slice(0, 100)}'`;
     }
   }
