@@ -1,6 +1,7 @@
 /** What the ticker does: everything that is due at some time rather than asked for by a client. */
 import type { AccessControl } from "./access/access-control.ts";
 import type { ServerCertificate } from "./access/certificate.ts";
+import type { Grant } from "./access/grant.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -73,12 +74,13 @@ export interface AccessWorkParts {
 export function registerAccess(ticker: Ticker, { access, certificate, connections, clock }: AccessWorkParts): void {
   const expelEnded = (): void => {
     const nowMs = clock.nowMs();
+    // Who has not said who it is may still do so.
+    const isOver = ({ grant }: { readonly grant: Grant }): boolean =>
+      grant !== access.newcomer && !grant.isUnrestricted && grant.endAt(nowMs) !== undefined;
     for (const caller of [...connections.callers()]) {
-      const { grant } = caller;
-      // Who has not said who it is may still do so.
-      const isOver = grant !== access.newcomer && !grant.isUnrestricted && grant.endAt(nowMs) !== undefined;
-      if (isOver) caller.expel("The token that this connection has logged in with is not valid any more.");
+      if (isOver(caller)) caller.expel("The token that this connection has logged in with is not valid any more.");
     }
+    for (const link of [...connections.links]) if (isOver(link)) link.expel();
   };
   const registration = ticker.register("tokens", () => {
     void access.reloadLater();

@@ -3,9 +3,19 @@
  * Written by the transports, plain fields because they are written on every message.
  */
 import { networkOf } from "../access/failed-attempts.ts";
+import type { Grant } from "../access/grant.ts";
 import type { Caller } from "../dispatch/caller.ts";
 
+/** A connection that sends no commands, and so is no caller, but came in by a token all the same. */
+export interface GrantedLink {
+  readonly grant: Grant;
+  /** The grant has ended, and the connection ends with it. */
+  expel(): void;
+}
+
 export class Connections {
+  /** Those of replicas. */
+  readonly links = new Set<GrantedLink>();
   readonly #callers = new Map<number, Caller>();
   /** How many of them each network has; kept only where that is limited. */
   readonly #perNetwork = new Map<string, number>();

@@ -1,10 +1,12 @@
 /** Tokens over real sockets: how they come in by each protocol, and what becomes of a connection when its token ends. */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { WebSocket } from "ws";
 import { AccessServer } from "./access-server.ts";
 
 const WAIT = { timeout: 10_000, interval: 20 };
@@ -265,6 +267,22 @@ describe("a token that ends", () => {
     expect((await waiting).body).toMatchObject({ code: "UNAUTHORIZED" });
     expect(stays.closeCode).toBeUndefined();
     expect((await server.http(SET, bearer(token))).status).toBe(401);
+  });
+
+  it("ends the links of replicas too, and those that were there before the first token", async () => {
+    await server.start();
+    const open = (headers: Record<string, string>) => {
+      const link = new WebSocket(`${server.server.url.replace("http", "ws")}/api/v1/replication`, { headers });
+      return { opened: once(link, "open"), closed: once(link, "close") };
+    };
+    const early = open({});
+    await early.opened;
+    const token = await server.token("replica", ["admin:*"]);
+    expect((await early.closed)[0]).toBe(1008);
+    const late = open(bearer(token));
+    await late.opened;
+    await server.revoke("replica");
+    expect((await late.closed)[0]).toBe(1008);
   });
 
   it("by its time does the same", async () => {

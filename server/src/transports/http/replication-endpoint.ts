@@ -3,7 +3,9 @@
  * heartbeats and its own bounds on what is unsent, so nothing is pinged or dropped below.
  */
 import { isRefusal } from "../../access/access-control.ts";
+import type { Grant } from "../../access/grant.ts";
 import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
+import type { GrantedLink } from "../connections.ts";
 import { grantOrRefusal, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
@@ -20,6 +22,7 @@ import {
 const MESSAGE_BYTES_MAX = 256 * 1024;
 const NORMAL_CLOSURE = 1000;
 const UNSUPPORTED_DATA = 1003;
+const POLICY_VIOLATION = 1008;
 const NEVER = 0;
 const NO_LIMIT = 0;
 
@@ -53,21 +56,23 @@ function accept(http: HttpTraffic, request: HttpRequest, response: HttpResponse)
     }
     http.connections.httpActive -= 1;
     http.connections.replicaActive += 1;
-    return new ReplicaSocket(http, response.address());
+    return new ReplicaSocket(http, response.address(), grant);
   }
   return undefined;
 }
 
 /** One link, as long as its socket is there. */
-class ReplicaSocket implements LinkSocket, MessageOwner {
+class ReplicaSocket implements LinkSocket, MessageOwner, GrantedLink {
+  readonly grant: Grant;
   readonly #http: HttpTraffic;
   readonly #address: string;
   /** Set from open to close. */
   #socket: MessageSocket | undefined;
   #end: LinkEnd | undefined;
 
-  constructor(http: HttpTraffic, address: string) {
+  constructor(http: HttpTraffic, address: string, grant: Grant) {
     this.#http = http;
+    this.grant = grant;
     this.#address = address;
   }
 
@@ -87,14 +92,22 @@ class ReplicaSocket implements LinkSocket, MessageOwner {
     this.#socket?.close();
   }
 
+  /** A replica that still has a token comes again with it. */
+  expel(): void {
+    this.#socket?.end(POLICY_VIOLATION, "UNAUTHORIZED");
+  }
+
   opened(socket: MessageSocket): void {
     this.#socket = socket;
+    this.#http.connections.links.add(this);
     this.#end = this.#http.replicaLinks()?.connected(this, this.#address);
     if (this.#end === undefined) socket.close();
   }
 
   receive(message: Uint8Array, isBinary: boolean): void {
-    if (isBinary) this.#end?.received(message);
+    // Between two looks at all links; what it says then counts for nothing, an acknowledgement neither.
+    if (!this.grant.isUnrestricted && this.grant.endAt(this.#http.clock.nowMs()) !== undefined) this.expel();
+    else if (isBinary) this.#end?.received(message);
     else this.#socket?.end(UNSUPPORTED_DATA, "a link is binary");
   }
 
@@ -108,6 +121,7 @@ class ReplicaSocket implements LinkSocket, MessageOwner {
 
   closed(): void {
     this.#socket = undefined;
+    this.#http.connections.links.delete(this);
     this.#http.connections.replicaActive -= 1;
     this.#end?.closed();
   }
