@@ -6,7 +6,7 @@ import { parseArgs } from "node:util";
 import { withoutToken, withToken } from "./access/access-control.ts";
 import { showPermission } from "./access/permission.ts";
 import { makeToken, parseLife, type TokenRecord } from "./access/token.ts";
-import { TokenFile } from "./access/token-file.ts";
+import { TokenFile, type WrittenTokens } from "./access/token-file.ts";
 import { readCommandLine } from "./config/command-line.ts";
 import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
@@ -120,8 +120,8 @@ async function create(file: TokenFile, options: TokenOptions, nowMs: number): Pr
   return `${line(made.record, nowMs)}: ${made.text}\n`;
 }
 
-function changed(tokens: readonly TokenRecord[] | string): void {
-  if (typeof tokens === "string") throw new StartError(`${tokens[0].toUpperCase()}${tokens.slice(1)}.`);
+function changed(outcome: WrittenTokens | string): void {
+  if (typeof outcome === "string") throw new StartError(`${outcome[0].toUpperCase()}${outcome.slice(1)}.`);
 }
 
 function required(value: string | undefined, what: string): string {

@@ -29,10 +29,11 @@ beforeEach(async () => {
 
 afterEach(() => rm(directory, { recursive: true }));
 
-function made(from: TokenFile | undefined): AccessControl {
+function made(from: TokenFile | undefined, keysFile = ""): AccessControl {
   const note = (fields: unknown, sentence?: string) => lines.push(JSON.stringify([fields, sentence]));
+  const signing = keysFile === "" ? undefined : { keysFile, issuer: "", audience: "" };
   const logger: Logger = { ...silentLogger, info: note, warn: note, error: note };
-  const control = new AccessControl({ file: from, logger, clock });
+  const control = new AccessControl({ file: from, signing, logger, clock });
   control.onEnded = () => {
     ended++;
   };
@@ -150,6 +151,32 @@ describe("a server", () => {
     expect(login(token)).toBe("app");
     expect(lines.filter((line) => line.includes("cannot be read"))).toHaveLength(1);
     await expect(made(file).reload()).rejects.toThrow(StartError);
+  });
+
+  it("sees that a token was revoked though the keys of signed ones cannot be read", async () => {
+    const other = access;
+    const token = await create("app", ["*"]);
+    access = made(file, join(directory, "keys.json"));
+    await access.reloadLater();
+    expect(login(token)).toBe("app");
+    await other.revoke("app");
+    await access.reloadLater();
+    expect(login(token)).toBe("UNAUTHORIZED");
+    expect(lines.filter((line) => line.includes("jwt_keys_file cannot be read"))).toHaveLength(1);
+    await expect(access.reload()).rejects.toThrow(StartError);
+  });
+
+  it("does not undo a change by what it has read before it", async () => {
+    const token = await create("app", ["*"]);
+    await create("other", ["*"]);
+    for (let i = 0; i < 20; i++) {
+      // Touched, so that it is read again while it is changed.
+      await writeFile(file.path, `${await readFile(file.path, "utf8")} `);
+      await Promise.all([access.reload(), access.create({ name: `t${i}`, allow: ["*"], expiresAtMs: 1 })]);
+      expect(access.list().some(({ name }) => name === `t${i}`)).toBe(true);
+    }
+    await Promise.all([access.reload(), access.revoke("app"), access.reload()]);
+    expect(login(token)).toBe("UNAUTHORIZED");
   });
 
   it("cannot keep tokens where it keeps nothing", async () => {

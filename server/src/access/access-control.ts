@@ -82,6 +82,7 @@ export class AccessControl {
   readonly #verified = new Map<string, Grant>();
   #stamp: FileStamp | undefined;
   #lastFailure = "";
+  #lastTurn: Promise<unknown> = Promise.resolve();
   /** Undefined where no keys are configured. */
   #signed: SignedTokens | undefined;
   #keysStamp: FileStamp | undefined;
@@ -191,15 +192,23 @@ export class AccessControl {
       if (isSame) before.delete(record.sha256);
     }
     for (const { grant } of before.values()) grant.end = "revoked";
-    for (const [token, { end }] of this.#verified) if (end !== undefined) this.#verified.delete(token);
+    this.#forgetEnded();
     this.turnOn();
     if (before.size > 0) this.onEnded();
   }
 
   /** Reads the files where they have changed since they were last read. Throws `StartError` where that cannot be done. */
   async reload(): Promise<void> {
-    await this.#reloadKeys();
-    await this.#reloadTokens();
+    const [failure] = await this.#reloadBoth();
+    if (failure !== undefined) throw failure;
+  }
+
+  /** Each for itself, so that a broken file does not keep what the other one ends. Answers with what has failed. */
+  #reloadBoth(): Promise<readonly Error[]> {
+    return this.#inTurn(async () => {
+      const settled = await Promise.allSettled([this.#reloadKeys(), this.#reloadTokens()]);
+      return settled.flatMap((each) => (each.status === "rejected" ? [errorOf(each.reason)] : []));
+    });
   }
 
   async #reloadKeys(): Promise<void> {
@@ -214,7 +223,14 @@ export class AccessControl {
     this.#keysStamp = stamp;
     this.turnOn();
     logger.info({ audit: "tokens" }, `the keys of signed tokens were read from ${keysFile}`);
-    if (haveEnded) this.onEnded();
+    if (!haveEnded) return;
+    this.#forgetEnded();
+    this.onEnded();
+  }
+
+  #forgetEnded(): void {
+    const nowMs = this.#parts.clock.nowMs();
+    for (const [token, grant] of this.#verified) if (grant.endAt(nowMs) !== undefined) this.#verified.delete(token);
   }
 
   async #reloadTokens(): Promise<void> {
@@ -239,14 +255,10 @@ export class AccessControl {
 
   /** The same for a server that runs: what cannot be read changes nothing, and is told once. */
   async reloadLater(): Promise<void> {
-    try {
-      await this.reload();
-      this.#lastFailure = "";
-    } catch (error) {
-      const failure = error instanceof Error ? error.message : String(error);
-      if (failure !== this.#lastFailure) this.#parts.logger.error(`${failure} The tokens stay as they were.`);
-      this.#lastFailure = failure;
-    }
+    const failures = await this.#reloadBoth();
+    const told = failures.map(({ message }) => message).join(" ");
+    if (told !== "" && told !== this.#lastFailure) this.#parts.logger.error(`${told} What it held stays as it was.`);
+    this.#lastFailure = told;
   }
 
   list(): readonly ShownToken[] {
@@ -271,12 +283,21 @@ export class AccessControl {
   ): Promise<string | undefined> {
     const { file } = this.#parts;
     if (file === undefined) return "this server keeps nothing on disk: set access.tokens_file to keep tokens there";
-    const tokens = await file.update(change);
-    if (typeof tokens === "string") return tokens;
-    this.#stamp = await file.stamp();
-    // Last: whoever has made the first token is to be told it, though nobody without one gets an answer from here on.
-    this.load(tokens);
-    return undefined;
+    return this.#inTurn(async () => {
+      const written = await file.update(change);
+      if (typeof written === "string") return written;
+      this.#stamp = written.stamp;
+      // Last: whoever has made the first token is to be told it, though nobody without one gets an answer from here on.
+      this.load(written.tokens);
+      return undefined;
+    });
+  }
+
+  /** What is read before a change and loaded after it would undo it: so readings and changes come one after the other. */
+  #inTurn<Outcome>(work: () => Promise<Outcome>): Promise<Outcome> {
+    const outcome = this.#lastTurn.then(work);
+    this.#lastTurn = Promise.allSettled([outcome]);
+    return outcome;
   }
 }
 
@@ -289,6 +310,10 @@ export function withToken(tokens: readonly TokenRecord[], record: TokenRecord): 
 export function withoutToken(tokens: readonly TokenRecord[], name: string): readonly TokenRecord[] | string {
   const left = tokens.filter((each) => each.name !== name);
   return left.length === tokens.length ? `there is no token ${name}` : left;
+}
+
+function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 function isNamed(grant: Grant, name: string | undefined): boolean {

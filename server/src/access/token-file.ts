@@ -26,6 +26,13 @@ export const TOKENS_MAX = 10_000;
 /** A file, as far as `stat` can tell it from another. */
 export type FileStamp = string;
 
+/** What a change has left in the file. */
+export interface WrittenTokens {
+  readonly tokens: readonly TokenRecord[];
+  /** Taken while nobody else could change it: a later change has another. */
+  readonly stamp: FileStamp | undefined;
+}
+
 export class TokenFile {
   readonly path: string;
 
@@ -61,14 +68,15 @@ export class TokenFile {
    */
   async update(
     change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string,
-  ): Promise<readonly TokenRecord[] | string> {
+  ): Promise<WrittenTokens | string> {
     await mkdir(dirname(this.path), { recursive: true, mode: OWNER_ONLY_DIRECTORY });
     const lock = `${this.path}.lock`;
     if (!(await take(lock))) return `${lock} is there: another process changes the tokens, or has died; then remove it`;
     try {
       const tokens = change((await this.read()) ?? []);
-      if (typeof tokens !== "string") await this.#write(tokens);
-      return tokens;
+      if (typeof tokens === "string") return tokens;
+      await this.#write(tokens);
+      return { tokens, stamp: await this.stamp() };
     } finally {
       await rm(lock, { force: true });
     }
