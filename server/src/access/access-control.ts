@@ -3,9 +3,12 @@
  * asks it, and nothing of it knows a socket.
  *
  *     token --> verified? --------------------------------> its grant         a look into a map
+ *           --> SHA-256 or signature --> known? ----------> its grant         and verified from then on
  *           --> address has failed too often? ------------> RATE_LIMIT_EXCEEDED
- *           --> SHA-256 --> known? --> verified ----------> its grant
- *                                  \-> counted -----------> UNAUTHORIZED
+ *           --> counted ----------------------------------> UNAUTHORIZED
+ *
+ * Only what is wrong has to wait: somebody else at the same address, or a web page in somebody's browser, would otherwise keep
+ * out who has a right token.
  *
  * While there is no token, everybody has the one unrestricted grant, and nothing is ever looked at. The first token ends that,
  * also while the server runs; that there are none any more does not bring it back.
@@ -19,7 +22,7 @@ import { Audit } from "./audit.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { anonymousGrant, Grant, unrestrictedGrant } from "./grant.ts";
 import { showPermission } from "./permission.ts";
-import { SIGNED_TOKEN, SignedTokens, type SignedTokenTerms } from "./signed-tokens.ts";
+import { SIGNED_TOKEN, SignedTokens, type SignedTokenTerms, UNKNOWN_TOKEN } from "./signed-tokens.ts";
 import {
   digestOf,
   makeToken,
@@ -60,7 +63,7 @@ export interface AccessControlParts {
 const VERIFIED_MAX = 2 * TOKENS_MAX;
 /** Redis' name for who has not said another. */
 const DEFAULT_NAME = "default";
-const WRONG: AccessRefusal = { code: "UNAUTHORIZED", message: "the token is not valid", retryAfterSecs: 0 };
+const WRONG: AccessRefusal = { code: "UNAUTHORIZED", message: UNKNOWN_TOKEN, retryAfterSecs: 0 };
 
 interface KnownToken {
   readonly record: TokenRecord;
@@ -128,27 +131,19 @@ export class AccessControl {
       const end = verified.endAt(nowMs);
       return end === undefined ? verified : ended(end);
     }
-    const waitMs = this.failures.waitMs(peer.address, this.#parts.clock.monotonicMs());
-    if (waitMs > 0) return tooMany(waitMs);
-    if (this.#signed !== undefined && token.length <= TOKEN_BYTES_MAX && SIGNED_TOKEN.test(token)) {
-      return this.#authenticateSigned(this.#signed, token, name, peer);
-    }
-    const known = token.length > TOKEN_BYTES_MAX ? undefined : this.#byDigest.get(digestOf(token));
-    if (known === undefined || !isNamed(known.grant, name)) return this.#failed(peer, WRONG);
-    const end = known.grant.endAt(nowMs);
-    if (end !== undefined) return this.#refused(peer, ended(end), known.grant.name);
-    return this.#remember(token, known.grant, peer);
+    const found = token.length > TOKEN_BYTES_MAX ? UNKNOWN_TOKEN : this.#find(token, nowMs);
+    // Of what somebody has signed it may be told what is wrong: it is no guess.
+    if (typeof found === "string" && found !== UNKNOWN_TOKEN) return this.#refused(peer, { ...WRONG, message: found });
+    if (typeof found === "string" || !isNamed(found, name)) return this.#failed(peer);
+    const end = found.endAt(nowMs);
+    if (end !== undefined) return this.#refused(peer, ended(end), found.name);
+    return this.#remember(token, found, peer);
   }
 
-  #authenticateSigned(
-    signed: SignedTokens,
-    token: string,
-    name: string | undefined,
-    peer: Peer,
-  ): Grant | AccessRefusal {
-    const grant = signed.verify(token, this.#parts.clock.nowMs());
-    if (typeof grant === "string") return this.#failed(peer, { ...WRONG, message: grant });
-    return isNamed(grant, name) ? this.#remember(token, grant, peer) : this.#failed(peer, WRONG);
+  /** The grant of a token that was not seen before, or what is wrong with it. */
+  #find(token: string, nowMs: number): Grant | string {
+    if (this.#signed !== undefined && SIGNED_TOKEN.test(token)) return this.#signed.verify(token, nowMs);
+    return this.#byDigest.get(digestOf(token))?.grant ?? UNKNOWN_TOKEN;
   }
 
   #remember(token: string, grant: Grant, peer: Peer): Grant {
@@ -163,9 +158,13 @@ export class AccessControl {
     this.audit.record("login", { token: name, address, protocol }, "logged in");
   }
 
-  #failed(peer: Peer, refusal: AccessRefusal): AccessRefusal {
-    this.failures.failed(peer.address, this.#parts.clock.monotonicMs());
-    return this.#refused(peer, refusal);
+  /** A guess, or one of somebody who has to wait: that is neither counted nor told of, or it would never be over. */
+  #failed(peer: Peer): AccessRefusal {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const waitMs = this.failures.waitMs(peer.address, nowMs);
+    if (waitMs > 0) return tooMany(waitMs);
+    this.failures.failed(peer.address, nowMs);
+    return this.#refused(peer, WRONG);
   }
 
   /** @param token the name of one that was right once: that is no guess, and does not count as one. */

@@ -2,7 +2,9 @@
  * The audit log: one structured line for who logged in, who was refused, and what admin commands ran. Never a token, and of
  * arguments nothing. Lines have `audit` with the kind of the event, so that they can be told from others.
  *
- * A flood of refusals must not become a flood of lines: past a rate they are counted, and the next line says how many.
+ * A flood of refusals must not become a flood of lines: past a rate they are counted, and the next line of the kind says how
+ * many. Logins and refusals have a rate each, since who floods one is not to hide the other. What administers is never left
+ * out: only who has a token for it can cause such a line.
  */
 import type { Logger } from "../runtime/logger.ts";
 
@@ -21,31 +23,49 @@ export interface AuditFields {
 
 const LINES_PER_SECOND = 20;
 const LINES_BURST = 200;
+const LIMITED_KINDS = ["login", "login_refused", "refused"] as const satisfies readonly AuditKind[];
 
-export class Audit {
-  readonly #logger: Pick<Logger, "info">;
-  readonly #monotonicMs: () => number;
+/** What is left of the lines of one kind. */
+class LineBudget {
   #lines = LINES_BURST;
   #atMs: number;
   #leftOut = 0;
 
-  constructor(logger: Pick<Logger, "info">, monotonicMs: () => number) {
-    this.#logger = logger;
-    this.#monotonicMs = monotonicMs;
-    this.#atMs = monotonicMs();
+  constructor(nowMs: number) {
+    this.#atMs = nowMs;
   }
 
-  record(kind: AuditKind, fields: AuditFields, sentence: string): void {
-    const nowMs = this.#monotonicMs();
+  /** How many were left out before this line; undefined where it is left out too. */
+  take(nowMs: number): number | undefined {
     this.#lines = Math.min(LINES_BURST, this.#lines + ((nowMs - this.#atMs) / 1000) * LINES_PER_SECOND);
     this.#atMs = nowMs;
     if (this.#lines < 1) {
       this.#leftOut++;
-      return;
+      return undefined;
     }
     this.#lines--;
     const leftOut = this.#leftOut;
     this.#leftOut = 0;
+    return leftOut;
+  }
+}
+
+export class Audit {
+  readonly #logger: Pick<Logger, "info">;
+  readonly #monotonicMs: () => number;
+  readonly #budgets: ReadonlyMap<AuditKind, LineBudget>;
+
+  constructor(logger: Pick<Logger, "info">, monotonicMs: () => number) {
+    this.#logger = logger;
+    this.#monotonicMs = monotonicMs;
+    const nowMs = monotonicMs();
+    this.#budgets = new Map(LIMITED_KINDS.map((kind) => [kind, new LineBudget(nowMs)]));
+  }
+
+  record(kind: AuditKind, fields: AuditFields, sentence: string): void {
+    const budget = this.#budgets.get(kind);
+    const leftOut = budget === undefined ? 0 : budget.take(this.#monotonicMs());
+    if (leftOut === undefined) return;
     this.#logger.info({ audit: kind, ...fields, ...(leftOut === 0 ? {} : { left_out: leftOut }) }, sentence);
   }
 }

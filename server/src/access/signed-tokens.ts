@@ -37,6 +37,8 @@ const SECRET_BYTES_MIN = 32;
 /** Clocks differ. */
 const TOLERANCE_MS = 5000;
 const SUBJECT = /^[!-~]{1,128}$/;
+/** All that is told of a token which nobody is known to have given. */
+export const UNKNOWN_TOKEN = "the token is not valid";
 export const SIGNED_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 export class SignedTokens {
@@ -59,13 +61,13 @@ export class SignedTokens {
     return gone.length > 0;
   }
 
-  /** The grant of a token, or a sentence: never more than that it is not valid, unless its signature is. */
+  /** The grant of a token, or a sentence: never more than `UNKNOWN_TOKEN`, unless its signature is right. */
   verify(token: string, nowMs: number): Grant | string {
     const read = this.#read(token);
-    if (read === undefined) return "the token is not valid";
+    if (read === undefined) return UNKNOWN_TOKEN;
     const { header, claims } = read;
     const key = this.#keys.find((each) => isFor(each, header.kid, header.alg) && isSignedBy(each, token));
-    if (key === undefined) return "the token is not valid";
+    if (key === undefined) return UNKNOWN_TOKEN;
     // It is the signer's: what is wrong with it may be told.
     const { exp, nbf, iss, sub, aud } = claims;
     if (typeof exp !== "number") return "the token has no exp: a signed token has to expire";

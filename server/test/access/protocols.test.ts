@@ -66,6 +66,17 @@ describe("HTTP", () => {
     expect(await statuses(admin)).toEqual([200, 200, 200, 200, 200]);
   });
 
+  it("takes no token of a page elsewhere, which would count for who looks at it", async () => {
+    const token = await server.token("app", ["*"]);
+    await server.start();
+    const get = async (site: string, path: string) =>
+      (await server.fetch(path, { headers: { "sec-fetch-site": site } })).status;
+    for (let i = 0; i < 15; i++) expect(await get("cross-site", "/api/v1/events?topic=t&api_key=wrong")).toBe(403);
+    expect(await get("none", "/api/v1/events?topic=t&api_key=wrong")).toBe(401);
+    expect(await get("cross-site", "/health")).toBe(200);
+    expect((await server.events("topic=t", { ...bearer(token), "sec-fetch-site": "same-origin" })).status).toBe(200);
+  });
+
   it("shows its metrics to everybody where the configuration says so", async () => {
     await server.token("app", ["*"]);
     await server.start("--set", "metrics.require_token=false");

@@ -54,20 +54,42 @@ export function refuseAccess(exchange: HttpExchange, refusal: AccessRefusal, for
   else exchange.refuse(code, message, format, { details, headers });
 }
 
-/** The grant of who may go on, with a token that permits `needs`; or why it is turned away, which the audit log is told. */
+const FOREIGN_PAGE: AccessRefusal = {
+  code: "FORBIDDEN",
+  message: "a page of another origin may not have its browser log in here",
+  retryAfterSecs: 0,
+};
+
+/**
+ * A page can have an image, a frame or a link fetched from here, with a token of its own making in the address, and with no
+ * Origin: its wrong ones would count for whoever looks at it. Browsers say so of themselves.
+ */
+function isOfForeignPage(request: HttpRequest): boolean {
+  return request.getHeader("sec-fetch-site") === "cross-site" && request.getHeader(HEADER.origin) === "";
+}
+
+/**
+ * The grant of who may go on, with a token that permits `needs`; or why it is turned away, which the audit log is told.
+ * @param terms not there for commands: they come by POST alone, which browsers never send without an Origin.
+ */
 export function grantOrRefusal(
   traffic: HttpTraffic,
   request: HttpRequest,
   peer: Peer,
-  { query, needs }: AdmissionTerms = {},
+  terms?: AdmissionTerms,
 ): Grant | AccessRefusal {
   const { access } = traffic;
-  const grant = admit(traffic, request, peer, query);
+  if (terms !== undefined && access.isOn && isOfForeignPage(request)) {
+    access.turnedAway(peer, FOREIGN_PAGE.message);
+    return FOREIGN_PAGE;
+  }
+  const grant = admit(traffic, request, peer, terms?.query);
   if (isRefusal(grant) || grant.isUnrestricted) return grant;
   if (isStranger(traffic, grant)) {
     access.turnedAway(peer, NO_TOKEN.message);
     return NO_TOKEN;
   }
+  const needs = terms?.needs;
   if (needs === undefined || grant.allowsAll(slotOf("admin", needs))) return grant;
   const message = `the token does not permit this: it needs admin:${needs}`;
   access.turnedAway(peer, message, grant);
