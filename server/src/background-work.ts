@@ -11,6 +11,7 @@ import type { Replication } from "./replication/replication.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Ticker } from "./runtime/ticker.ts";
 import type { StateMachine } from "./state/state-machine.ts";
+import { Strangers } from "./strangers.ts";
 import type { Connections } from "./transports/connections.ts";
 import type { Transport } from "./transports/transport.ts";
 
@@ -69,9 +70,13 @@ export interface AccessWorkParts {
   readonly certificate: ServerCertificate | undefined;
   readonly connections: Connections;
   readonly clock: Clock;
+  /** How long a connection may take to log in; 0 = no limit. */
+  readonly loginTimeoutMs: number;
 }
 
-export function registerAccess(ticker: Ticker, { access, certificate, connections, clock }: AccessWorkParts): void {
+export function registerAccess(ticker: Ticker, parts: AccessWorkParts): void {
+  const { access, certificate, connections, clock } = parts;
+  const strangers = new Strangers(parts);
   const expelEnded = (): void => {
     const nowMs = clock.nowMs();
     // Who has not said who it is may still do so.
@@ -85,7 +90,10 @@ export function registerAccess(ticker: Ticker, { access, certificate, connection
   const registration = ticker.register("tokens", () => {
     void access.reloadLater();
     void certificate?.reloadLater();
-    if (access.isOn) expelEnded();
+    if (access.isOn) {
+      expelEnded();
+      strangers.expelOverdue();
+    }
     return ACCESS_TICK_MS;
   });
   access.onEnded = () => registration.wake();

@@ -99,7 +99,8 @@ async function startOnce(config: Config, parts: LastingParts, restart: () => voi
     const ticker = new Ticker(clock);
     registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
     const { connections } = front;
-    registerAccess(ticker, { access, certificate: parts.certificate, connections, clock });
+    const loginTimeoutMs = config.access.loginTimeoutSecs * 1000;
+    registerAccess(ticker, { access, certificate: parts.certificate, connections, clock, loginTimeoutMs });
     const respPort = await listenResp(respTransport, config, logger);
     front.open({ ...engine, replication, log: storage.log });
     if (parts.certificate !== undefined) {

@@ -26,6 +26,14 @@ export const ACCESS_LIMITS = {
     max: 3600,
     description: "How many seconds' worth of a rate may come at once.",
   }),
+  login_timeout_secs: whole("s", {
+    default: 10,
+    min: 1,
+    max: 3600,
+    zero: "no limit",
+    description:
+      "How long a WebSocket or RESP connection may take to log in where one has to; what it says meanwhile does not count. A second more may go by.",
+  }),
   max_connections_per_address: whole("connections", {
     ...ONE_AND_MORE,
     max: 10_000_000,

@@ -51,7 +51,7 @@ export class Connections {
   repliesAbandoned = 0;
   /** WebSockets that ended by a message over `requestBytesMax`, text that is not UTF-8, or a broken frame; RESP by a protocol error. */
   invalidMessages = 0;
-  /** Cut off because a body, or a WebSocket's first message, did not arrive in time. */
+  /** Cut off because a body, a WebSocket's first message or a login did not come in time. */
   silentClientsCutOff = 0;
   /** Turned away because `max_connections` were open, or their address had as many as it may. */
   connectionsRefused = 0;
@@ -83,6 +83,10 @@ export class Connections {
 
   unregister(caller: Caller): void {
     if (this.#callers.delete(caller.id)) this.#count(caller, -1);
+  }
+
+  has({ id }: Caller): boolean {
+    return this.#callers.has(id);
   }
 
   #count({ address }: Caller, change: 1 | -1): void {

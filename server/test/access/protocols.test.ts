@@ -225,6 +225,19 @@ describe("RESP", () => {
 });
 
 describe("who has not logged in", () => {
+  it("may not stay, whatever it says", async () => {
+    const token = await server.token("app", ["*"]);
+    await server.start("--set", "access.login_timeout_secs=1");
+    const [stranger, known] = [await server.webSocket(), await server.webSocket("", bearer(token))];
+    expect(await stranger.ask("kv.get", { key: "k" })).toMatchObject({ code: "UNAUTHORIZED" });
+    const [silent, late] = [await server.resp(), await server.resp()];
+    late.say("AUTH", token);
+    await vi.waitFor(() => expect([stranger.closeCode, silent.isClosed]).toEqual([1008, true]), WAIT);
+    late.say("PING");
+    await vi.waitFor(() => expect(late.received).toBe("+OK\r\n+PONG\r\n"), WAIT);
+    expect(await known.ask("kv.get", { key: "k" })).toMatchObject({ success: true });
+  });
+
   it("may not send much", async () => {
     const token = await server.token("app", ["*"]);
     await server.start();
