@@ -11,6 +11,7 @@ import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import { type CommandRunner, replyTooLarge } from "./command-runner.ts";
+import { senderOf } from "./idempotent-id.ts";
 import { IdempotentWrite, type IdempotentWrites } from "./idempotent-writes.ts";
 import type { Reply } from "./reply.ts";
 import { queueInTransaction } from "./transaction-queue.ts";
@@ -94,7 +95,14 @@ export class Batches {
     if (answer !== undefined) error = runner.encode(encoder, undefined, answer);
     else if (!isIdempotent) error = runner.run(command, args, caller, encoder, undefined);
     else {
-      const once = this.#idempotent.of(command, args, item, item.clientId ?? batch.clientId, decoder, encoder);
+      const once = this.#idempotent.of(
+        command,
+        args,
+        item,
+        senderOf(caller, item.clientId ?? batch.clientId),
+        decoder,
+        encoder,
+      );
       if (once instanceof IdempotentWrite) error = once.run(runner, command, args, caller, undefined);
       else if (once instanceof CommandError) error = runner.encode(encoder, undefined, once);
       else error = runner.run(command, args, caller, encoder, undefined);
@@ -191,7 +199,7 @@ export class Batches {
       hash.add(command.name, args);
       if (command.plan !== undefined) isWrite = true;
     }
-    return isWrite ? this.#idempotent.ofBatch(envelope, decoder, encoder) : undefined;
+    return isWrite ? this.#idempotent.ofBatch(envelope, caller.grant.name, decoder, encoder) : undefined;
   }
 
   #stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {

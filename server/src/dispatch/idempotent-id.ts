@@ -2,12 +2,26 @@
 import type { Codec, Envelope } from "../codecs/codec.ts";
 import { type CommandError, fail } from "../commands/errors.ts";
 import { ByteRange } from "../structures/byte-range.ts";
+import type { Caller } from "./caller.ts";
 
 /** Request ids have a limit of their own, in every envelope. */
 const CLIENT_ID_BYTES_MAX = 255;
 
 const INTEGER_ID = 0x69;
 const TEXT_ID = 0x73;
+const OWNED_INTEGER_ID = 0x49;
+const OWNED_TEXT_ID = 0x53;
+
+/** Whose a request is. */
+export interface Sender {
+  /** The name of the token; empty where nobody has to log in. */
+  readonly owner: string;
+  readonly clientId: ByteRange | undefined;
+}
+
+export function senderOf({ grant }: Pick<Caller, "grant">, clientId: ByteRange | undefined): Sender {
+  return { owner: grant.name, clientId };
+}
 
 /** Why a request that says it is idempotent, or has such commands in its batch, cannot be; `undefined` where it can. */
 export function refusalOfIds(request: Envelope): CommandError | undefined {
@@ -44,17 +58,26 @@ function withoutIds(index: number): CommandError {
 /**
  *     clientBytes u8 | client | "i" | decimal digits
  *                             | "s" | UTF-8
+ *                             | "I" | ownerBytes u8 | owner | decimal digits
+ *                             | "S" | ownerBytes u8 | owner | UTF-8
  *
- * The integer 7 and the text "7" are different ids, as they are for whoever compares replies by them.
+ * The integer 7 and the text "7" are different ids, as they are for whoever compares replies by them. With tokens, each has
+ * ids of its own: nobody can take those that another is about to use.
  */
-export function idOf(clientId: ByteRange, requestId: ByteRange, decoder: Codec): ByteRange {
+export function idOf({ owner, clientId }: Sender, requestId: ByteRange, decoder: Codec): ByteRange {
+  if (clientId === undefined) throw new Error("an idempotent request without its client_id");
   const decoded = decoder.decodeId(requestId);
-  const request = Buffer.from(String(decoded));
-  const clientBytes = clientId.end - clientId.start;
-  const bytes = new Uint8Array(2 + clientBytes + request.length);
-  bytes[0] = clientBytes;
-  bytes.set(clientId.bytes.subarray(clientId.start, clientId.end), 1);
-  bytes[1 + clientBytes] = typeof decoded === "string" ? TEXT_ID : INTEGER_ID;
-  bytes.set(request, 2 + clientBytes);
-  return new ByteRange(bytes, 0, bytes.length);
+  const isText = typeof decoded === "string";
+  const kind =
+    owner === "" ? [isText ? TEXT_ID : INTEGER_ID] : [isText ? OWNED_TEXT_ID : OWNED_INTEGER_ID, owner.length];
+  const client = clientId.bytes.subarray(clientId.start, clientId.end);
+  // The name of a token is ASCII.
+  const id = Buffer.concat([
+    Buffer.of(client.length),
+    client,
+    Buffer.from(kind),
+    Buffer.from(owner),
+    Buffer.from(String(decoded)),
+  ]);
+  return new ByteRange(id, 0, id.length);
 }

@@ -3,6 +3,7 @@ import { json, msgpack } from "../../test/conformance/format.ts";
 import { answered, Connection, Fixture } from "../../test/dispatcher-fixture.ts";
 import { caller, dump, emptyState } from "../../test/engine.ts";
 import { allOperationKinds } from "../../test/operation-kinds.ts";
+import { Grant } from "../access/grant.ts";
 import { fail } from "../commands/errors.ts";
 import { OP_PUT } from "../state/operation.ts";
 import { OP_REMEMBER } from "../state/reply-operation.ts";
@@ -580,4 +581,18 @@ describe("the memory of idempotent writes", () => {
     expect(replica.replies.dump()).toEqual(state.replies.dump());
     expect(dump(replica.keys)).toEqual(dump(state.keys));
   });
+});
+
+it("keeps the ids of each token apart from those of the others, whatever client_id they say", () => {
+  const fixture = new IdempotentFixture();
+  const incrementAs = (name: string) => {
+    const sender = { ...caller, grant: new Grant(name, [{ subsystem: "*", level: "admin", prefix: "" }]) };
+    const message = new Uint8Array(json.encode(increment(1)));
+    const reply = answered(fixture.dispatcher.handle(message, "json", "json", sender));
+    return json.decode(Buffer.from(reply.bytes.subarray(0, reply.length)));
+  };
+  expect(incrementAs("one")).toMatchObject({ payload: { value: 1 } });
+  expect(incrementAs("two")).toMatchObject({ payload: { value: 2 } });
+  expect(incrementAs("one")).toMatchObject({ payload: { value: 1 } });
+  expect(fixture.reply(increment(1))).toMatchObject({ payload: { value: 3 } });
 });

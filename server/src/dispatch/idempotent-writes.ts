@@ -19,7 +19,7 @@ import { REPLY_JSON, REPLY_MSGPACK } from "../state/reply-operation.ts";
 import { ByteRange, rangesEqual } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import type { CommandRunner } from "./command-runner.ts";
-import { idOf } from "./idempotent-id.ts";
+import { idOf, type Sender } from "./idempotent-id.ts";
 import { PayloadHash } from "./payload-hash.ts";
 
 type Arguments = Readonly<Record<string, unknown>>;
@@ -43,13 +43,13 @@ export class IdempotentWrites {
 
   /**
    * An envelope's command as a write that runs once; `undefined` for a read, which may run as often as it likes.
-   * @param clientId whose it is; `refusalOfIds` has seen that it and the request id are there.
+   * @param sender whose it is; `refusalOfIds` has seen that its client id and the request id are there.
    */
   of(
     command: Command,
     args: Arguments,
     { requestId }: Envelope,
-    clientId: ByteRange | undefined,
+    sender: Sender,
     decoder: Codec,
     codec: Codec,
   ): IdempotentWrite | CommandError | undefined {
@@ -59,12 +59,12 @@ export class IdempotentWrites {
     }
     if (command.plan === undefined) return undefined;
     const hash = this.hash.ofCommand(command.name, args);
-    return new IdempotentWrite(this, identified(clientId, requestId, decoder), hash, codec);
+    return new IdempotentWrite(this, identified(sender, requestId, decoder), hash, codec);
   }
 
   /** An atomic batch, whose commands `hash` was fed with. */
-  ofBatch({ requestId, clientId }: Envelope, decoder: Codec, codec: Codec): IdempotentWrite {
-    return new IdempotentWrite(this, identified(clientId, requestId, decoder), this.hash.end(), codec);
+  ofBatch({ requestId, clientId }: Envelope, owner: string, decoder: Codec, codec: Codec): IdempotentWrite {
+    return new IdempotentWrite(this, identified({ owner, clientId }, requestId, decoder), this.hash.end(), codec);
   }
 }
 
@@ -174,9 +174,9 @@ export class IdempotentWrite {
   }
 }
 
-function identified(clientId: ByteRange | undefined, requestId: ByteRange | undefined, decoder: Codec): ByteRange {
-  if (clientId === undefined || requestId === undefined) throw new Error("an idempotent request without its ids");
-  return idOf(clientId, requestId, decoder);
+function identified(sender: Sender, requestId: ByteRange | undefined, decoder: Codec): ByteRange {
+  if (requestId === undefined) throw new Error("an idempotent request without its request_id");
+  return idOf(sender, requestId, decoder);
 }
 
 function encodedValue({ format, reply }: RememberedReply): EncodedValue {
