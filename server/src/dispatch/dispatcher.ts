@@ -86,9 +86,18 @@ export class Dispatcher {
   }
 
   #refusalOfRate({ items, itemCount }: Envelope, bytes: number, caller: Caller): CommandError | undefined {
+    return this.#charge(items === undefined ? 1 : itemCount, bytes, caller);
+  }
+
+  #refusalOfEvents({ query, lastEventId }: EventsQuery, caller: Caller): CommandError | undefined {
+    const stranger = grantRefusal(caller.grant, this.#runner.executor.nowMs);
+    return stranger ?? this.#charge(1, query.length + lastEventId.length, caller);
+  }
+
+  #charge(requests: number, bytes: number, caller: Caller): CommandError | undefined {
     const { rates, clock } = this.#runner;
     if (rates === undefined) return undefined;
-    const waitMs = rates.admit(caller, items === undefined ? 1 : itemCount, bytes, clock.monotonicMs());
+    const waitMs = rates.admit(caller, requests, bytes, clock.monotonicMs());
     return waitMs === 0 ? undefined : tooFast(waitMs);
   }
 
@@ -112,7 +121,7 @@ export class Dispatcher {
     const runner = this.#runner;
     runner.out.reset();
     runner.executor.at(runner.clock.nowMs());
-    const error = openEvents(runner, this.#codecs.json, request, caller);
+    const error = this.#refusalOfEvents(request, caller) ?? openEvents(runner, this.#codecs.json, request, caller);
     if (error !== undefined) return runner.failure(this.#codecs.json, undefined, error);
     return { status: undefined, releaseOffset: runner.executor.releaseOffset };
   }

@@ -261,16 +261,16 @@ export class RespDispatcher {
 
   #answer(client: RespClient, named: RespEntry | undefined, request: RespRequest): void {
     client.commandCount++;
-    const entry = this.#checked(named, request);
     if (named === undefined && isHttp(request)) client.isClosing = true;
+    const { grant } = client;
+    if (!grant.isUnrestricted && !this.runner.executor.knows(grant) && this.#isStranger(client, named)) return;
+    if (this.runner.rates !== undefined && this.#isTooFast(this.runner.rates, client, request)) return;
+    const entry = this.#checked(named, request);
     if (typeof entry === "string") {
       this.writer.error(entry);
       client.gate?.refused();
       return;
     }
-    const { grant } = client;
-    if (!grant.isUnrestricted && !this.runner.executor.knows(grant) && this.#isStranger(client, entry)) return;
-    if (this.runner.rates !== undefined && this.#isTooFast(this.runner.rates, client, request)) return;
     client.lastEntry = entry;
     client.lastCommandAtMs = this.runner.executor.nowMs;
     if (client.gate !== undefined && !this.#admits(client.gate, entry, request)) return;
@@ -278,8 +278,8 @@ export class RespDispatcher {
   }
 
   /** Only who has a valid token goes on; the others are told, and may say who they are. */
-  #isStranger(client: RespClient, { guard }: RespEntry): boolean {
-    const refusal = strangerRefusal(client, guard, this.runner.executor.nowMs);
+  #isStranger(client: RespClient, named: RespEntry | undefined): boolean {
+    const refusal = strangerRefusal(client, named?.guard, this.runner.executor.nowMs);
     if (refusal === undefined) return false;
     this.writer.error(refusal);
     client.gate?.refused();

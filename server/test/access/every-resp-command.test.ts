@@ -1,6 +1,6 @@
 /** Every name that a Redis client can say, without a token, with one that ended, and with one for something else. */
 import { describe, expect, it } from "vitest";
-import { Grant } from "../../src/access/grant.ts";
+import { anonymousGrant, Grant } from "../../src/access/grant.ts";
 import { allCommands } from "../../src/commands/all.ts";
 import { Registry } from "../../src/commands/registry.ts";
 import { allRespCommands } from "../../src/commands/resp/all-resp-commands.ts";
@@ -155,6 +155,15 @@ describe("a subscriber", () => {
     if (isPermitted) expect(reply).not.toMatch(/^-/);
     else expect(reply).toBe("-NOPERM");
   });
+});
+
+it("who has not logged in is told of no command that there is none, and of none how many words it has", () => {
+  const resp = new Resp();
+  const stranger = resp.connect(anonymousGrant());
+  for (const words of [["NOSUCH"], ["GET"], ["CLIENT", "NOSUCH"], ["SET", "k"]]) {
+    expect(resp.say(stranger, words)).toBe("-NOAUTH Authentication required.\r\n");
+  }
+  expect(resp.say(stranger, ["AUTH"])).toMatch(/^-ERR wrong number/);
 });
 
 it("a scan shows the keys of a token's prefix and no others, and neither does its cursor", () => {

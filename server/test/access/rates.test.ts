@@ -39,6 +39,18 @@ describe("a rate of requests", () => {
     expect(answers.filter(({ code }) => code === "RATE_LIMIT_EXCEEDED").length).toBeGreaterThanOrEqual(1);
   });
 
+  it("counts event streams as they open, and what RESP cannot run", async () => {
+    const rate = ["--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=5"];
+    await server.start(...rate, "--set", "access.connection_requests_per_sec=100000");
+    const streams: number[] = [];
+    for (let i = 0; i < 6; i++) streams.push((await server.events("topic=t")).status);
+    expect(streams.filter((status) => status === 200)).toHaveLength(5);
+    expect(streams.at(-1)).toBe(429);
+    const resp = await server.resp();
+    for (let i = 0; i < 6; i++) resp.say(i % 2 === 0 ? "NOSUCH" : "GET");
+    await vi.waitFor(() => expect(resp.received).toContain("RATE_LIMIT_EXCEEDED"), WAIT);
+  });
+
   it("of bytes refuses what comes after too many", async () => {
     await server.start("--set", "access.address_bytes_per_sec=1000", "--set", "access.rate_burst_secs=1");
     const set = { command: "kv.set", payload: { key: "k", value: "x".repeat(5000) } };
@@ -59,12 +71,12 @@ it("wrong tokens from an address are answered slowly after ten of them, and righ
   };
   expect(await get(inUse)).toMatchObject({ status: 200 });
   for (let i = 0; i < 10; i++) expect(await get(`wrong-${i}`)).toMatchObject({ status: 401 });
-  const [refused, known, resp] = await Promise.all([get("wrong"), get(unused), server.resp()]);
+  const [refused, known] = await Promise.all([get("wrong"), get(unused)]);
   expect(refused).toEqual({ status: 429, retryAfter: "1", isSlow: true });
   expect(known).toMatchObject({ status: 200, isSlow: false });
   expect(await get(inUse)).toMatchObject({ status: 200 });
   for (let i = 0; i < 12; i++) await get(`wrong-${i}`);
-  const right = await server.resp();
+  const [resp, right] = [await server.resp(), await server.resp()];
   right.say("AUTH", late);
   await vi.waitFor(() => expect(right.received).toBe("+OK\r\n"), WAIT);
   resp.say("AUTH", "wrong");
