@@ -229,7 +229,8 @@ export const MESSAGING_SETTINGS = {
       default: 10_000,
       min: 1,
       max: 1_000_000,
-      description: "Clients that may have a transaction or watched keys over HTTP and WebSocket at a time.",
+      description:
+        "Clients that may have a transaction or watched keys over HTTP and WebSocket at a time; with tokens, those of each a quarter of them.",
     }),
     transaction_timeout_secs: whole("s", {
       default: 60,

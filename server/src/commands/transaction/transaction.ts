@@ -20,7 +20,7 @@ export const transactionMulti = nodeCommand({
   arguments: Struct({ client_id: clientId }),
   reply: done,
   act: ({ client_id }, { transactions, caller, nowMs }) =>
-    transactions.multi(ownedClient(caller, client_id), nowMs) ?? { success: true },
+    transactions.multi(ownedClient(caller, client_id), nowMs, caller.grant.name) ?? { success: true },
 });
 
 export const transactionExec = nodeCommand({
@@ -68,7 +68,7 @@ export const transactionWatch = nodeCommand({
   arguments: Struct({ client_id: clientId, keys: List(Key(), { maxItems: WATCH_KEYS_MAX }) }),
   reply: done,
   act({ client_id, keys }, { transactions, caller, nowMs }) {
-    const refusal = transactions.watch(ownedClient(caller, client_id), keys, nowMs);
+    const refusal = transactions.watch(ownedClient(caller, client_id), keys, nowMs, caller.grant.name);
     return isCommandError(refusal) ? refusal : { success: true };
   },
 });

@@ -145,6 +145,20 @@ describe("a transaction", () => {
     expect(engine.exec()).toBeInstanceOf(CommandError);
   });
 
+  it("gives one token a quarter of the places, and gives back what has ended", () => {
+    const limits = { transactionsMax: 8, commandsMax: 2, watchedKeysMax: 2, bytesMax: 100, resultBytesMax: 10 };
+    const { transactions, nowMs } = new TransactionEngine(limits);
+    const begin = (client: string, owner: string) => transactions.multi(rangeOf(client), nowMs, owner);
+    for (const client of ["a1", "a2"]) expect(begin(client, "a")).toBeUndefined();
+    expect(begin("a3", "a")).toMatchObject({ details: { transactions_of_token_max: 2 } });
+    expect(begin("b1", "b")).toBeUndefined();
+    for (const client of ["1", "2", "3"]) expect(begin(client, "")).toBeUndefined();
+    transactions.discard(rangeOf("a1"));
+    expect(begin("a3", "a")).toBeUndefined();
+    expect(transactions.forgetOverdue(Number.MAX_SAFE_INTEGER, 100)).toBe(6);
+    for (const client of ["a1", "a2"]) expect(begin(client, "a")).toBeUndefined();
+  });
+
   it("holds no more than it may", () => {
     const limits = { transactionsMax: 2, commandsMax: 2, watchedKeysMax: 2, bytesMax: 100, resultBytesMax: 10 };
     const engine = new TransactionEngine(limits);

@@ -19,8 +19,11 @@ import { rangeBytes, retained } from "../retained.ts";
 import { Wait } from "../wait.ts";
 import { WatchedKeys } from "./watched-keys.ts";
 
+/** One token has this part of all transactions. */
+const TOKEN_SHARE = 4;
+
 export interface TransactionLimits {
-  /** Of clients with a client_id, together. */
+  /** Of clients with a client_id, together; those of one token may have a quarter of them. */
   readonly transactionsMax: number;
   /** A transaction that gets no command for so long is forgotten. */
   readonly timeoutMs: number;
@@ -71,8 +74,11 @@ class ClientTransaction {
   /** A command could not be queued: exec must not run the rest. */
   isBroken = false;
   lastUsedMs: number;
+  /** The name of the token; empty where nobody has to log in. */
+  readonly owner: string;
 
-  constructor(nowMs: number) {
+  constructor(owner: string, nowMs: number) {
+    this.owner = owner;
     this.lastUsedMs = nowMs;
   }
 }
@@ -82,6 +88,8 @@ export class Transactions {
   readonly #limits: TransactionLimits;
   /** By client id, the one used longest ago first. */
   readonly #byClient = new Map<string, ClientTransaction>();
+  /** How many of them each token has. */
+  readonly #perOwner = new Map<string, number>();
 
   constructor(runner: RecordRunner, limits: TransactionLimits) {
     this.#runner = runner;
@@ -94,8 +102,8 @@ export class Transactions {
   }
 
   /** Errors: INVALID_REQUEST where one is open, or there are as many as there may be. */
-  multi(client: ByteRange, nowMs: number): CommandError | undefined {
-    const transaction = this.#use(client, nowMs);
+  multi(client: ByteRange, nowMs: number, owner = ""): CommandError | undefined {
+    const transaction = this.#use(client, nowMs, owner);
     if (transaction instanceof CommandError) return transaction;
     if (transaction.isOpen)
       return fail("INVALID_REQUEST", "the transaction of this client_id is open: they do not nest");
@@ -104,8 +112,8 @@ export class Transactions {
   }
 
   /** Errors: INVALID_REQUEST in an open transaction and past a limit. */
-  watch(client: ByteRange, keys: readonly ByteRange[], nowMs: number): CommandError | undefined {
-    const transaction = this.#use(client, nowMs);
+  watch(client: ByteRange, keys: readonly ByteRange[], nowMs: number, owner = ""): CommandError | undefined {
+    const transaction = this.#use(client, nowMs, owner);
     if (transaction instanceof CommandError) return transaction;
     if (transaction.isOpen) return fail("INVALID_REQUEST", "keys are watched before transaction.multi, not after it");
     const { watched } = transaction;
@@ -126,7 +134,7 @@ export class Transactions {
     if (transaction === undefined) return;
     // As in Redis: in an open one it comes too late to matter.
     if (transaction.isOpen) return;
-    this.#byClient.delete(name);
+    this.#forget(name, transaction);
   }
 
   /** Drops what is queued and the watches. Errors: INVALID_REQUEST where none is open. */
@@ -145,7 +153,7 @@ export class Transactions {
    * @param client whose transaction `isOpen`.
    */
   queue(client: ByteRange, command: Command, args: Record<string, unknown>, nowMs: number): CommandError | undefined {
-    const transaction = this.#use(client, nowMs);
+    const transaction = this.#use(client, nowMs, "");
     if (transaction instanceof CommandError) return transaction;
     const bytes = rangeBytes(args);
     const { commandsMax, bytesMax } = this.#limits;
@@ -219,28 +227,52 @@ export class Transactions {
   /** Forgets up to `limit` transactions whose client has left them alone; returns how many. */
   forgetOverdue(nowMs: number, limit: number): number {
     let count = 0;
-    for (const [name, { lastUsedMs }] of this.#byClient) {
-      if (count === limit || lastUsedMs + this.#limits.timeoutMs > nowMs) break;
-      this.#byClient.delete(name);
+    for (const [name, transaction] of this.#byClient) {
+      if (count === limit || transaction.lastUsedMs + this.#limits.timeoutMs > nowMs) break;
+      this.#forget(name, transaction);
       count++;
     }
     return count;
   }
 
-  #use(client: ByteRange, nowMs: number): ClientTransaction | CommandError {
+  /** @param owner of one that is not there yet. */
+  #use(client: ByteRange, nowMs: number, owner: string): ClientTransaction | CommandError {
     const name = byteName(client);
     const known = this.#byClient.get(name);
-    const { transactionsMax } = this.#limits;
-    if (known === undefined && this.#byClient.size >= transactionsMax) {
-      return fail("INVALID_REQUEST", "there are as many transactions as there may be: try again later", {
-        transactions_max: transactionsMax,
-      });
-    }
-    const transaction = known ?? new ClientTransaction(nowMs);
+    const refusal = known === undefined ? this.#refusalOfAnother(owner) : undefined;
+    if (refusal !== undefined) return refusal;
+    const transaction = known ?? this.#begun(owner, nowMs);
     transaction.lastUsedMs = nowMs;
     this.#byClient.delete(name);
     this.#byClient.set(name, transaction);
     return transaction;
+  }
+
+  #begun(owner: string, nowMs: number): ClientTransaction {
+    if (owner !== "") this.#perOwner.set(owner, (this.#perOwner.get(owner) ?? 0) + 1);
+    return new ClientTransaction(owner, nowMs);
+  }
+
+  /** Any token may begin one, and none may take the places of all others. */
+  #refusalOfAnother(owner: string): CommandError | undefined {
+    const { transactionsMax } = this.#limits;
+    if (this.#byClient.size >= transactionsMax) {
+      return fail("INVALID_REQUEST", "there are as many transactions as there may be: try again later", {
+        transactions_max: transactionsMax,
+      });
+    }
+    const perTokenMax = Math.ceil(transactionsMax / TOKEN_SHARE);
+    if (owner === "" || (this.#perOwner.get(owner) ?? 0) < perTokenMax) return undefined;
+    return fail("INVALID_REQUEST", "this token has as many transactions as one may have: try again later", {
+      transactions_of_token_max: perTokenMax,
+    });
+  }
+
+  #forget(name: string, { owner }: ClientTransaction): void {
+    this.#byClient.delete(name);
+    const left = (this.#perOwner.get(owner) ?? 0) - 1;
+    if (left > 0) this.#perOwner.set(owner, left);
+    else this.#perOwner.delete(owner);
   }
 
   #takeOpen(client: ByteRange): ClientTransaction | CommandError {
@@ -252,7 +284,7 @@ export class Transactions {
         "no transaction of this client_id is open: begin one, its time may have been over",
       );
     }
-    this.#byClient.delete(name);
+    this.#forget(name, transaction);
     return transaction;
   }
 }
