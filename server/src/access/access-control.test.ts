@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -72,6 +72,19 @@ describe("tokens", () => {
     expect(access.list()).toEqual([
       { name: "app", allow: ["kv:write:app:"], created_at: clock.nowMs(), expires_at: null },
     ]);
+  });
+
+  it("are kept for their owner alone, whatever lies where the file is written", async () => {
+    await create("one", ["*"]);
+    const elsewhere = join(directory, "elsewhere");
+    await writeFile(elsewhere, "untouched");
+    await symlink(elsewhere, `${file.path}.new`);
+    await create("two", ["*"]);
+    expect([await readFile(elsewhere, "utf8"), (await lstat(file.path)).isFile()]).toEqual(["untouched", true]);
+    await writeFile(`${file.path}.new`, "left");
+    await chmod(`${file.path}.new`, 0o666);
+    await create("three", ["*"]);
+    expect(((await stat(file.path)).mode & 0o777).toString(8)).toBe("600");
   });
 
   it("that are wrong, cut short or longer do not", async () => {

@@ -66,6 +66,14 @@ describe("a signed token", () => {
     }
   });
 
+  it("is none where it has crit, of which nothing is understood", async () => {
+    const [header, payload] = (await sign()).split(".");
+    const critical = { ...JSON.parse(Buffer.from(header, "base64url").toString()), crit: ["exp"] };
+    const signed = `${Buffer.from(JSON.stringify(critical)).toString("base64url")}.${payload}`;
+    const signature = createHmac("sha256", SECRET).update(signed).digest("base64url");
+    expect(outcome(tokens(), `${signed}.${signature}`)).toContain("crit");
+  });
+
   it("cannot choose how it is checked", async () => {
     const [, payload] = (await sign()).split(".");
     const none = Buffer.from('{"alg":"none"}').toString("base64url");
@@ -84,6 +92,7 @@ describe("a signed token", () => {
   it.each([
     [{ exp: undefined }, "no exp"],
     [{ exp: NOW / 1000 }, "has expired"],
+    [{ exp: NOW }, "ten years away"],
     [{ nbf: NOW / 1000 + 60 }, "not valid yet"],
     [{ sub: undefined }, "no sub"],
     [{ sub: "a\n" }, "no sub"],

@@ -36,6 +36,8 @@ interface Key extends GrantIssuer {
 const SECRET_BYTES_MIN = 32;
 /** Clocks differ. */
 const TOLERANCE_MS = 5000;
+/** Nobody can revoke one, and who gives milliseconds for seconds means less. */
+const LIFE_MS_MAX = 10 * 366 * 86_400_000;
 const SUBJECT = /^[!-~]{1,128}$/;
 /** All that is told of a token which nobody is known to have given. */
 export const UNKNOWN_TOKEN = "the token is not valid";
@@ -71,6 +73,8 @@ export class SignedTokens {
     // It is the signer's: what is wrong with it may be told.
     const { exp, nbf, iss, sub, aud } = claims;
     if (typeof exp !== "number") return "the token has no exp: a signed token has to expire";
+    if (exp * 1000 > nowMs + LIFE_MS_MAX) return "the token's exp is more than ten years away: it is in seconds";
+    if (header.crit !== undefined) return "the token has crit, of which nothing is understood here";
     if (exp * 1000 <= nowMs) return "the token has expired";
     if (typeof nbf === "number" && nbf * 1000 > nowMs + TOLERANCE_MS) return "the token is not valid yet";
     const { issuer, audience } = this.#terms;

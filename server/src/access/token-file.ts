@@ -84,7 +84,9 @@ export class TokenFile {
 
   async #write(tokens: readonly TokenRecord[]): Promise<void> {
     const temporary = `${this.path}.new`;
-    const file = await open(temporary, "w", OWNER_ONLY);
+    // What lies there is of a process that died, or of somebody else: its mode, or where it leads to, is not to count.
+    await rm(temporary, { force: true });
+    const file = await open(temporary, "wx", OWNER_ONLY);
     try {
       await file.writeFile(showTokens(tokens));
       await file.sync();

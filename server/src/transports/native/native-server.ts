@@ -10,6 +10,7 @@ import {
   createApp,
   type HttpResponse,
   type ListenSocket,
+  listenAgain,
   listenOn,
   portOf,
   stopListening,
@@ -63,13 +64,15 @@ export class NativeServer implements SocketServer {
     const app = this.#createApp(certificate);
     const before = this.#listenSocket;
     if (before === undefined) return;
+    const socket = listenAgain(app, this.#parts.host, this.#port);
+    if (socket === undefined) {
+      app.close();
+      throw new Error(`Port ${this.#port} could not be listened on again, with the renewed certificate.`);
+    }
+    // The one before goes only now, so that there is always one that listens.
     this.#apps.push(app);
-    // uWS binds at once. The one before goes only then, so that there is always one that listens.
-    void listenOn(app, this.#parts.host, this.#port, true).then((socket) => {
-      if (socket === undefined) throw new Error(`port ${this.#port} could not be listened on again`);
-      this.#listenSocket = socket;
-      stopListening(before);
-    });
+    this.#listenSocket = socket;
+    stopListening(before);
   }
 
   #createApp(certificate: Certificate | undefined): TemplatedApp {

@@ -33,13 +33,28 @@ export function listenOn(
   port: number,
   isShared: boolean,
 ): Promise<ListenSocket | undefined> {
+  return new Promise((resolve) => listen(app, host, port, isShared ? SHARED_PORT : EXCLUSIVE_PORT, resolve));
+}
+
+/** The same on a port that is shared already, at once: uWS binds before it returns, and calls back where it could. */
+export function listenAgain(app: uWS.TemplatedApp, host: string, port: number): ListenSocket | undefined {
+  let bound: ListenSocket | undefined;
+  listen(app, host, port, SHARED_PORT, (socket) => {
+    bound = socket;
+  });
+  return bound;
+}
+
+function listen(
+  app: uWS.TemplatedApp,
+  host: string,
+  port: number,
+  options: number,
+  done: (socket: ListenSocket | undefined) => void,
+): void {
   // The declarations lack the form with host and options, which the binary has (uWebSockets.js, AppWrapper.h).
   const listening = app as unknown as ListeningApp;
-  return new Promise((resolve) => {
-    listening.listen(host, port, isShared ? SHARED_PORT : EXCLUSIVE_PORT, (socket) =>
-      resolve(socket === false ? undefined : socket),
-    );
-  });
+  listening.listen(host, port, options, (socket) => done(socket === false ? undefined : socket));
 }
 
 export function portOf(socket: ListenSocket): number {
