@@ -113,6 +113,29 @@ describe("slow and broken-off bodies", () => {
     expect(server.connections.silentClientsCutOff).toBe(1);
   });
 
+  it("are cut off where nothing of them ever comes", async () => {
+    await listen({ connectionTimeoutMs: 1000 });
+    const silent = server.raw().send(`${POST}Content-Length: 10\r\n\r\n`);
+    await eventually(() => server.connections.httpRequests === 1);
+    server.pass(999);
+    expect(silent.isClosed).toBe(false);
+    server.pass(1);
+    await silent.closed();
+    expect(silent.received).toContain("408 Request Timeout");
+    expect(server.connections.silentClientsCutOff).toBe(1);
+  });
+
+  it("do not outlive their deadline: a command that waits has none", async () => {
+    await listen({ connectionTimeoutMs: 1000 });
+    const waiting = server.raw().send(`${POST}Content-Length: 6\r\n\r\nwait:a`);
+    await eventually(() => server.dispatch.waiting.size === 1);
+    server.pass(60_000);
+    server.dispatch.release("a", "late");
+    await waiting.answered("late");
+    expect(server.connections.silentClientsCutOff).toBe(0);
+    waiting.destroy();
+  });
+
   it("are not cut off when they are whole in time", async () => {
     await listen({ connectionTimeoutMs: 1000 });
     const slow = server.raw().send(`${POST}Content-Length: 10\r\n\r\nhello`);

@@ -42,7 +42,7 @@ export class HttpTraffic {
   readonly access: TransportAccess;
   readonly replicaLinks: TransportParts["replicaLinks"];
   readonly gzipQueue: GzipQueue;
-  /** Requests whose body did not come whole in one piece. */
+  /** Requests whose body has not come whole: nearly all have it in the turn in which they begin. */
   readonly slowBodies: Overdue<Waiting>;
   /** Refusals that are given slowly. */
   readonly heldBack = new Overdue<SlowRefusal>(HELD_BACK_MS);
