@@ -176,6 +176,36 @@ describe("the handshake", () => {
     expect(server.connections.websocketActive).toBe(0);
   });
 
+  it("cannot be had with a body: such a request is answered like any other", async () => {
+    await listen();
+    const offer = "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Type: application/json\r\n";
+    const post = `POST /api/v1/command HTTP/1.1\r\n${offer}Content-Length: 5\r\n\r\nhello`;
+    const client = await server.raw().send(post).answered("json:hello");
+    client.received = "";
+    await client.send(post).answered("json:hello");
+    client.destroy();
+    const unfinished = server.raw().send(post.slice(0, -5));
+    await eventually(() => server.connections.httpRequests === 3);
+    unfinished.destroy();
+    await eventually(() => server.connections.httpActive === 0);
+  });
+
+  it("closes where it is refused, also if the client leaves first", async () => {
+    await listen();
+    const headers = "Host: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+    const handshake = `GET /api/v1/ws HTTP/1.1\r\n${headers}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
+    const clients = await Promise.all(Array.from({ length: 5 }, () => server.raw().send(handshake).answered(" 403 ")));
+    for (const client of clients) client.destroy();
+    await eventually(() => server.connections.httpActive === 0);
+  });
+
+  it("agrees to none of the subprotocols whose names cannot be read", async () => {
+    await listen();
+    const client = await rawHandshake("Sec-WebSocket-Protocol: ,,(chat)");
+    await client.send(frame(1, Buffer.from("hi"))).answered("json:hi");
+    client.destroy();
+  });
+
   it("must be followed by a message in time", async () => {
     await listen({ connectionTimeoutMs: 1000 });
     const silent = await new Client().opened();

@@ -32,6 +32,8 @@ export class PortableConnection implements ResponseConnection {
   #current: PortableResponse | undefined;
   #waiting: Waiting[] = [];
   #isOpen = true;
+  /** The reply that closes the connection has left. */
+  #isLastAnswered = false;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.socket = socket;
@@ -47,7 +49,7 @@ export class PortableConnection implements ResponseConnection {
   }
 
   take(request: IncomingMessage, response: ServerResponse): void {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || this.#isLastAnswered) return;
     if (this.#current === undefined) {
       this.#start(request, response);
       return;
@@ -56,17 +58,29 @@ export class PortableConnection implements ResponseConnection {
     this.#waiting.push({ request, response });
   }
 
-  /** For a request after which node:http leaves the socket to us. The connection ends with the reply. */
+  /** For a handshake, after which node:http leaves the socket to us. Where it is refused the connection ends with the reply. */
   takeLast(request: IncomingMessage, response: ServerResponse): PortableResponse {
     response.assignSocket(this.socket);
     response.once("finish", () => this.socket.destroySoon());
-    this.#owner.busy(this);
     this.#current = new PortableResponse(this, request, response, true);
     return this.#current;
   }
 
-  answered(): void {
+  /** What the peer still sends is dropped, and that it leaves is seen; it has no more time than for a request. */
+  readNoMore(): void {
+    if (!this.#isOpen) return;
+    this.#owner.busy(this);
+    this.#owner.idle(this);
+    this.socket.resume();
+  }
+
+  answered(wasLast: boolean): void {
     this.#current = undefined;
+    if (wasLast) {
+      // Their replies could not leave: a command that ran would have been answered by nothing.
+      this.#isLastAnswered = true;
+      this.#waiting = [];
+    }
     const next = this.#waiting.shift();
     if (next !== undefined) this.#start(next.request, next.response);
     else if (this.#isOpen) this.#owner.idle(this);
@@ -74,16 +88,18 @@ export class PortableConnection implements ResponseConnection {
 
   cut(): void {
     if (!this.#isOpen) return;
-    this.leave();
+    this.#isOpen = false;
+    this.#waiting = [];
     this.socket.destroy();
     this.#current?.gone();
     this.#owner.closed(this);
   }
 
-  /** The socket is no HTTP connection any more. */
+  /** The handshake is accepted, so that the socket is no HTTP connection any more and keeps nothing of it. */
   leave(): void {
     this.#isOpen = false;
-    this.#waiting = [];
+    this.#current?.leave();
+    this.#current = undefined;
   }
 
   #start(request: IncomingMessage, response: ServerResponse): void {

@@ -20,8 +20,8 @@ const SMALL_BODY_BYTES_MAX = 16 * 1024;
 /** The connection under a response. */
 export interface ResponseConnection {
   readonly socket: Socket;
-  /** It has been answered, and the socket has it all. */
-  answered(): void;
+  /** It has been answered, and the socket has it all. @param wasLast the connection ends with this reply. */
+  answered(wasLast: boolean): void;
   /** Cuts the connection. */
   cut(): void;
 }
@@ -141,6 +141,11 @@ export class PortableResponse implements HttpResponse {
     this.#connection.cut();
   }
 
+  /** The socket is for something else now. */
+  leave(): void {
+    this.#response.detachSocket(this.#connection.socket);
+  }
+
   /** The connection has ended. */
   gone(): void {
     const owner = this.#owner;
@@ -176,7 +181,7 @@ export class PortableResponse implements HttpResponse {
     const owner = this.#owner;
     this.#owner = undefined;
     owner?.ended();
-    this.#connection.answered();
+    this.#connection.answered(this.#isLast);
   }
 }
 

@@ -120,13 +120,13 @@ export class PortableServer implements SocketServer {
   }
 
   #createHttp(): HttpServer {
-    const options: HttpOptions & { readonly shouldUpgradeCallback: typeof isForWebSocket } = {
+    const options: HttpOptions & { readonly shouldUpgradeCallback: (message: IncomingMessage) => boolean } = {
       maxHeaderSize: HEADER_BYTES_MAX,
       keepAliveTimeout: OFF,
       headersTimeout: OFF,
       requestTimeout: OFF,
-      // Since Node 24.9; earlier versions hand every such request over (`#readAgain`).
-      shouldUpgradeCallback: isForWebSocket,
+      // Since Node 24.9; earlier versions hand over all that want to become something else (`#readAgain`).
+      shouldUpgradeCallback: (message) => this.#handshakeOf(message) !== undefined,
     };
     const http = createServer(options);
     http.on("request", (message, response) => this.#request(message, response));
@@ -173,31 +173,40 @@ export class PortableServer implements SocketServer {
       connection.cut();
       return;
     }
-    if (!isForWebSocket(message)) {
+    const handshake = this.#handshakeOf(message);
+    if (handshake === undefined) {
       this.#readAgain(message, socket, head);
       return;
     }
-    const response = connection.takeLast(message, new ServerResponse(message));
-    const request = new PortableRequest(message);
-    const webSocket = this.#router.lookup(request.path)?.webSocket;
-    const isHandshake = message.method === "GET" && KEY.test(message.headers["sec-websocket-key"] ?? "");
-    if (webSocket === undefined || !isHandshake) {
-      this.handle(message, response);
+    const { route, server } = handshake;
+    const owner = route.accept(new PortableRequest(message), connection.takeLast(message, new ServerResponse(message)));
+    if (owner === undefined) {
+      connection.readNoMore();
       return;
     }
-    const { route, server } = webSocket;
-    const owner = route.accept(request, response);
-    if (owner === undefined) return;
     connection.leave();
     this.#forget(connection);
+    // None is agreed to, so what they are called does not matter, though ws would refuse some names.
+    delete message.headers["sec-websocket-protocol"];
     let isOpen = false;
     server.handleUpgrade(message, socket, head, (opened) => {
       isOpen = true;
       this.#webSockets.set(opened, new PortableSocket(opened, socket, owner, route));
       opened.on("close", () => this.#webSockets.delete(opened));
     });
-    // The peer has left meanwhile, or asks for a subprotocol in a way that cannot be read.
+    // The peer has left meanwhile.
     if (!isOpen) owner.closed(false);
+  }
+
+  /**
+   * A request after which the socket is no HTTP connection any more: either it becomes a WebSocket, or it is told why not and
+   * closed. All others, whatever they offer, are answered as requests, and may have bodies.
+   */
+  #handshakeOf(message: IncomingMessage): Place["webSocket"] {
+    const { method, headers } = message;
+    const isHandshake = method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
+    if (!isHandshake || !KEY.test(headers["sec-websocket-key"] ?? "") || hasBody(message)) return undefined;
+    return this.#router.lookup(new PortableRequest(message).path)?.webSocket;
   }
 
   /**
@@ -224,8 +233,8 @@ export function createPortableServer(parts: SocketServerParts): SocketServer {
   return new PortableServer(parts);
 }
 
-function isForWebSocket({ headers }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === "websocket";
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 function placesOf({ routes, webSockets }: SocketServerParts): Record<string, Place> {
