@@ -220,6 +220,24 @@ describe("replies that are not read", () => {
     await isWell();
   });
 
+  it.runIf(testedTransport === "portable")("are no better kept by a client that sends meanwhile", async () => {
+    await listen();
+    const client = server.raw();
+    client.socket.pause();
+    client.send(`${POST}Content-Length: 13\r\n\r\nsize:20000000`);
+    await eventually(() => server.connections.unreadBytes > 0);
+    client.send("GET / HTTP/1.1\r\n");
+    await eventually(() => {
+      // It says something, over and over.
+      client.send("X: 1\r\n");
+      server.pass(10);
+      return server.connections.repliesAbandoned === 1;
+    });
+    expect(server.clock.monotonicMs()).toBeGreaterThanOrEqual(5000);
+    expect(server.connections.unreadBytes).toBe(0);
+    client.destroy();
+  });
+
   it("wait for a client that reads late", async () => {
     await listen();
     const client = server.raw();

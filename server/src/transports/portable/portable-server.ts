@@ -50,6 +50,8 @@ export class PortableServer implements SocketServer {
   readonly #router: RadixRouter<Place>;
   readonly #connections = new Map<Socket, PortableConnection>();
   readonly #webSockets = new Map<WebSocket, PortableSocket>();
+  /** Those that have not taken their reply. */
+  readonly #behind = new Set<PortableConnection>();
   /** Those from which a request is awaited. */
   readonly #idle = new Overdue<PortableConnection>(IDLE_MS_MAX);
 
@@ -86,6 +88,7 @@ export class PortableServer implements SocketServer {
   tick(): void {
     const nowMs = this.#parts.clock.monotonicMs();
     this.#idle.sweep(nowMs, (connection) => connection.cut());
+    for (const connection of [...this.#behind]) connection.watch(nowMs);
     for (const socket of this.#webSockets.values()) socket.watch(nowMs);
   }
 
@@ -105,6 +108,14 @@ export class PortableServer implements SocketServer {
 
   busy(connection: PortableConnection): void {
     this.#idle.remove(connection);
+  }
+
+  behind(connection: PortableConnection): void {
+    this.#behind.add(connection);
+  }
+
+  caughtUp(connection: PortableConnection): void {
+    this.#behind.delete(connection);
   }
 
   closed(connection: PortableConnection): void {
@@ -226,6 +237,7 @@ export class PortableServer implements SocketServer {
   #forget(connection: PortableConnection): void {
     this.#connections.delete(connection.socket);
     this.#idle.remove(connection);
+    this.#behind.delete(connection);
   }
 }
 
