@@ -241,6 +241,45 @@ describe("a peer that has vanished", () => {
     expect(present.closeCode).toBeUndefined();
     expect(server.connections.websocketActive).toBe(1);
   });
+
+  it("is not taken for one that sends a message slowly", async () => {
+    await listen({ idleTimeoutSecs: 8 });
+    const client = await rawHandshake();
+    await client.send(frame(1, Buffer.from("hi"))).answered("json:hi");
+    // It takes ten times as long as a peer may be silent.
+    for (const byte of frame(1, Buffer.from("slow".repeat(20)))) {
+      await new Promise<void>((resolve) => client.socket.write(Buffer.of(byte), () => resolve()));
+      await new Promise((resolve) => setImmediate(resolve));
+      server.pass(1000);
+    }
+    await client.answered("json:slowslow");
+    client.destroy();
+  });
+
+  it.runIf(testedTransport === "portable")(
+    "is not taken for one that reads slowly, but is found while it does",
+    async () => {
+      await listen({ idleTimeoutSecs: 1, outboxBytesMax: 64 * 1024 * 1024 });
+      const client = await rawHandshake();
+      client.socket.pause();
+      client.send(frame(1, Buffer.from("size:30000000")));
+      await eventually(() => server.connections.unreadBytes > 20_000_000);
+      const startedMs = performance.now();
+      // node:net has a clock of its own, by which these are three times what a silent peer has.
+      while (performance.now() - startedMs < 3000) {
+        client.socket.read(200_000);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        server.pass(500);
+      }
+      expect(server.connections.websocketActive).toBe(1);
+      expect(server.connections.unreadBytes).toBeGreaterThan(0);
+      await eventually(() => {
+        server.pass(500);
+        return server.connections.websocketActive === 0;
+      });
+      client.destroy();
+    },
+  );
 });
 
 describe("a client that does not read", () => {

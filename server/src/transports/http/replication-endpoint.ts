@@ -1,6 +1,7 @@
 /**
  * `GET /api/v1/replication`: WebSockets of replicas, binary, whose messages are for replication/ alone. It has its own
- * heartbeats and its own bounds on what is unsent, so nothing is pinged or dropped below.
+ * heartbeats and its own bounds on what is unsent, so nothing is pinged below, and the limit there is for peers that break off
+ * reading and go on to ping.
  */
 import { isRefusal } from "../../access/access-control.ts";
 import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
@@ -8,6 +9,7 @@ import { grantOrRefusal, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
 import {
+  DROPPED,
   HEADER,
   type HttpRequest,
   type HttpResponse,
@@ -21,13 +23,14 @@ const MESSAGE_BYTES_MAX = 256 * 1024;
 const NORMAL_CLOSURE = 1000;
 const UNSUPPORTED_DATA = 1003;
 const NEVER = 0;
-const NO_LIMIT = 0;
+/** A feed leaves some MB, and behind them one record, which may have 64 MB. */
+const UNREAD_BYTES_MAX = 96 * 1024 * 1024;
 
 export function replicaRoute(path: string, http: HttpTraffic): WebSocketRoute {
   return {
     path,
     messageBytesMax: MESSAGE_BYTES_MAX,
-    unreadBytesMax: NO_LIMIT,
+    unreadBytesMax: UNREAD_BYTES_MAX,
     silenceSecsMax: NEVER,
     accept: (request, response) => accept(http, request, response),
   };
@@ -72,7 +75,8 @@ class ReplicaSocket implements LinkSocket, MessageOwner {
   }
 
   send(message: Uint8Array): void {
-    this.#socket?.send(message, true, false);
+    // A link that lacks a message is of no use; the replica comes back, and asks for what it lacks.
+    if (this.#socket?.send(message, true, false) === DROPPED) this.#cutLater();
   }
 
   bufferedBytes(): number {
@@ -103,7 +107,12 @@ class ReplicaSocket implements LinkSocket, MessageOwner {
   }
 
   dropped(): void {
-    throw new Error("a link has no limit past which it drops");
+    this.#cutLater();
+  }
+
+  /** Not in the middle of what is being sent. */
+  #cutLater(): void {
+    setImmediate(() => this.cut());
   }
 
   closed(): void {
