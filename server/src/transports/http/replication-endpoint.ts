@@ -5,6 +5,7 @@
  */
 import { isRefusal } from "../../access/access-control.ts";
 import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
+import { afterSockets } from "../../runtime/turn-end.ts";
 import { grantOrRefusal, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
@@ -112,7 +113,7 @@ class ReplicaSocket implements LinkSocket, MessageOwner {
 
   /** Not in the middle of what is being sent. */
   #cutLater(): void {
-    setImmediate(() => this.cut());
+    afterSockets(() => this.cut());
   }
 
   closed(): void {
