@@ -51,6 +51,7 @@ export class HttpTransport implements Transport {
         parts.connections.httpActive -= 1;
       },
       clock: parts.clock,
+      acceptFailed: (error) => parts.acceptFailed(error),
     });
   }
 

@@ -41,6 +41,8 @@ export interface SocketServerParts {
   /** Of each that was opened; but not of one that has become a WebSocket. */
   closed(): void;
   readonly clock: { monotonicMs(): number };
+  /** A connection could not be accepted. Told once for each kind of failure in a row; not by uWebSockets.js. */
+  acceptFailed(error: Error): void;
 }
 
 /** @param request gone when this returns. */

@@ -19,21 +19,21 @@ import { createRouter, type RadixRouter } from "radix3";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import type { Certificate } from "../../access/certificate.ts";
 import type { Handle, Route, SocketServer, SocketServerParts, WebSocketRoute } from "../http/socket-server.ts";
-import { addressOf, explainListenFailure } from "../listen-failure.ts";
 import { Overdue } from "../overdue.ts";
-import { createServerListener, renewListener } from "../server-listener.ts";
-import { ListenError } from "../transport.ts";
+import { createServerListener, listenOn, renewListener } from "../server-listener.ts";
 import { PortableConnection } from "./portable-connection.ts";
 import { PortableRequest } from "./portable-request.ts";
 import type { PortableResponse } from "./portable-response.ts";
 import { PortableSocket } from "./portable-socket.ts";
 
 /** As in uWebSockets.js, so that clients meet the same limits everywhere. */
-const HEADER_BYTES_MAX = 16 * 1024;
+const HEAD_BYTES_MAX = 4096;
+const HEADERS_MAX = 98;
 const IDLE_MS_MAX = 10_000;
 /** A peer that does not answer a close frame. */
 const CLOSE_MS_MAX = 5000;
-const BACKLOG = 511;
+const CLOSE = { Connection: "close" } as const;
+const TOO_LARGE = "431 Request Header Fields Too Large";
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 const OFF = 0;
 
@@ -63,18 +63,8 @@ export class PortableServer implements SocketServer {
   }
 
   listen(): Promise<number> {
-    const { host, port } = this.#parts;
-    const listener = this.#listener;
-    return new Promise((resolve, reject) => {
-      listener.once("error", (cause: NodeJS.ErrnoException) => {
-        reject(new ListenError(explainListenFailure(cause, addressOf(host, port)), { cause }));
-      });
-      listener.listen({ host, port, exclusive: true, backlog: BACKLOG }, () => {
-        const address = listener.address();
-        // A listener on TCP has an address object.
-        resolve(typeof address === "object" && address !== null ? address.port : port);
-      });
-    });
+    const { host, port, acceptFailed } = this.#parts;
+    return listenOn(this.#listener, host, port, acceptFailed);
   }
 
   renew(certificate: Certificate): void {
@@ -132,7 +122,8 @@ export class PortableServer implements SocketServer {
 
   #createHttp(): HttpServer {
     const options: HttpOptions & { readonly shouldUpgradeCallback: (message: IncomingMessage) => boolean } = {
-      maxHeaderSize: HEADER_BYTES_MAX,
+      // Without what is between names and values, which node:http does not count.
+      maxHeaderSize: HEAD_BYTES_MAX,
       keepAliveTimeout: OFF,
       headersTimeout: OFF,
       requestTimeout: OFF,
@@ -158,8 +149,9 @@ export class PortableServer implements SocketServer {
   }
 
   #request(message: IncomingMessage, response: ServerResponse): void {
-    if (message.httpVersion === "1.1") this.#connections.get(message.socket)?.take(message, response);
-    else response.writeHead(505, { Connection: "close" }).end("HTTP/1.1 is needed.\n");
+    if (message.httpVersion !== "1.1") response.writeHead(505, CLOSE).end("HTTP/1.1 is needed.\n");
+    else if (isHeadTooLarge(message)) response.writeHead(431, CLOSE).end();
+    else this.#connections.get(message.socket)?.take(message, response);
   }
 
   /** What is no HTTP. */
@@ -170,9 +162,7 @@ export class PortableServer implements SocketServer {
       connection.cut();
       return;
     }
-    const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
-    socket.destroySoon();
+    end(socket, error.code === "HPE_HEADER_OVERFLOW" ? TOO_LARGE : "400 Bad Request");
   }
 
   /** node:http has let go of the socket, whatever the request wanted to become. */
@@ -182,6 +172,10 @@ export class PortableServer implements SocketServer {
     if (connection.isBusy) {
       // Sent before the reply to the one before it.
       connection.cut();
+      return;
+    }
+    if (isHeadTooLarge(message)) {
+      end(socket, TOO_LARGE);
       return;
     }
     const handshake = this.#handshakeOf(message);
@@ -243,6 +237,19 @@ export class PortableServer implements SocketServer {
 
 export function createPortableServer(parts: SocketServerParts): SocketServer {
   return new PortableServer(parts);
+}
+
+function end(socket: Socket, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+  socket.destroySoon();
+}
+
+function isHeadTooLarge({ method = "", url = "", rawHeaders }: IncomingMessage): boolean {
+  const headers = rawHeaders.length / 2;
+  // ` HTTP/1.1` and a space; then the lines' ends, colons and spaces.
+  let bytes = method.length + url.length + 10 + 4 + headers * 4;
+  for (const text of rawHeaders) bytes += text.length;
+  return headers > HEADERS_MAX || bytes > HEAD_BYTES_MAX;
 }
 
 function hasBody({ headers }: IncomingMessage): boolean {
