@@ -11,10 +11,24 @@ const OVER_BOTH = [
 
 const EVERYTHING = ["{server,client-sdk,benchmark-cli}/{src,test}/**/*.test.ts"];
 
-/** uWebSockets.js has no binary for every Node: there the portable transport gets all of the tests. */
+/**
+ * uWebSockets.js has no binary for every Node: there the portable transport gets all of the tests. Where it is to have one, that
+ * it does not load is a failure, and no reason to test less.
+ */
+const HAS_BINARY = /^v2[02]\./.test(process.version) && ["linux", "darwin", "win32"].includes(process.platform);
 const isNativeHere = await import("uWebSockets.js").then(
   () => true,
-  () => false,
+  (error: unknown) => {
+    if (HAS_BINARY && process.env.SYNAP_TEST_PORTABLE !== "1") {
+      throw new Error(
+        "uWebSockets.js does not load; with SYNAP_TEST_PORTABLE=1 only the portable transport is tested",
+        {
+          cause: error,
+        },
+      );
+    }
+    return false;
+  },
 );
 
 export default defineConfig({

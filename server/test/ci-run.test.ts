@@ -22,7 +22,7 @@ interface FakeRun {
   /** Of the installation of programs: Chromium's, and Redis where it is not there. */
   readonly programStatus?: number;
   /** Whether a newer Node can be had, and what the tests on it leave. */
-  readonly newer?: { readonly status: number; readonly report?: object };
+  readonly newer?: { readonly status: number; readonly report?: object; readonly version?: string };
 }
 
 /**
@@ -72,7 +72,11 @@ function writeNewerNode(bin: string, reports: string, newer: FakeRun["newer"]): 
   writeFileSync(join(bin, "npx"), `#!/bin/sh\n${isThere}\n`);
   writeFileSync(join(checkout, "newer.json"), JSON.stringify(newer?.report ?? {}));
   const leaveReport = newer?.report === undefined ? "" : `cp newer.json "${join(reports, "newer-node-report.json")}"; `;
-  writeFileSync(node, `#!/bin/sh\n[ "$1" = --version ] && exit\n${leaveReport}exit ${newer?.status ?? 0}\n`);
+  const version = newer?.version ?? "v24.1.0";
+  writeFileSync(
+    node,
+    `#!/bin/sh\n[ "$1" = --version ] && echo ${version} && exit\n${leaveReport}exit ${newer?.status ?? 0}\n`,
+  );
 }
 
 function reportOf(tests: readonly string[], fileStatus?: string): object {
@@ -117,6 +121,12 @@ it.each<[string, FakeRun, string, number]>([
     1,
   ],
   ["a newer Node that ends early", { report: reportOf(["passed"]), newer: { status: 124 } }, "1 passed, 1 failed", 1],
+  [
+    "another Node in the place of the newer one",
+    { report: reportOf(["passed"]), newer: { status: 0, report: reportOf(["passed"]), version: "v20.1.0" } },
+    "1 passed, 0 failed",
+    0,
+  ],
   [
     "a newer Node beside failures",
     { report: reportOf(["failed"]), testStatus: 1, newer: { status: 0, report: reportOf(["passed"]) } },

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { readCommandLine } from "../src/config/command-line.ts";
-import { loadConfig } from "../src/config/load.ts";
+import { checkListenAddress, isLoopback, loadConfig } from "../src/config/load.ts";
 import type { Config } from "../src/config/schema.ts";
 
 interface Service {
@@ -147,6 +147,10 @@ describe("the Dockerfile", () => {
   });
 
   it("does not listen beyond its machine unless it is told to", async () => {
-    await expect(configOf({ image: "", ports: [], volumes: [] })).rejects.toThrow("--insecure");
+    const config = await configOf({ image: "", ports: [], volumes: [] });
+    expect(isLoopback(config.server.host)).toBe(false);
+    // Nor without a token: what the server asks at its start, with the tokens that it has found.
+    expect(() => checkListenAddress(config, false)).toThrow("--insecure");
+    expect(() => checkListenAddress(config, true)).not.toThrow();
   });
 });
