@@ -260,19 +260,19 @@ describe("a peer that has vanished", () => {
     "is not taken for one that reads slowly, but is found while it does",
     async () => {
       await listen({ idleTimeoutSecs: 2, outboxBytesMax: 64 * 1024 * 1024 });
-    const client = await rawHandshake();
-    client.socket.pause();
-    client.send(frame(1, Buffer.from("size:60000000")));
-    await eventually(() => server.connections.unreadBytes > 40_000_000);
-    const startedMs = performance.now();
-    let readBytes = 0;
-    // node:net has a clock of its own, by which this is more than twice what a silent peer has. At 4 MB/s a third is read.
-    for (let elapsedMs = 0; elapsedMs < 5000; elapsedMs = performance.now() - startedMs) {
-      if (readBytes < elapsedMs * 4000) readBytes += client.socket.read()?.length ?? 0;
-      await new Promise((resolve) => setImmediate(resolve));
-      server.pass(500);
-    }
-    expect(server.connections.websocketActive).toBe(1);
+      const client = await rawHandshake();
+      client.socket.pause();
+      client.send(frame(1, Buffer.from("size:60000000")));
+      await eventually(() => server.connections.unreadBytes > 40_000_000);
+      const startedMs = performance.now();
+      let readBytes = 0;
+      // node:net has a clock of its own, by which this is more than twice what a silent peer has. At 4 MB/s a third is read.
+      for (let elapsedMs = 0; elapsedMs < 5000; elapsedMs = performance.now() - startedMs) {
+        if (readBytes < elapsedMs * 4000) readBytes += client.socket.read()?.length ?? 0;
+        await new Promise((resolve) => setImmediate(resolve));
+        server.pass(500);
+      }
+      expect(server.connections.websocketActive).toBe(1);
       expect(server.connections.unreadBytes).toBeGreaterThan(0);
       await eventually(() => {
         server.pass(500);
