@@ -126,6 +126,7 @@ describe("slow and broken-off bodies", () => {
     await listen({ connectionTimeoutMs: 1000 });
     const slow = server.raw().send(`${POST}Content-Length: 10\r\n\r\nhal`);
     await eventually(() => server.connections.bytesIn === 3);
+    server.pass(0);
     server.pass(999);
     expect(slow.isClosed).toBe(false);
     server.pass(1);
@@ -138,6 +139,7 @@ describe("slow and broken-off bodies", () => {
     await listen({ connectionTimeoutMs: 1000 });
     const silent = server.raw().send(`${POST}Content-Length: 10\r\n\r\n`);
     await eventually(() => server.connections.httpRequests === 1);
+    server.pass(0);
     server.pass(999);
     expect(silent.isClosed).toBe(false);
     server.pass(1);

@@ -137,7 +137,7 @@ class CommandExchange extends HttpExchange implements Waiting, Peer {
     this.#isGzipped = isGzipped;
     this.#announcedBytes = announcedBytes;
     // Before anything of it has come, which may be never.
-    this.traffic.slowBodies.add(this, this.traffic.clock.monotonicMs());
+    this.traffic.awaitBody(this);
     this.response?.readBody();
   }
 
@@ -167,14 +167,14 @@ class CommandExchange extends HttpExchange implements Waiting, Peer {
       waiting.release();
       waiting.session?.closed();
     }
-    this.traffic.slowBodies.remove(this);
+    this.traffic.forgetBody(this);
     if (this.#body !== undefined && !this.#isExpanding) this.#body.release();
   }
 
   override received(chunk: Uint8Array, isLast: boolean): void {
     if (!this.isOpen) return;
     this.traffic.connections.bytesIn += chunk.length;
-    if (isLast) this.traffic.slowBodies.remove(this);
+    if (isLast) this.traffic.forgetBody(this);
     if (isLast && this.#body === undefined && !this.#isGzipped) {
       // Its length was announced and judged: the end of a body without one comes as an empty chunk of its own.
       this.#dispatch(chunk);

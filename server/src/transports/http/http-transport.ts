@@ -60,7 +60,7 @@ export class HttpTransport implements Transport {
   }
 
   tick(): void {
-    this.#http.slowBodies.sweep(this.#parts.clock.monotonicMs(), (exchange) => exchange.cutOff());
+    this.#http.cutOffSlowBodies();
     this.#http.heldBack.sweep(this.#parts.clock.monotonicMs(), (exchange) => exchange.refuseNow());
     this.#websockets.sweep();
     this.#eventStreams.ping();
