@@ -27,6 +27,7 @@ export interface RespParts {
   readonly store: KeyStore;
   readonly access: RespAccess;
   readonly certificate: Certificate | undefined;
+  acceptFailed(error: Error): void;
 }
 
 export function buildResp({
@@ -41,6 +42,7 @@ export function buildResp({
   store,
   access,
   certificate,
+  acceptFailed,
 }: RespParts): RespTransport {
   const { server, protocol } = config;
   const dispatch = new RespDispatcher({
@@ -62,7 +64,7 @@ export function buildResp({
     connectionTimeoutMs: server.connectionTimeoutSecs * 1000,
     keepAliveMs: server.idleTimeoutSecs * 1000,
   };
-  return new RespTransport({ options, dispatch, connections, clock, turnEnd, gate, log });
+  return new RespTransport({ options, dispatch, connections, clock, turnEnd, gate, log, acceptFailed });
 }
 
 /** What `auto` stands for; where HTTP takes any free port, RESP does too. */

@@ -202,6 +202,7 @@ function buildFront(config: Config, { logger, clock, access, certificate, socket
       access,
       replicaLinks: () => opened?.replication.links,
       reportBug: (error, where) => reportBug(where, error),
+      acceptFailed: acceptReporter(logger),
     },
     sockets.create,
   );
@@ -323,6 +324,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, lasting: La
     store,
     access,
     certificate: certificate?.current,
+    acceptFailed: acceptReporter(lasting.logger),
   });
   return { executor, fanout, node, dispatcher, metrics, respTransport };
 }
@@ -422,6 +424,10 @@ function bugReporter(logger: Logger, clock: Clock): (where: string, error: unkno
     logger.error({ id, where, err: error }, "a bug in the server");
     return id;
   };
+}
+
+function acceptReporter(logger: Logger): (error: Error) => void {
+  return (err) => logger.warn({ err }, "a connection could not be accepted; more of the kind are not logged");
 }
 
 function transportOptions({ server, protocol, access }: Config) {

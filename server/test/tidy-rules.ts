@@ -175,7 +175,7 @@ export const timers = forbids(
   /\bset(?:Timeout|Interval|Immediate)\(/,
   // The transport bounds its waits while it stops, once in the life of the process. Of a socket that takes nothing only
   // node:net itself can tell whether some of what it was given has left.
-  /^(?:runtime\/|transports\/http\/http-transport\.ts$|transports\/portable\/portable-response\.ts$)/,
+  /^(?:runtime\/|transports\/http\/http-transport\.ts$|transports\/portable\/portable-(?:connection|socket)\.ts$)/,
   "timers belong to runtime/: register with the ticker",
 );
 

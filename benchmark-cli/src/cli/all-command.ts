@@ -44,6 +44,7 @@ function plannedAll(flags: AllFlags): Planned[] {
   const common = [
     ...["--rounds", `${rounds}`],
     ...(url === undefined ? [] : ["--url", url]),
+    ...(flags.overwrite === true ? ["--overwrite"] : []),
     ...(flags.server === undefined ? [] : ["--server", flags.server]),
   ];
   const kv = (protocol: string) => {

@@ -17,6 +17,7 @@ const LOOPS = ["closed", "open", "both"];
 export function shared(command: Command): Command {
   return command
     .option("--url <url>", "a server that is there already (http://HOST:PORT, or redis://HOST:PORT for RESP)")
+    .option("--overwrite", "write to the server of --url although it holds data")
     .option("--server <file>", "the main.js of the server to start (the built one of this checkout)")
     .option("--json <file>", "save the figures as JSON")
     .option("--report <file>", "write a report: a page to look at when it ends in .html, else JSON (.json)");
@@ -55,8 +56,8 @@ type OfSession = keyof SessionOptions | "protocol";
 /** What is a scenario's own, without the flags of the session and the protocol, of which most have no choice. */
 function settings<Flags extends SessionOptions>(flags: Flags): Omit<Flags, OfSession> {
   const { protocol: _protocol, ...without } = flags as Flags & { readonly protocol?: string };
-  const { url: _url, server: _server, json: _json, report: _report, ...own } = without;
-  // The five names above are taken away.
+  const { url: _url, overwrite: _overwrite, server: _server, json: _json, report: _report, ...own } = without;
+  // The six names above are taken away.
   return own as Omit<Flags, OfSession>;
 }
 

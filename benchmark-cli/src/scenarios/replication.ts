@@ -230,7 +230,8 @@ class ReplicationScenario {
 }
 
 function targetOf({ child, port, respPort, command, stop }: Synap): Target {
-  return { name: "a node", child, port, respPort, command, stop, usage: async () => usageOf(child) };
+  const own = { usage: async () => usageOf(child), holds: async () => [] };
+  return { name: "a node", child, port, respPort, command, stop, ...own };
 }
 
 function cpuTimes({ master, replicas }: ReplicationSet): CpuTimes {

@@ -21,22 +21,45 @@ export interface Target {
   command(name: string, payload?: object): Promise<Record<string, unknown>>;
   /** CPU time and memory of the server; undefined where it tells nobody. */
   usage(): Promise<Usage | undefined>;
+  /** What is there already, by its kind. */
+  holds(): Promise<readonly (readonly [what: string, count: number])[]>;
   stop(): Promise<void>;
 }
 
 export interface TargetOptions {
   readonly url?: string | undefined;
+  /** Also where the server that is there already holds data. */
+  readonly overwrite?: boolean | undefined;
   /** The server's main.js; the built one by default. */
   readonly server?: string | undefined;
   readonly durability: Durability;
   readonly args?: readonly string[];
 }
 
-export async function openTarget({ url, server, durability, args }: TargetOptions): Promise<Target> {
-  if (url !== undefined) return await connectTarget(url);
+export async function openTarget({ url, overwrite, server, durability, args }: TargetOptions): Promise<Target> {
+  if (url !== undefined) {
+    const target = await connectTarget(url);
+    // What a later scenario of the same run finds is of an earlier one.
+    if (!overwritten.has(url) && overwrite !== true) await checkEmpty(url, target);
+    overwritten.add(url);
+    return target;
+  }
   setTargetHost(undefined);
   const synap = await startSynap(server, { durability, ...(args === undefined ? {} : { args }) });
-  return { ...synap, name: "a server of its own", usage: async () => usageOf(synap.child) };
+  return { ...synap, name: "a server of its own", usage: async () => usageOf(synap.child), holds: async () => [] };
+}
+
+/** Servers that were found empty, or may be written to as they are. */
+const overwritten = new Set<string>();
+
+/** Scenarios use names such as `benchmark` and `room-0000`, and write over what has them. */
+async function checkEmpty(url: string, target: Target): Promise<void> {
+  const held = (await target.holds()).filter(([, count]) => count > 0);
+  if (held.length === 0) return;
+  const told = held.map(([what, count]) => `${count} ${what}`).join(", ");
+  throw new BenchmarkError(
+    `${url} holds data (${told}), and a scenario writes over what has its names: name an empty server, or add --overwrite`,
+  );
 }
 
 /** What a process of our own uses; undefined once it has ended, also where nobody has been told of that yet. */
@@ -66,21 +89,35 @@ async function connectTarget(text: string): Promise<Target> {
       `${text} answers, but not as a Synap server does: ${health.status} ${said.slice(0, 80).replaceAll(/\s+/g, " ")}`,
     );
   }
+  const command: Target["command"] = async (name, payload = {}) => {
+    const response = await ask(text, `${origin}/api/v1/command`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ command: name, payload }),
+    });
+    // The contract's envelope (section 2).
+    const reply = (await response.json()) as { success: boolean; error?: string; payload: Record<string, unknown> };
+    if (!reply.success) throw new BenchmarkError(`${text} refused ${name}: ${reply.error}`);
+    return reply.payload;
+  };
   return {
     name: origin,
     port,
     respPort: 0,
     child: undefined,
-    async command(name, payload = {}) {
-      const response = await ask(text, `${origin}/api/v1/command`, {
-        method: "POST",
-        headers: { "content-type": "application/json" },
-        body: JSON.stringify({ command: name, payload }),
-      });
-      // The contract's envelope (section 2).
-      const reply = (await response.json()) as { success: boolean; error?: string; payload: Record<string, unknown> };
-      if (!reply.success) throw new BenchmarkError(`${text} refused ${name}: ${reply.error}`);
-      return reply.payload;
+    command,
+    holds: async () => {
+      const [{ size }, { queues }, { rooms }] = [
+        await command("kv.dbsize"),
+        await command("queue.list"),
+        await command("stream.list"),
+      ];
+      // By the registry: a number and two lists.
+      return [
+        ["keys", Number(size)],
+        ["queues", (queues as readonly unknown[]).length],
+        ["rooms", (rooms as readonly unknown[]).length],
+      ];
     },
     usage: () => metricsUsage(`${origin}/metrics`),
     stop: async () => undefined,
@@ -135,6 +172,10 @@ async function connectResp(text: string, port: number): Promise<Target> {
       throw new BenchmarkError(`${name} needs HTTP: give --url http://HOST:PORT`);
     },
     usage: async () => undefined,
+    holds: async () => {
+      const size = await firstAnswer(targetHost(), port, "DBSIZE\r\n", TIMEOUT_MS);
+      return [["keys", Number(size?.slice(1))]];
+    },
     stop: async () => undefined,
   };
 }

@@ -198,6 +198,12 @@ export class Feeds {
     if (!place.lane.isOpen) this.#router.masterFailed(place.url);
     place.byId.clear();
     for (const feed of place.bySlot.values()) if (feed.subscriptionId !== undefined) feed.interrupted();
+    // The lane does not go on either: a token that is refused will be refused again.
+    if (!(error instanceof SynapError && error.code === "UNAUTHORIZED")) return;
+    for (const feed of [...place.bySlot.values()]) {
+      feed.failed(error);
+      this.#drop(feed);
+    }
   }
 
   #pushed(place: PushLane, message: Message): void {

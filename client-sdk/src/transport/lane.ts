@@ -372,6 +372,7 @@ export class Lane {
       for (const request of this.takeQueued()) {
         request.fail(serverError(error.code, error.message, { ...request.errorContext, cause: error }));
       }
+      return;
     }
     if (this.queuedCount === 0 && !this.isWanted) return;
     this.#retryTimer ??= setTimeout(() => {

@@ -7,7 +7,14 @@
  * A write that was refused by a replica has not happened, so it can always go on: in the order of issue, see
  * waiting-writes.ts.
  */
-import { ClientClosedError, ConnectionFailedError, ReadOnlyReplicaError, TooManyCommandsError } from "../errors.ts";
+import {
+  ClientClosedError,
+  ConnectionFailedError,
+  ReadOnlyReplicaError,
+  type SynapError,
+  TooManyCommandsError,
+  UnauthorizedError,
+} from "../errors.ts";
 import { masterSocketUrl, type ResolvedOptions } from "../options.ts";
 import type { Codec, Message } from "../wire/codec.ts";
 import type { Request } from "../wire/request.ts";
@@ -267,8 +274,10 @@ export class Router {
     return new Promise((resolve) => this.#onSettled.add(resolve));
   }
 
-  #unreachable(): ConnectionFailedError {
+  #unreachable(): SynapError {
     const causes = this.#endpoints.map(({ lanes }) => lanes[0].lastFailure).filter((error) => error !== undefined);
+    const refused = causes.find((error) => error instanceof UnauthorizedError);
+    if (refused !== undefined) return refused;
     const text = causes.map(({ message }) => message).join("; ");
     const cause = causes.length === 1 ? causes[0] : new AggregateError(causes, text);
     return new ConnectionFailedError(text === "" ? "no server is the master" : text, { cause });

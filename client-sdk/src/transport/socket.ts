@@ -1,6 +1,6 @@
 /** A WebSocket, whoever made it: by `#socket` of package.json that is another file in Node than elsewhere. */
 import { createSocket } from "#socket";
-import { ConnectionFailedError } from "../errors.ts";
+import { ConnectionFailedError, serverError } from "../errors.ts";
 
 interface SocketProblem {
   readonly message?: unknown;
@@ -54,8 +54,29 @@ export async function openSocket(
   timeoutMs: number,
 ): Promise<Socket> {
   const socket = await createSocket(url, token);
-  await opened(socket, url, timeoutMs);
+  try {
+    await opened(socket, url, timeoutMs);
+  } catch (error) {
+    throw (token === undefined ? undefined : await refusalOf(url, token, timeoutMs)) ?? error;
+  }
   return new OpenSocket(socket, listener);
+}
+
+/** A WebSocket does not tell why its handshake was refused; a page of the same server does, where it is for the token. */
+async function refusalOf(url: string, token: string, timeoutMs: number): Promise<Error | undefined> {
+  const page = new URL("/ready", url.replace(/^ws/, "http"));
+  const headers = { authorization: `Bearer ${token}` };
+  let text: string;
+  try {
+    const response = await fetch(page, { headers, signal: AbortSignal.timeout(timeoutMs) });
+    if (response.status !== 401) return undefined;
+    text = await response.text();
+  } catch (error) {
+    // Nobody is there, or a page of another origin may not ask: then the first failure is what is known.
+    return error instanceof Error ? undefined : new Error(String(error));
+  }
+  const [, why = "the token is not valid"] = /"error":"([^"]*)"/.exec(text) ?? [];
+  return serverError("UNAUTHORIZED", why);
 }
 
 function opened(made: RuntimeSocket, url: string, timeoutMs: number): Promise<void> {

@@ -144,6 +144,8 @@ export interface TransportParts {
   readonly replicaLinks: () => ReplicaLinks | undefined;
   /** Logs a bug found by the transport, such as a page that threw, and returns the id that goes into `details.id`. */
   reportBug(error: unknown, where: string): string;
+  /** Logs that a connection could not be accepted. */
+  acceptFailed(error: Error): void;
 }
 
 export interface Transport {

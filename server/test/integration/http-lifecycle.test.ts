@@ -103,6 +103,18 @@ describe("stop", () => {
     await last.closed();
   });
 
+  it("runs no command whose answer could not leave", async () => {
+    const server = await listen();
+    const pipelining = server.raw().send(`${POST}Content-Length: 4\r\n\r\nab`);
+    await eventually(() => server.connections.bytesIn === 2);
+    const stopped = server.transport.stop(GRACE_MS);
+    pipelining.send(`cd${`${POST}Content-Length: 1\r\n\r\nx`.repeat(2)}`);
+    await stopped;
+    await pipelining.closed();
+    expect(pipelining.received.match(/HTTP\/1\.1 200 /g)).toHaveLength(server.dispatch.handledCount);
+    expect(pipelining.received).toContain("json:abcd");
+  });
+
   it("lets pages say that the server is stopping", async () => {
     const page = (body: string) => ({ status: 200, contentType: "text/plain", body });
     const route: PageRoute = { path: "/page", respond: ({ isStopping }) => page(isStopping ? "stopping" : "serving") };

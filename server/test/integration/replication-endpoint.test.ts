@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import type { LinkEnd, LinkSocket, ReplicaLinks } from "../../src/replication/link-socket.ts";
-import { TransportUnderTest } from "./transport-under-test.ts";
+import { testedTransport } from "../tested-transport.ts";
+import { type RawClient, TransportUnderTest } from "./transport-under-test.ts";
 
 /** Answers each message with itself, and remembers what became of its links. */
 class EchoLinks implements ReplicaLinks {
@@ -28,6 +29,9 @@ class EchoLinks implements ReplicaLinks {
   }
 }
 
+/** uWebSockets.js keeps a pong for each ping, up to a limit. */
+const UNSENT_BYTES_MAX = testedTransport === "portable" ? 1000 : 97 * 1024 * 1024;
+
 let server: TransportUnderTest;
 let links: EchoLinks;
 beforeEach(async () => {
@@ -47,6 +51,17 @@ async function refusalOf(socket: WebSocket): Promise<number | undefined> {
   socket.on("error", () => socket.terminate());
   socket.terminate();
   return response.statusCode;
+}
+
+/** The server reads on, or has closed. */
+function drainedOrClosed({ socket }: RawClient): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off("drain", done).off("close", done);
+      resolve();
+    };
+    socket.on("drain", done).on("close", done);
+  });
 }
 
 describe("the endpoint of replicas", () => {
@@ -83,6 +98,31 @@ describe("the endpoint of replicas", () => {
   it("is a WebSocket and nothing else", async () => {
     const response = await fetch(`http://127.0.0.1:${server.port}/api/v1/replication`);
     expect(response.status).toBe(426);
+  });
+
+  it("keeps no answers for a peer that pings and does not read", async () => {
+    const client = server.raw();
+    const handshake = [
+      "GET /api/v1/replication HTTP/1.1",
+      "Host: localhost",
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+      "Sec-WebSocket-Version: 13",
+    ];
+    await client.send(`${handshake.join("\r\n")}\r\n\r\n`).answered("101 Switching Protocols");
+    client.socket.pause();
+    // A ping of 125 bytes, with the mask 0.
+    const ping = Buffer.concat([Buffer.of(0x89, 0x80 | 125, 0, 0, 0, 0), Buffer.alloc(125)]);
+    const burst = Buffer.concat(Array.from({ length: 5000 }, () => ping));
+    let sentBytes = 0;
+    while (sentBytes < 160_000_000 && !client.isClosed) {
+      sentBytes += burst.length;
+      if (!client.socket.write(burst)) await drainedOrClosed(client);
+      expect(links.sockets[0].bufferedBytes()).toBeLessThan(UNSENT_BYTES_MAX);
+    }
+    client.destroy();
+    await vi.waitFor(() => expect(links.closedCount).toBe(1));
   });
 
   it("is told when the server stops, before links are cut", async () => {

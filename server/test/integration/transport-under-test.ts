@@ -187,6 +187,7 @@ export class TransportUnderTest {
         access: openAccess(),
         replicaLinks: () => this.replicaLinks,
         reportBug: (error) => `bug-${this.bugs.push(error)}`,
+        acceptFailed: (error) => this.bugs.push(error),
       },
       sockets.create,
     );

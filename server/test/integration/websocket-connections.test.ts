@@ -176,6 +176,36 @@ describe("the handshake", () => {
     expect(server.connections.websocketActive).toBe(0);
   });
 
+  it("cannot be had with a body: such a request is answered like any other", async () => {
+    await listen();
+    const offer = "Host: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nContent-Type: application/json\r\n";
+    const post = `POST /api/v1/command HTTP/1.1\r\n${offer}Content-Length: 5\r\n\r\nhello`;
+    const client = await server.raw().send(post).answered("json:hello");
+    client.received = "";
+    await client.send(post).answered("json:hello");
+    client.destroy();
+    const unfinished = server.raw().send(post.slice(0, -5));
+    await eventually(() => server.connections.httpRequests === 3);
+    unfinished.destroy();
+    await eventually(() => server.connections.httpActive === 0);
+  });
+
+  it("closes where it is refused, also if the client leaves first", async () => {
+    await listen();
+    const headers = "Host: evil.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n";
+    const handshake = `GET /api/v1/ws HTTP/1.1\r\n${headers}Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`;
+    const clients = await Promise.all(Array.from({ length: 5 }, () => server.raw().send(handshake).answered(" 403 ")));
+    for (const client of clients) client.destroy();
+    await eventually(() => server.connections.httpActive === 0);
+  });
+
+  it("agrees to none of the subprotocols whose names cannot be read", async () => {
+    await listen();
+    const client = await rawHandshake("Sec-WebSocket-Protocol: ,,(chat)");
+    await client.send(frame(1, Buffer.from("hi"))).answered("json:hi");
+    client.destroy();
+  });
+
   it("must be followed by a message in time", async () => {
     await listen({ connectionTimeoutMs: 1000 });
     const silent = await new Client().opened();
@@ -211,6 +241,46 @@ describe("a peer that has vanished", () => {
     expect(present.closeCode).toBeUndefined();
     expect(server.connections.websocketActive).toBe(1);
   });
+
+  it("is not taken for one that sends a message slowly", async () => {
+    await listen({ idleTimeoutSecs: 8 });
+    const client = await rawHandshake();
+    await client.send(frame(1, Buffer.from("hi"))).answered("json:hi");
+    // It takes ten times as long as a peer may be silent.
+    for (const byte of frame(1, Buffer.from("slow".repeat(20)))) {
+      await new Promise<void>((resolve) => client.socket.write(Buffer.of(byte), () => resolve()));
+      await new Promise((resolve) => setImmediate(resolve));
+      server.pass(1000);
+    }
+    await client.answered("json:slowslow");
+    client.destroy();
+  });
+
+  it.runIf(testedTransport === "portable")(
+    "is not taken for one that reads slowly, but is found while it does",
+    async () => {
+      await listen({ idleTimeoutSecs: 2, outboxBytesMax: 64 * 1024 * 1024 });
+      const client = await rawHandshake();
+      client.socket.pause();
+      client.send(frame(1, Buffer.from("size:60000000")));
+      await eventually(() => server.connections.unreadBytes > 40_000_000);
+      const startedMs = performance.now();
+      let readBytes = 0;
+      // node:net has a clock of its own, by which this is more than twice what a silent peer has. At 4 MB/s a third is read.
+      for (let elapsedMs = 0; elapsedMs < 5000; elapsedMs = performance.now() - startedMs) {
+        if (readBytes < elapsedMs * 4000) readBytes += client.socket.read()?.length ?? 0;
+        await new Promise((resolve) => setImmediate(resolve));
+        server.pass(500);
+      }
+      expect(server.connections.websocketActive).toBe(1);
+      expect(server.connections.unreadBytes).toBeGreaterThan(0);
+      await eventually(() => {
+        server.pass(500);
+        return server.connections.websocketActive === 0;
+      });
+      client.destroy();
+    },
+  );
 });
 
 describe("a client that does not read", () => {

@@ -58,6 +58,7 @@ class RespServer {
       clock,
       turnEnd: new TurnEnd(),
       gate: this.gate,
+      acceptFailed: (error) => bugs.push({ id: "", where: "accepting", error }),
       log: this.log,
     });
   }

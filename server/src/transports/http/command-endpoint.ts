@@ -136,6 +136,8 @@ class CommandExchange extends HttpExchange implements Waiting, Peer {
     this.#replyFormat = replyFormat;
     this.#isGzipped = isGzipped;
     this.#announcedBytes = announcedBytes;
+    // Before anything of it has come, which may be never.
+    this.traffic.awaitBody(this);
     this.response?.readBody();
   }
 
@@ -165,34 +167,32 @@ class CommandExchange extends HttpExchange implements Waiting, Peer {
       waiting.release();
       waiting.session?.closed();
     }
-    if (this.#body === undefined) return;
-    this.traffic.slowBodies.remove(this);
-    if (!this.#isExpanding) this.#body.release();
+    this.traffic.forgetBody(this);
+    if (this.#body !== undefined && !this.#isExpanding) this.#body.release();
   }
 
   override received(chunk: Uint8Array, isLast: boolean): void {
     if (!this.isOpen) return;
     this.traffic.connections.bytesIn += chunk.length;
+    if (isLast) this.traffic.forgetBody(this);
     if (isLast && this.#body === undefined && !this.#isGzipped) {
       // Its length was announced and judged: the end of a body without one comes as an empty chunk of its own.
       this.#dispatch(chunk);
       return;
     }
-    const body = this.#keep(chunk, isLast);
+    const body = this.#keep(chunk);
     if (body === undefined || !isLast) return;
-    this.traffic.slowBodies.remove(this);
     if (this.#isGzipped) this.#expand(body);
     else this.#dispatch(body.view());
   }
 
   /** Adds a chunk to the body; refuses the request and returns undefined where there is no room. */
-  #keep(chunk: Uint8Array, isLast: boolean): RequestBody | undefined {
-    const { bodyBudget, clock, options, slowBodies } = this.traffic;
+  #keep(chunk: Uint8Array): RequestBody | undefined {
+    const { bodyBudget, options } = this.traffic;
     let body = this.#body;
     if (body === undefined) {
       body = new RequestBody(bodyBudget, options.requestBytesMax, this.#announcedBytes);
       this.#body = body;
-      if (!isLast) slowBodies.add(this, clock.monotonicMs());
     }
     const result = body.append(chunk);
     if (result === "ok") return body;

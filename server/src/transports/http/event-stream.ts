@@ -194,6 +194,7 @@ export class EventStream extends HttpExchange implements Caller, PushSocket, Rea
     if (closing.code === "SHUTTING_DOWN" && this.isBlocked) return;
     const { bytes, length } = this.dispatch.closing(closing.code, closing.message, "json");
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, length).toString();
-    this.endStream(Buffer.from(`event: closing\ndata: ${text}\n\n`));
+    this.#response = undefined;
+    this.endStream(Buffer.from(`event: closing\ndata: ${text}\n\n`), closing.code === "SHUTTING_DOWN");
   }
 }

@@ -194,13 +194,19 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
     return response;
   }
 
-  /** Sends the last bytes of a stream. */
-  protected endStream(lastBytes: Uint8Array): void {
+  /** Sends the last bytes of a stream. @param isWaited the exchange goes on until the socket has taken them, so that no stop comes before. */
+  protected endStream(lastBytes: Uint8Array, isWaited: boolean): void {
     const response = this.#response;
-    if (response === undefined) return;
+    if (response === undefined || this.#isAnswered) return;
     this.traffic.connections.bytesOut += lastBytes.length;
-    response.endStream(lastBytes);
-    this.#finish();
+    this.#isAnswered = true;
+    const restBytes = response.endStream(lastBytes);
+    if (restBytes === 0 || !isWaited) {
+      this.#finish();
+    } else {
+      this.#restBytes = restBytes;
+      this.traffic.outboxes.add(restBytes);
+    }
   }
 
   /** Ends the connection without a word. */

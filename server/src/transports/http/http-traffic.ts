@@ -42,8 +42,13 @@ export class HttpTraffic {
   readonly access: TransportAccess;
   readonly replicaLinks: TransportParts["replicaLinks"];
   readonly gzipQueue: GzipQueue;
-  /** Requests whose body did not come whole in one piece. */
-  readonly slowBodies: Overdue<Waiting>;
+  /** Requests whose body did not come whole at once. */
+  readonly #slowBodies: Overdue<Waiting>;
+  /**
+   * The request whose body is awaited, and has no deadline yet: nearly all get it whole before the next request comes, and to
+   * give each a deadline would cost more than a fortieth of all its time.
+   */
+  #awaited: Waiting | undefined;
   /** Refusals that are given slowly. */
   readonly heldBack = new Overdue<SlowRefusal>(HELD_BACK_MS);
   /** Replies tell their clients to close the connection. */
@@ -66,11 +71,33 @@ export class HttpTraffic {
     this.access = parts.access;
     this.replicaLinks = parts.replicaLinks;
     this.gzipQueue = new GzipQueue(options.requestBytesMax);
-    this.slowBodies = new Overdue(options.connectionTimeoutMs);
+    this.#slowBodies = new Overdue(options.connectionTimeoutMs);
   }
 
   shouldCompress(bytes: number): boolean {
     return this.options.compression && bytes >= this.options.compressionThresholdBytes;
+  }
+
+  /** The body of a request has a deadline from now, or from the next request or tick, whichever comes first. */
+  awaitBody(request: Waiting): void {
+    this.#timeAwaited();
+    this.#awaited = request;
+  }
+
+  /** It has come whole, or is not wanted any more. */
+  forgetBody(request: Waiting): void {
+    if (this.#awaited === request) this.#awaited = undefined;
+    else this.#slowBodies.remove(request);
+  }
+
+  cutOffSlowBodies(): void {
+    this.#timeAwaited();
+    this.#slowBodies.sweep(this.clock.monotonicMs(), (request) => request.cutOff());
+  }
+
+  #timeAwaited(): void {
+    if (this.#awaited !== undefined) this.#slowBodies.add(this.#awaited, this.clock.monotonicMs());
+    this.#awaited = undefined;
   }
 
   begin(): void {

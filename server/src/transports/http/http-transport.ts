@@ -51,6 +51,7 @@ export class HttpTransport implements Transport {
         parts.connections.httpActive -= 1;
       },
       clock: parts.clock,
+      acceptFailed: (error) => parts.acceptFailed(error),
     });
   }
 
@@ -59,7 +60,7 @@ export class HttpTransport implements Transport {
   }
 
   tick(): void {
-    this.#http.slowBodies.sweep(this.#parts.clock.monotonicMs(), (exchange) => exchange.cutOff());
+    this.#http.cutOffSlowBodies();
     this.#http.heldBack.sweep(this.#parts.clock.monotonicMs(), (exchange) => exchange.refuseNow());
     this.#websockets.sweep();
     this.#eventStreams.ping();

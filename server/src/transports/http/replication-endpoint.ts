@@ -1,15 +1,18 @@
 /**
  * `GET /api/v1/replication`: WebSockets of replicas, binary, whose messages are for replication/ alone. It has its own
- * heartbeats and its own bounds on what is unsent, so nothing is pinged or dropped below.
+ * heartbeats and its own bounds on what is unsent, so nothing is pinged below, and the limit there is for peers that break off
+ * reading and go on to ping.
  */
 import { isRefusal } from "../../access/access-control.ts";
 import type { Grant } from "../../access/grant.ts";
 import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
+import { afterSockets } from "../../runtime/turn-end.ts";
 import type { GrantedLink } from "../connections.ts";
 import { grantOrRefusal, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
 import {
+  DROPPED,
   HEADER,
   type HttpRequest,
   type HttpResponse,
@@ -24,13 +27,14 @@ const NORMAL_CLOSURE = 1000;
 const UNSUPPORTED_DATA = 1003;
 const POLICY_VIOLATION = 1008;
 const NEVER = 0;
-const NO_LIMIT = 0;
+/** A feed leaves some MB, and behind them one record, which may have 64 MB. */
+const UNREAD_BYTES_MAX = 96 * 1024 * 1024;
 
 export function replicaRoute(path: string, http: HttpTraffic): WebSocketRoute {
   return {
     path,
     messageBytesMax: MESSAGE_BYTES_MAX,
-    unreadBytesMax: NO_LIMIT,
+    unreadBytesMax: UNREAD_BYTES_MAX,
     silenceSecsMax: NEVER,
     accept: (request, response) => accept(http, request, response),
   };
@@ -77,7 +81,8 @@ class ReplicaSocket implements LinkSocket, MessageOwner, GrantedLink {
   }
 
   send(message: Uint8Array): void {
-    this.#socket?.send(message, true, false);
+    // A link that lacks a message is of no use; the replica comes back, and asks for what it lacks.
+    if (this.#socket?.send(message, true, false) === DROPPED) this.#cutLater();
   }
 
   bufferedBytes(): number {
@@ -116,7 +121,12 @@ class ReplicaSocket implements LinkSocket, MessageOwner, GrantedLink {
   }
 
   dropped(): void {
-    throw new Error("a link has no limit past which it drops");
+    this.#cutLater();
+  }
+
+  /** Not in the middle of what is being sent. */
+  #cutLater(): void {
+    afterSockets(() => this.cut());
   }
 
   closed(): void {

@@ -41,6 +41,8 @@ export interface SocketServerParts {
   /** Of each that was opened; but not of one that has become a WebSocket. */
   closed(): void;
   readonly clock: { monotonicMs(): number };
+  /** A connection could not be accepted. Told once for each kind of failure in a row; not by uWebSockets.js. */
+  acceptFailed(error: Error): void;
 }
 
 /** @param request gone when this returns. */
@@ -81,8 +83,8 @@ export interface HttpResponse {
   beginStream(filler: Uint8Array): void;
   /** @returns false where the socket has not taken all of it: `drained` tells when it has, and nothing is to be sent until then. */
   write(piece: Uint8Array): boolean;
-  /** The last bytes of a stream, and it is over. */
-  endStream(lastBytes: Uint8Array): void;
+  /** The last bytes of a stream. @returns as `end`. */
+  endStream(lastBytes: Uint8Array): number;
   /** What `work` writes leaves in one piece. Needed outside the calls that come from here. */
   cork(work: () => void): void;
   /** Ends the connection without a word; the owner is told that it is gone. */

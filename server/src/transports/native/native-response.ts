@@ -89,13 +89,14 @@ export class NativeResponse implements HttpResponse {
 
   /**
    * The connection could take another request, and is closed by uWS if none comes. (To have it closed at once is no use
-   * here: uWS then writes a `Connection` header, into the middle of the body.)
+   * here: uWS then writes a `Connection` header, into the middle of the body.) What is unsent uWS keeps, and tells no more of.
    */
-  endStream(lastBytes: Uint8Array): void {
+  endStream(lastBytes: Uint8Array): number {
     const response = this.#response;
     response.cork(() => {
       response.end(lastBytes);
     });
+    return 0;
   }
 
   cork(work: () => void): void {

@@ -6,11 +6,18 @@
  * come, the connection is cut. So a client costs one reply, however much it pipelines.
  *
  *     read  | request, request, request | body, reply, | body, reply, | body, reply |  end of the turn: none may be left
+ *
+ * node:net tells apart who takes a part of a large reply from who takes nothing, as nothing else does, but its timeout begins
+ * again with whatever is sent. So who takes nothing is cut by that timeout, and who sends meanwhile by a deadline.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { afterSockets } from "../../runtime/turn-end.ts";
 import { PortableResponse, type ResponseConnection } from "./portable-response.ts";
+
+/** A peer that takes nothing is cut after so long, or twice of it where it had just taken something (node:net looks now and then). */
+const STALLED_MS_MAX = 5000;
+const NO_TIMEOUT = 0;
 
 export interface ConnectionOwner {
   /** Answers a request. */
@@ -18,6 +25,9 @@ export interface ConnectionOwner {
   /** There is no request under way. */
   idle(connection: PortableConnection): void;
   busy(connection: PortableConnection): void;
+  /** It has not taken all of its reply, and wants to be watched. */
+  behind(connection: PortableConnection): void;
+  caughtUp(connection: PortableConnection): void;
   closed(connection: PortableConnection): void;
 }
 
@@ -32,6 +42,12 @@ export class PortableConnection implements ResponseConnection {
   #current: PortableResponse | undefined;
   #waiting: Waiting[] = [];
   #isOpen = true;
+  /** The reply that closes the connection has left. */
+  #isLastAnswered = false;
+  /** What had been read when the reply fell behind. */
+  #readBytes = 0;
+  /** Set for a peer that sends though it has not taken its reply. */
+  #cutAtMs: number | undefined;
 
   constructor(socket: Socket, owner: ConnectionOwner) {
     this.socket = socket;
@@ -47,7 +63,7 @@ export class PortableConnection implements ResponseConnection {
   }
 
   take(request: IncomingMessage, response: ServerResponse): void {
-    if (!this.#isOpen) return;
+    if (!this.#isOpen || this.#isLastAnswered) return;
     if (this.#current === undefined) {
       this.#start(request, response);
       return;
@@ -56,34 +72,67 @@ export class PortableConnection implements ResponseConnection {
     this.#waiting.push({ request, response });
   }
 
-  /** For a request after which node:http leaves the socket to us. The connection ends with the reply. */
+  /** For a handshake, after which node:http leaves the socket to us. Where it is refused the connection ends with the reply. */
   takeLast(request: IncomingMessage, response: ServerResponse): PortableResponse {
     response.assignSocket(this.socket);
     response.once("finish", () => this.socket.destroySoon());
-    this.#owner.busy(this);
     this.#current = new PortableResponse(this, request, response, true);
     return this.#current;
   }
 
-  answered(): void {
+  /** What the peer still sends is dropped, and that it leaves is seen; it has no more time than for a request. */
+  readNoMore(): void {
+    if (!this.#isOpen) return;
+    this.#owner.busy(this);
+    this.#owner.idle(this);
+    this.socket.resume();
+  }
+
+  answered(wasLast: boolean): void {
     this.#current = undefined;
+    if (wasLast) {
+      // Their replies could not leave: a command that ran would have been answered by nothing.
+      this.#isLastAnswered = true;
+      this.#waiting = [];
+    }
     const next = this.#waiting.shift();
     if (next !== undefined) this.#start(next.request, next.response);
     else if (this.#isOpen) this.#owner.idle(this);
   }
 
+  fellBehind(): void {
+    this.#readBytes = this.socket.bytesRead;
+    this.#cutAtMs = undefined;
+    this.socket.setTimeout(STALLED_MS_MAX);
+    this.#owner.behind(this);
+  }
+
+  caughtUp(): void {
+    this.socket.setTimeout(NO_TIMEOUT);
+    this.#owner.caughtUp(this);
+  }
+
+  /** Called now and then while it is behind. */
+  watch(nowMs: number): void {
+    if (this.socket.bytesRead === this.#readBytes) return;
+    this.#cutAtMs ??= nowMs + STALLED_MS_MAX;
+    if (nowMs >= this.#cutAtMs) this.cut();
+  }
+
   cut(): void {
     if (!this.#isOpen) return;
-    this.leave();
+    this.#isOpen = false;
+    this.#waiting = [];
     this.socket.destroy();
     this.#current?.gone();
     this.#owner.closed(this);
   }
 
-  /** The socket is no HTTP connection any more. */
+  /** The handshake is accepted, so that the socket is no HTTP connection any more and keeps nothing of it. */
   leave(): void {
     this.#isOpen = false;
-    this.#waiting = [];
+    this.#current?.leave();
+    this.#current = undefined;
   }
 
   #start(request: IncomingMessage, response: ServerResponse): void {

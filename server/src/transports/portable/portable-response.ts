@@ -10,9 +10,6 @@ import type { HttpResponse, ResponseOwner } from "../http/socket-server.ts";
 import { STATUS_LINES } from "../http/status-lines.ts";
 import { plainAddress } from "../peer-address.ts";
 
-/** A peer that takes nothing is cut after so long, or twice of it where it had just taken something (node:net looks now and then). */
-const STALLED_MS_MAX = 5000;
-const NO_TIMEOUT = 0;
 const NOTHING = new Uint8Array(0);
 /** A body up to this size leaves in one string with the headers: one small write costs half of what two pieces do. */
 const SMALL_BODY_BYTES_MAX = 16 * 1024;
@@ -20,8 +17,12 @@ const SMALL_BODY_BYTES_MAX = 16 * 1024;
 /** The connection under a response. */
 export interface ResponseConnection {
   readonly socket: Socket;
-  /** It has been answered, and the socket has it all. */
-  answered(): void;
+  /** It has been answered, and the socket has it all. @param wasLast the connection ends with this reply. */
+  answered(wasLast: boolean): void;
+  /** Some of the reply waits in the socket's buffer. */
+  fellBehind(): void;
+  /** The socket has taken what it was given. */
+  caughtUp(): void;
   /** Cuts the connection. */
   cut(): void;
 }
@@ -104,6 +105,7 @@ export class PortableResponse implements HttpResponse {
     this.#headers.push("Content-Length", String(bodyBytes));
     this.#sendHead();
     this.#response.end();
+    if (this.#connection.socket.writableLength > 0) this.#fallBehind();
   }
 
   /** Needs no filler: what is kept leaves by itself. */
@@ -126,10 +128,12 @@ export class PortableResponse implements HttpResponse {
     return false;
   }
 
-  endStream(lastBytes: Uint8Array): void {
-    this.#owner = undefined;
+  endStream(lastBytes: Uint8Array): number {
     this.#response.end(Buffer.from(lastBytes));
-    if (this.#connection.socket.writableLength > 0) this.#fallBehind();
+    const unsentBytes = Math.min(lastBytes.length, this.#connection.socket.writableLength);
+    if (unsentBytes > 0) this.#fallBehind();
+    else this.#owner = undefined;
+    return unsentBytes;
   }
 
   /** node:http does it itself. */
@@ -139,6 +143,11 @@ export class PortableResponse implements HttpResponse {
 
   close(): void {
     this.#connection.cut();
+  }
+
+  /** The socket is for something else now. */
+  leave(): void {
+    this.#response.detachSocket(this.#connection.socket);
   }
 
   /** The connection has ended. */
@@ -158,7 +167,7 @@ export class PortableResponse implements HttpResponse {
 
   #fallBehind(): void {
     this.#isBehind = true;
-    this.#connection.socket.setTimeout(STALLED_MS_MAX);
+    this.#connection.fellBehind();
   }
 
   /** A piece of the stream has been taken. */
@@ -166,17 +175,17 @@ export class PortableResponse implements HttpResponse {
     const { socket } = this.#connection;
     if (!this.#isBehind || socket.writableLength > 0 || this.#response.writableEnded) return;
     this.#isBehind = false;
-    socket.setTimeout(NO_TIMEOUT);
+    this.#connection.caughtUp();
     this.#owner?.drained();
   }
 
   #finished(): void {
-    if (this.#isBehind) this.#connection.socket.setTimeout(NO_TIMEOUT);
+    if (this.#isBehind) this.#connection.caughtUp();
     this.#isBehind = false;
     const owner = this.#owner;
     this.#owner = undefined;
     owner?.ended();
-    this.#connection.answered();
+    this.#connection.answered(this.#isLast);
   }
 }
 

@@ -19,21 +19,21 @@ import { createRouter, type RadixRouter } from "radix3";
 import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
 import type { Certificate } from "../../access/certificate.ts";
 import type { Handle, Route, SocketServer, SocketServerParts, WebSocketRoute } from "../http/socket-server.ts";
-import { addressOf, explainListenFailure } from "../listen-failure.ts";
 import { Overdue } from "../overdue.ts";
-import { createServerListener, renewListener } from "../server-listener.ts";
-import { ListenError } from "../transport.ts";
+import { createServerListener, listenOn, renewListener } from "../server-listener.ts";
 import { PortableConnection } from "./portable-connection.ts";
 import { PortableRequest } from "./portable-request.ts";
 import type { PortableResponse } from "./portable-response.ts";
 import { PortableSocket } from "./portable-socket.ts";
 
 /** As in uWebSockets.js, so that clients meet the same limits everywhere. */
-const HEADER_BYTES_MAX = 16 * 1024;
+const HEAD_BYTES_MAX = 4096;
+const HEADERS_MAX = 98;
 const IDLE_MS_MAX = 10_000;
 /** A peer that does not answer a close frame. */
 const CLOSE_MS_MAX = 5000;
-const BACKLOG = 511;
+const CLOSE = { Connection: "close" } as const;
+const TOO_LARGE = "431 Request Header Fields Too Large";
 const KEY = /^[+/0-9A-Za-z]{22}==$/;
 const OFF = 0;
 
@@ -50,6 +50,8 @@ export class PortableServer implements SocketServer {
   readonly #router: RadixRouter<Place>;
   readonly #connections = new Map<Socket, PortableConnection>();
   readonly #webSockets = new Map<WebSocket, PortableSocket>();
+  /** Those that have not taken their reply. */
+  readonly #behind = new Set<PortableConnection>();
   /** Those from which a request is awaited. */
   readonly #idle = new Overdue<PortableConnection>(IDLE_MS_MAX);
 
@@ -61,18 +63,8 @@ export class PortableServer implements SocketServer {
   }
 
   listen(): Promise<number> {
-    const { host, port } = this.#parts;
-    const listener = this.#listener;
-    return new Promise((resolve, reject) => {
-      listener.once("error", (cause: NodeJS.ErrnoException) => {
-        reject(new ListenError(explainListenFailure(cause, addressOf(host, port)), { cause }));
-      });
-      listener.listen({ host, port, exclusive: true, backlog: BACKLOG }, () => {
-        const address = listener.address();
-        // A listener on TCP has an address object.
-        resolve(typeof address === "object" && address !== null ? address.port : port);
-      });
-    });
+    const { host, port, acceptFailed } = this.#parts;
+    return listenOn(this.#listener, host, port, acceptFailed);
   }
 
   renew(certificate: Certificate): void {
@@ -86,6 +78,7 @@ export class PortableServer implements SocketServer {
   tick(): void {
     const nowMs = this.#parts.clock.monotonicMs();
     this.#idle.sweep(nowMs, (connection) => connection.cut());
+    for (const connection of [...this.#behind]) connection.watch(nowMs);
     for (const socket of this.#webSockets.values()) socket.watch(nowMs);
   }
 
@@ -107,6 +100,14 @@ export class PortableServer implements SocketServer {
     this.#idle.remove(connection);
   }
 
+  behind(connection: PortableConnection): void {
+    this.#behind.add(connection);
+  }
+
+  caughtUp(connection: PortableConnection): void {
+    this.#behind.delete(connection);
+  }
+
   closed(connection: PortableConnection): void {
     this.#forget(connection);
     this.#parts.closed();
@@ -120,13 +121,14 @@ export class PortableServer implements SocketServer {
   }
 
   #createHttp(): HttpServer {
-    const options: HttpOptions & { readonly shouldUpgradeCallback: typeof isForWebSocket } = {
-      maxHeaderSize: HEADER_BYTES_MAX,
+    const options: HttpOptions & { readonly shouldUpgradeCallback: (message: IncomingMessage) => boolean } = {
+      // Without what is between names and values, which node:http does not count.
+      maxHeaderSize: HEAD_BYTES_MAX,
       keepAliveTimeout: OFF,
       headersTimeout: OFF,
       requestTimeout: OFF,
-      // Since Node 24.9; earlier versions hand every such request over (`#readAgain`).
-      shouldUpgradeCallback: isForWebSocket,
+      // Since Node 24.9; earlier versions hand over all that want to become something else (`#readAgain`).
+      shouldUpgradeCallback: (message) => this.#handshakeOf(message) !== undefined,
     };
     const http = createServer(options);
     http.on("request", (message, response) => this.#request(message, response));
@@ -147,8 +149,9 @@ export class PortableServer implements SocketServer {
   }
 
   #request(message: IncomingMessage, response: ServerResponse): void {
-    if (message.httpVersion === "1.1") this.#connections.get(message.socket)?.take(message, response);
-    else response.writeHead(505, { Connection: "close" }).end("HTTP/1.1 is needed.\n");
+    if (message.httpVersion !== "1.1") response.writeHead(505, CLOSE).end("HTTP/1.1 is needed.\n");
+    else if (isHeadTooLarge(message)) response.writeHead(431, CLOSE).end();
+    else this.#connections.get(message.socket)?.take(message, response);
   }
 
   /** What is no HTTP. */
@@ -159,9 +162,7 @@ export class PortableServer implements SocketServer {
       connection.cut();
       return;
     }
-    const status = error.code === "HPE_HEADER_OVERFLOW" ? "431 Request Header Fields Too Large" : "400 Bad Request";
-    socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
-    socket.destroySoon();
+    end(socket, error.code === "HPE_HEADER_OVERFLOW" ? TOO_LARGE : "400 Bad Request");
   }
 
   /** node:http has let go of the socket, whatever the request wanted to become. */
@@ -173,31 +174,44 @@ export class PortableServer implements SocketServer {
       connection.cut();
       return;
     }
-    if (!isForWebSocket(message)) {
+    if (isHeadTooLarge(message)) {
+      end(socket, TOO_LARGE);
+      return;
+    }
+    const handshake = this.#handshakeOf(message);
+    if (handshake === undefined) {
       this.#readAgain(message, socket, head);
       return;
     }
-    const response = connection.takeLast(message, new ServerResponse(message));
-    const request = new PortableRequest(message);
-    const webSocket = this.#router.lookup(request.path)?.webSocket;
-    const isHandshake = message.method === "GET" && KEY.test(message.headers["sec-websocket-key"] ?? "");
-    if (webSocket === undefined || !isHandshake) {
-      this.handle(message, response);
+    const { route, server } = handshake;
+    const owner = route.accept(new PortableRequest(message), connection.takeLast(message, new ServerResponse(message)));
+    if (owner === undefined) {
+      connection.readNoMore();
       return;
     }
-    const { route, server } = webSocket;
-    const owner = route.accept(request, response);
-    if (owner === undefined) return;
     connection.leave();
     this.#forget(connection);
+    // None is agreed to, so what they are called does not matter, though ws would refuse some names.
+    delete message.headers["sec-websocket-protocol"];
     let isOpen = false;
     server.handleUpgrade(message, socket, head, (opened) => {
       isOpen = true;
       this.#webSockets.set(opened, new PortableSocket(opened, socket, owner, route));
       opened.on("close", () => this.#webSockets.delete(opened));
     });
-    // The peer has left meanwhile, or asks for a subprotocol in a way that cannot be read.
+    // The peer has left meanwhile.
     if (!isOpen) owner.closed(false);
+  }
+
+  /**
+   * A request after which the socket is no HTTP connection any more: either it becomes a WebSocket, or it is told why not and
+   * closed. All others, whatever they offer, are answered as requests, and may have bodies.
+   */
+  #handshakeOf(message: IncomingMessage): Place["webSocket"] {
+    const { method, headers } = message;
+    const isHandshake = method === "GET" && headers.upgrade?.toLowerCase() === "websocket";
+    if (!isHandshake || !KEY.test(headers["sec-websocket-key"] ?? "") || hasBody(message)) return undefined;
+    return this.#router.lookup(new PortableRequest(message).path)?.webSocket;
   }
 
   /**
@@ -217,6 +231,7 @@ export class PortableServer implements SocketServer {
   #forget(connection: PortableConnection): void {
     this.#connections.delete(connection.socket);
     this.#idle.remove(connection);
+    this.#behind.delete(connection);
   }
 }
 
@@ -224,8 +239,21 @@ export function createPortableServer(parts: SocketServerParts): SocketServer {
   return new PortableServer(parts);
 }
 
-function isForWebSocket({ headers }: IncomingMessage): boolean {
-  return headers.upgrade?.toLowerCase() === "websocket";
+function end(socket: Socket, status: string): void {
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`);
+  socket.destroySoon();
+}
+
+function isHeadTooLarge({ method = "", url = "", rawHeaders }: IncomingMessage): boolean {
+  const headers = rawHeaders.length / 2;
+  // ` HTTP/1.1` and a space; then the lines' ends, colons and spaces.
+  let bytes = method.length + url.length + 10 + 4 + headers * 4;
+  for (const text of rawHeaders) bytes += text.length;
+  return headers > HEADERS_MAX || bytes > HEAD_BYTES_MAX;
+}
+
+function hasBody({ headers }: IncomingMessage): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 function placesOf({ routes, webSockets }: SocketServerParts): Record<string, Place> {

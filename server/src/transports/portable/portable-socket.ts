@@ -2,7 +2,10 @@
  * A WebSocket of ws, as the rest of the transports knows it.
  *
  * ws keeps what the socket does not take, and says of each frame when it has left: that a peer has read half of a large frame
- * is not told. Frames are copied, for their owner uses the bytes again.
+ * is not told, but node:net looks at it when it judges whether a socket has timed out. So while something is unsent its
+ * timeout says who has vanished, and a ping does else. Whatever comes in counts as heard, also half of a message.
+ *
+ * Frames are copied, for their owner uses the bytes again.
  */
 import type { Socket } from "node:net";
 import type { WebSocket } from "ws";
@@ -11,6 +14,7 @@ import { DROPPED, type MessageOwner, type MessageSocket, SENT, type WebSocketRou
 const BUFFERED = 0;
 /** A peer is pinged so long before it would be cut, or in the middle of a short time. */
 const PING_BEFORE_MS = 16_000;
+const NO_TIMEOUT = 0;
 
 export class PortableSocket implements MessageSocket {
   readonly #socket: WebSocket;
@@ -22,9 +26,14 @@ export class PortableSocket implements MessageSocket {
   #isCorked = false;
   /** The owner waits to hear that less is buffered. */
   #isBehind = false;
-  #wasHeard = true;
+  #readBytes = -1;
   #isPinged = false;
   #heardAtMs = 0;
+  /** Something is unsent, and node:net measures how long it has been. */
+  #isTimed = false;
+  /** One pong at a time: a peer that pings and does not read gets an answer to its last ping (RFC 6455, section 5.5.3). */
+  #isPongUnsent = false;
+  #nextPong: Buffer | undefined;
   readonly #onFlushed = (): void => this.#flushed();
 
   constructor(socket: WebSocket, tcp: Socket, owner: MessageOwner, route: WebSocketRoute) {
@@ -35,9 +44,9 @@ export class PortableSocket implements MessageSocket {
     this.#silenceMsMax = route.silenceSecsMax === 0 ? Number.POSITIVE_INFINITY : route.silenceSecsMax * 1000;
     socket.on("message", (message: Buffer, isBinary: boolean) => this.#receive(message, isBinary));
     socket.on("ping", (data: Buffer) => this.#answerPing(data));
-    socket.on("pong", () => this.#heard());
     socket.on("error", () => this.#violated());
     socket.on("close", () => this.#closed(false));
+    tcp.on("timeout", () => this.close());
     owner.opened(this);
   }
 
@@ -78,8 +87,11 @@ export class PortableSocket implements MessageSocket {
 
   /** Pings a peer that is silent, and cuts it where that does not help. */
   watch(nowMs: number): void {
-    if (this.#wasHeard) {
-      this.#wasHeard = false;
+    const { bytesRead } = this.#tcp;
+    const isUnsent = this.#tcp.writableLength > 0;
+    if (isUnsent !== this.#isTimed) this.#time(isUnsent);
+    if (isUnsent || bytesRead !== this.#readBytes) {
+      this.#readBytes = bytesRead;
       this.#isPinged = false;
       this.#heardAtMs = nowMs;
     }
@@ -92,20 +104,32 @@ export class PortableSocket implements MessageSocket {
     }
   }
 
+  #time(isUnsent: boolean): void {
+    if (this.#silenceMsMax === Number.POSITIVE_INFINITY) return;
+    this.#isTimed = isUnsent;
+    this.#tcp.setTimeout(isUnsent ? this.#silenceMsMax : NO_TIMEOUT);
+  }
+
   #receive(message: Buffer, isBinary: boolean): void {
-    this.#heard();
     if (this.#isOpen) this.#owner.receive(message, isBinary);
   }
 
-  #heard(): void {
-    this.#wasHeard = true;
+  #answerPing(data: Buffer): void {
+    if (!this.#isOpen) return;
+    if (this.#isPongUnsent) this.#nextPong = data;
+    else if (this.#hasRoom(data.length)) this.#pong(data);
+    else this.#owner.dropped();
   }
 
-  #answerPing(data: Buffer): void {
-    this.#heard();
-    if (!this.#isOpen) return;
-    if (this.#hasRoom(data.length)) this.#socket.pong(data, false, this.#onFlushed);
-    else this.#owner.dropped();
+  #pong(data: Buffer): void {
+    this.#isPongUnsent = true;
+    this.#socket.pong(data, false, () => {
+      this.#isPongUnsent = false;
+      const next = this.#nextPong;
+      this.#nextPong = undefined;
+      if (next !== undefined && this.#isOpen) this.#pong(next);
+      this.#flushed();
+    });
   }
 
   #hasRoom(bytes: number): boolean {

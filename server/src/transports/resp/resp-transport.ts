@@ -8,10 +8,9 @@ import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import { settledWithin } from "../../runtime/settled-within.ts";
 import type { TurnEnd } from "../../runtime/turn-end.ts";
 import type { Connections } from "../connections.ts";
-import { addressOf, explainListenFailure } from "../listen-failure.ts";
 import { plainAddress } from "../peer-address.ts";
-import { createServerListener, renewListener } from "../server-listener.ts";
-import { ListenError, type Transport } from "../transport.ts";
+import { createServerListener, listenOn, renewListener } from "../server-listener.ts";
+import type { Transport } from "../transport.ts";
 import { RespConnection } from "./resp-connection.ts";
 import { RespTraffic } from "./resp-traffic.ts";
 
@@ -40,6 +39,8 @@ export interface RespTransportParts {
   readonly turnEnd: TurnEnd;
   readonly gate: ReleaseGate;
   readonly log: Pick<OperationLog, "isBehind">;
+  /** A connection could not be accepted. Told once for each kind of failure in a row. */
+  acceptFailed(error: Error): void;
 }
 
 const TOO_MANY = "-ERR max number of clients reached\r\n";
@@ -55,19 +56,9 @@ export class RespTransport implements Transport {
     this.#server = createServerListener(parts.options.certificate, (socket) => this.#accept(socket));
   }
 
-  listen(): Promise<{ readonly port: number }> {
-    const { host, port } = this.#parts.options;
-    const server = this.#server;
-    return new Promise((resolve, reject) => {
-      server.once("error", (cause: NodeJS.ErrnoException) => {
-        reject(new ListenError(explainListenFailure(cause, addressOf(host, port)), { cause }));
-      });
-      server.listen({ host, port, exclusive: true, backlog: 511 }, () => {
-        const address = server.address();
-        // A listener on TCP has an address object.
-        resolve({ port: typeof address === "object" && address !== null ? address.port : port });
-      });
-    });
+  async listen(): Promise<{ readonly port: number }> {
+    const { options, acceptFailed } = this.#parts;
+    return { port: await listenOn(this.#server, options.host, options.port, acceptFailed) };
   }
 
   tick(): void {
