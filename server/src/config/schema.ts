@@ -37,7 +37,7 @@ export const SETTINGS = {
     transport: choice(["auto", "native", "portable"], {
       default: "auto",
       description:
-        "What speaks HTTP and WebSocket. `native` is uWebSockets.js, `portable` is what every Node has; `auto` takes the native one where its binary loads. They differ in speed, and in how they answer unusual or broken requests (protocol.md); the log says at the start which it is.",
+        "What speaks HTTP and WebSocket. `native` is uWebSockets.js, `portable` is what every Node has; `auto` takes the native one where its binary loads. They differ in speed and in their answers to odd requests (protocol.md). The log says which it is.",
     }),
     max_connections: whole("connections", {
       default: 100_000,
