@@ -1,4 +1,7 @@
-/** The package as others get it: packed, installed in an empty project with only what it needs, and started there. */
+/**
+ * The packages of the server and of its benchmark as others get them: packed, installed in an empty project with only what they
+ * need, and started there.
+ */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -11,6 +14,7 @@ import { version } from "../src/config/version.ts";
 import { testedTransport } from "./tested-transport.ts";
 
 const packageFolder = fileURLToPath(new URL("..", import.meta.url));
+const benchmarkFolder = fileURLToPath(new URL("../../benchmark-cli", import.meta.url));
 
 let folder: string;
 let paths: string[];
@@ -18,17 +22,22 @@ const children: ChildProcess[] = [];
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "synap-server-package-"));
-  const packed = npm(packageFolder, "pack", "--json", "--ignore-scripts", "--pack-destination", folder);
-  const [{ filename, files }] = JSON.parse(packed) as [{ filename: string; files: { path: string }[] }];
-  paths = files.map(({ path }) => path);
+  const [server, benchmark] = [pack(packageFolder), pack(benchmarkFolder)];
+  paths = server.files.map(({ path }) => path);
   writeFileSync(join(folder, "package.json"), '{ "name": "empty", "private": true }');
-  npm(folder, "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", `./${filename}`);
+  const files = [`./${server.filename}`, `./${benchmark.filename}`];
+  npm(folder, "install", "--prefer-offline", "--ignore-scripts", "--no-audit", "--no-fund", ...files);
 }, 120_000);
 
 afterAll(() => {
   for (const child of children) child.kill("SIGKILL");
   rmSync(folder, { recursive: true, maxRetries: 5 });
 });
+
+function pack(from: string): { filename: string; files: { path: string }[] } {
+  const packed = npm(from, "pack", "--json", "--ignore-scripts", "--pack-destination", folder);
+  return JSON.parse(packed)[0];
+}
 
 function npm(cwd: string, ...args: readonly string[]): string {
   const { stdout, stderr, status } = spawnSync("npm", args, { cwd, encoding: "utf8" });
@@ -78,3 +87,25 @@ it("starts with npx, with the transport that there is here", async () => {
   process.kill(Number(/, pid (\d+)/.exec(log)?.[1]), "SIGTERM");
   await ended;
 }, 60_000);
+
+// The benchmark reads /proc.
+it.skipIf(process.platform !== "linux")(
+  "is measured by the benchmark beside it",
+  () => {
+    const args = [
+      "--no-install",
+      "synap-benchmark",
+      "kv",
+      "--operations",
+      "500",
+      "--keys",
+      "100",
+      "--connections",
+      "2",
+    ];
+    const { stdout, stderr, status } = spawnSync("npx", args, { cwd: folder, encoding: "utf8", timeout: 50_000 });
+    expect(status, stderr).toBe(0);
+    expect(stdout).toContain("errors: none");
+  },
+  60_000,
+);
