@@ -141,6 +141,8 @@ export class QueueImages implements StoreImages, QueueObserver {
       this.#passedKey = this.#walk(lane, this.#passedKey);
       if (this.#passedKey !== 0) return;
     }
+    // A purge may have taken the lane away in the middle: the next one is walked from its beginning all the same.
+    this.#passedKey = 0;
     if (++this.#place === LANE_COUNT) this.#queue = undefined;
   }
 
