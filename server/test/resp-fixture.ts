@@ -1,0 +1,64 @@
+/** What answers Redis clients, over the engine of a fixture, and sockets that take everything and do nothing. */
+import { allCommands } from "../src/commands/all.ts";
+import { Registry } from "../src/commands/registry.ts";
+import { allRespCommands } from "../src/commands/resp/all-resp-commands.ts";
+import type { RespClient, RespSocket } from "../src/dispatch/resp-client.ts";
+import { allConnectionCommands } from "../src/dispatch/resp-connection-commands.ts";
+import { RespDispatcher, type RespDispatcherOptions } from "../src/dispatch/resp-dispatcher.ts";
+import type { Fixture } from "./dispatcher-fixture.ts";
+import { requestBytes } from "./protocol/differential/raw-connection.ts";
+
+/** Every name that there is; bugs are the fixture's, unless `own` says otherwise. */
+export function respDispatcher(
+  { engine, clock, dispatcher, reportBug }: Fixture,
+  own: Partial<RespDispatcherOptions> = {},
+): RespDispatcher {
+  return new RespDispatcher({
+    registry: new Registry(allCommands),
+    executor: engine.executor,
+    store: engine.store,
+    waits: dispatcher.waits,
+    commands: allRespCommands,
+    connectionCommands: allConnectionCommands,
+    access: engine.node.access,
+    clock,
+    observer: { observe: () => {} },
+    slowLog: engine.node.slowLog,
+    replyBytesMax: 1024 * 1024,
+    requestBytesMax: 1024 * 1024,
+    reportBug,
+    ...own,
+  });
+}
+
+/** For a dispatcher that is to fail a test at its first bug. */
+export function throwBug(where: string, error: unknown): never {
+  throw new Error(where, { cause: error });
+}
+
+export function quietSocket(own: Partial<RespSocket> = {}): RespSocket {
+  return {
+    address: "127.0.0.1",
+    peer: "127.0.0.1:1",
+    connectedAtMs: 0,
+    unreadBytes: () => 0,
+    write: () => {},
+    resume: () => {},
+    endLater: () => {},
+    cut: () => {},
+    outbox: { push: () => true },
+    ...own,
+  };
+}
+
+/** Sends one request; what is answered at once. */
+export function say(dispatch: RespDispatcher, client: RespClient, words: readonly string[]): string {
+  const bytes = requestBytes(words);
+  dispatch.handle(client, bytes, 0, bytes.length);
+  return answerOf(dispatch);
+}
+
+/** What the last burst was answered with. */
+export function answerOf({ runner: { out } }: RespDispatcher): string {
+  return Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1");
+}
