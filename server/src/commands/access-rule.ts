@@ -178,18 +178,9 @@ interface GuardedCommand {
   readonly accessCheck: AccessCheck;
 }
 
-/** Why a caller may not run a command with these arguments; undefined where it may. */
-export function accessRefusal(
-  command: GuardedCommand,
-  args: Arguments,
-  grant: Grant,
-  nowMs: number,
-): CommandError | undefined {
-  if (grant.isUnrestricted) return undefined;
-  const path = command.accessCheck(args, grant);
-  if (path === undefined && grant.endAt(nowMs) === undefined) return undefined;
-  if (command.accessRule.kind === "anybody") return undefined;
-  return grantRefusal(grant, nowMs) ?? forbidden(command, path ?? "");
+/** Why a caller may not run a command with these arguments, which it may not: `Executor#permits` has seen that. */
+export function accessRefusal(command: GuardedCommand, args: Arguments, grant: Grant, nowMs: number): CommandError {
+  return grantRefusal(grant, nowMs) ?? forbidden(command, command.accessCheck(args, grant) ?? "");
 }
 
 function forbidden({ name, access, subsystem, accessRule }: GuardedCommand, path: string): CommandError {

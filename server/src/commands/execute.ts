@@ -184,12 +184,16 @@ export class Executor {
 
   /** Why the caller may not run this: no command runs that this was not asked about. */
   refusal(command: Command, args: Record<string, unknown>, caller: Caller): CommandError | undefined {
-    const { grant } = caller;
-    if (grant.isUnrestricted) return undefined;
-    if (this.knows(grant) && command.accessCheck(args, grant) === undefined) return undefined;
-    const refusal = accessRefusal(command, args, grant, this.#readContext.nowMs);
-    if (refusal !== undefined) this.node.access.refused(caller, command.name, refusal.message);
+    if (this.permits(command, args, caller)) return undefined;
+    const refusal = accessRefusal(command, args, caller.grant, this.#readContext.nowMs);
+    this.node.access.refused(caller, command.name, refusal.message);
     return refusal;
+  }
+
+  /** The same for who only wants to know: nobody is told of it. */
+  permits({ accessCheck, accessRule }: Command, args: Record<string, unknown>, { grant }: Caller): boolean {
+    if (grant.isUnrestricted || accessRule.kind === "anybody") return true;
+    return this.knows(grant) && accessCheck(args, grant) === undefined;
   }
 
   /** Whether a grant is one now; looked at once for each message. */

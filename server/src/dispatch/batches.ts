@@ -195,7 +195,8 @@ export class Batches {
       if (index < 0) return undefined;
       const command = registry.commands[index];
       const args = decoder.decodeArguments(items[i].payload, command.shape);
-      if (args instanceof CommandError || executor.refusal(command, args, caller) !== undefined) return undefined;
+      // What is refused is refused, and told of, when it is to run.
+      if (args instanceof CommandError || !executor.permits(command, args, caller)) return undefined;
       hash.add(command.name, args);
       if (command.plan !== undefined) isWrite = true;
     }
