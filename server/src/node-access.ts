@@ -43,7 +43,7 @@ export class AccessReport implements NodeAccess {
     audit.record("refused", { token: grant.name, address, protocol, command, reason }, "a command was refused");
   }
 
-  ran({ grant, address, protocol }: Caller, command: string, ok: boolean): void {
+  ran({ grant, address, protocol }: Caller, command: string, ok: boolean | undefined): void {
     this.#control.audit.record("admin", { token: grant.name, address, protocol, command, ok }, "an admin command ran");
   }
 

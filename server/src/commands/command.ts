@@ -64,6 +64,7 @@ export interface Limits {
   readonly reply: ReplyLimits;
 }
 
+/** `admin` changes the server, or what it takes to use it: the audit log tells of each call. */
 export type Access = "read" | "write" | "admin";
 
 /**
@@ -126,8 +127,6 @@ export interface Command {
   readonly subsystem: Subsystem;
   readonly accessRule: AccessRule;
   readonly accessCheck: AccessCheck;
-  /** It changes the server, or what it takes to use it: the audit log tells of each call. */
-  readonly isAudited: boolean;
   readonly atomic: boolean;
   readonly argumentSchema: AnySchema;
   readonly replySchema: AnySchema;
@@ -191,7 +190,6 @@ function erase(
     subsystem,
     accessRule: guard,
     accessCheck: compileAccess(guard, subsystem, access),
-    isAudited: access === "admin",
     atomic: declaration.atomic ?? true,
     argumentSchema,
     replySchema: declaration.reply,

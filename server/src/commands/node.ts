@@ -36,7 +36,8 @@ export interface NodeAccess {
   readonly refusedCount: number;
   /** For the audit log: somebody may not run a command, and somebody has run one that administers. */
   refused(caller: Caller, command: string, reason: string): void;
-  ran(caller: Caller, command: string, ok: boolean): void;
+  /** @param ok undefined where the connection has closed before the answer was known. */
+  ran(caller: Caller, command: string, ok: boolean | undefined): void;
   /** Errors: INVALID_PAYLOAD. Rejects where the tokens cannot be written. */
   create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError>;
   list(): readonly ShownToken[];

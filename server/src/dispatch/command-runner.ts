@@ -112,18 +112,36 @@ export class CommandRunner {
     if (command.act !== undefined && caller.protocol === "websocket" && encoder.name !== undefined) {
       caller.pushFormat = encoder.name;
     }
-    let result: unknown;
-    try {
-      result = this.executor.attempt(command, args, caller);
-    } catch (error) {
-      return this.encode(encoder, requestId, this.bug(command, error));
-    }
+    const result = this.attempt(command, args, caller);
     if (command.plan === undefined) {
       return result instanceof Wait ? result : this.encode(encoder, requestId, result);
     }
     if (!(result instanceof Wait)) return this.#conclude(command, result, encoder, requestId, once);
     this.executor.discard();
     return result;
+  }
+
+  /**
+   * As `Executor#attempt`; what a bug throws is an answer too. The audit log is told of what administers: of what runs, and so
+   * of nothing that was refused or could not be read, or whoever may not run it could fill the log. Of a `Wait` who has it tells.
+   */
+  attempt(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
+    const { executor } = this;
+    // Asked before: it may be its own token that the command ends.
+    const isTold = command.access === "admin" && executor.permits(command, args, caller);
+    let result: unknown;
+    try {
+      result = executor.attempt(command, args, caller);
+    } catch (error) {
+      result = this.bug(command, error);
+    }
+    if (isTold && !(result instanceof Wait)) this.tell(command, caller, !(result instanceof CommandError));
+    return result;
+  }
+
+  /** Tells the audit log of a command that has run, if it is one that administers. */
+  tell({ name, access }: Command, caller: Caller, ok: boolean | undefined): void {
+    if (access === "admin") this.executor.node.access.ran(caller, name, ok);
   }
 
   /** Answers a write that has staged nothing with a result of its own, and remembers that. */
@@ -223,10 +241,8 @@ export class CommandRunner {
     const endedMs = this.clock.monotonicMs();
     const durationMs = endedMs - startedMs;
     this.#observer.observe(index, durationMs, succeeded);
-    const command = this.registry.commands[index];
-    if (command.isAudited) this.executor.node.access.ran(caller, command.name, succeeded);
     if (durationMs >= this.#slowLog.thresholdMs) {
-      this.#slowLog.add(command.name, durationMs, this.clock.nowMs(), caller);
+      this.#slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
     }
     return endedMs;
   }

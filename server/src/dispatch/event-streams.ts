@@ -7,7 +7,6 @@
  *     id: 81-7 / data: {"type":"event",...
  */
 import type { Codec } from "../codecs/codec.ts";
-import type { Command } from "../commands/command.ts";
 import { CommandError, fail } from "../commands/errors.ts";
 import { eventId } from "../commands/stream/event-id.ts";
 import { rangeOf } from "../structures/byte-range.ts";
@@ -112,17 +111,9 @@ function subscribe(runner: CommandRunner, json: Codec, name: string, payload: ob
   const envelope = json.decodeEnvelope(message.bytes);
   if (envelope instanceof CommandError) return envelope;
   const args = json.decodeArguments(envelope.payload, command.shape);
-  const result = args instanceof CommandError ? args : attempt(runner, command, args, caller);
+  const result = args instanceof CommandError ? args : runner.attempt(command, args, caller);
   runner.observe(index, startedMs, !(result instanceof CommandError), caller);
   return result;
-}
-
-function attempt(runner: CommandRunner, command: Command, args: Record<string, unknown>, caller: Caller): unknown {
-  try {
-    return runner.executor.attempt(command, args, caller);
-  } catch (error) {
-    return runner.bug(command, error);
-  }
 }
 
 function invalid(message: string, path: string): CommandError {

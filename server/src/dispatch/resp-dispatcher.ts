@@ -371,15 +371,13 @@ export class RespDispatcher {
       this.#atMs = runner.observe(entry.index, this.#atMs, false, client);
       return;
     }
-    let result: unknown;
-    try {
-      result = runner.executor.attempt(command, args, client);
-    } catch (error) {
-      result = runner.bug(command, error);
-    }
+    let result = runner.attempt(command, args, client);
     if (result instanceof Wait) {
       if (command.plan !== undefined) runner.executor.discard();
-      result = client.isExecuting ? result.otherwise : this.#park(client, entry, args, result);
+      if (client.isExecuting) {
+        result = result.otherwise;
+        runner.tell(command, client, !(result instanceof CommandError));
+      } else result = this.#park(client, entry, args, result);
       if (result === undefined) return;
     }
     const isSuccess = this.#finish(entry, command, args, result);

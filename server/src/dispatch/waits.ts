@@ -66,12 +66,10 @@ export class Waits {
    */
   park(wait: Wait, request: Request): { readonly answer: unknown } | undefined {
     const session = ClientSession.of(request.caller);
-    if (this.#isEnding || session.isClosed) return { answer: wait.otherwise };
-    const refusal = wait instanceof QueueWait ? this.#consumers.refusal() : undefined;
-    if (refusal !== undefined) return { answer: refusal };
-    if (this.#countOf(session) >= WAITS_PER_SESSION_MAX) {
-      const message = "too many commands of this connection wait already";
-      return { answer: fail("INVALID_REQUEST", message, { waiting_max: WAITS_PER_SESSION_MAX }) };
+    const atOnce = this.#answerAtOnce(wait, session);
+    if (atOnce !== undefined) {
+      this.#tell(request, !(atOnce.answer instanceof CommandError));
+      return atOnce;
     }
     this.#lastNumber = (this.#lastNumber + 1) & 0x3fffffff;
     const number = this.#lastNumber;
@@ -83,6 +81,20 @@ export class Waits {
     if (wait instanceof QueueWait) this.#consumers.wait(parked);
     else if (wait instanceof AnswerWait) parked.end = wait.begin((result) => this.#answer(parked, result));
     return undefined;
+  }
+
+  #answerAtOnce(wait: Wait, session: ClientSession): { readonly answer: unknown } | undefined {
+    if (this.#isEnding || session.isClosed) return { answer: wait.otherwise };
+    const refusal = wait instanceof QueueWait ? this.#consumers.refusal() : undefined;
+    if (refusal !== undefined) return { answer: refusal };
+    if (this.#countOf(session) < WAITS_PER_SESSION_MAX) return undefined;
+    const message = "too many commands of this connection wait already";
+    return { answer: fail("INVALID_REQUEST", message, { waiting_max: WAITS_PER_SESSION_MAX }) };
+  }
+
+  /** The audit log hears of it, though its token has ended since it ran, or its connection. */
+  #tell({ index, caller }: Request, ok: boolean | undefined): void {
+    this.#runner.tell(this.#runner.registry.commands[index], caller, ok);
   }
 
   /** Ends up to `limit` waits whose time is over; returns how many. */
@@ -130,6 +142,7 @@ export class Waits {
       refusal !== undefined || request.once === undefined
         ? runner.encode(encoder, request.requestId, refusal ?? result)
         : request.once.settle(runner, command, result, request.requestId);
+    this.#tell(request, !(result instanceof CommandError));
     runner.observe(request.index, runner.clock.monotonicMs(), error === undefined, request.caller);
     request.caller.answerLate(
       runner.finish(encoder, error === undefined ? 200 : error.httpStatus),
@@ -159,6 +172,7 @@ export class Waits {
   /** The connection of a waiting command is gone. */
   abandon(parked: ParkedCommand): void {
     this.#forget(parked);
+    this.#tell(parked.request, undefined);
   }
 
   #forget(parked: ParkedCommand): void {
