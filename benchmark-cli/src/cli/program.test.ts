@@ -26,7 +26,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 /** @param whenItSays what to do at the first line that matches */
 function run(args: readonly string[], whenItSays?: readonly [RegExp, (child: ChildProcess) => void]): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: TIMEOUT_MS });
   let output = "";
   let acted = false;
   for (const stream of [child.stdout, child.stderr]) {
@@ -115,6 +115,18 @@ describe.skipIf(process.platform !== "linux")("a run", () => {
     }
     expect(readFileSync(html, "utf8")).toContain("<svg");
   });
+
+  it.each(["ws", "http"])(
+    "of a number of operations over %s measures that many, whatever the warm-up was",
+    { timeout: TIMEOUT_MS },
+    async (protocol) => {
+      const json = join(directory, `warm-${protocol}.json`);
+      const sizes = ["--operations", "300", "--warmup", "0.5", "--keys", "1000", "--loop", "closed"];
+      const { code } = await run(["kv", "--protocol", protocol, ...sizes, "--json", json]);
+      expect(code).toBe(0);
+      expect(readReport(json).results[0].phases.map(({ done }) => done)).toEqual([300]);
+    },
+  );
 
   it.each([
     ["queue", "--way", "subscribed", "--messages", "2000", "--duration", "0.3"],
