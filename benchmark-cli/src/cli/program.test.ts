@@ -92,6 +92,11 @@ describe("arguments", () => {
     const { code, output } = await run(["kv", "--protocol", "http", "--pipeline", "4"]);
     expect(output).toContain("--pipeline above 1 does not go with --protocol http");
     expect(code).toBe(2);
+    const few = await run(["kv", "--operations", "10", "--batch", "100", "--clients", "2"]);
+    expect(few.output).toContain(
+      "--operations 10, 100 to a request (--batch), are fewer requests than there are connections",
+    );
+    expect(few.code).toBe(2);
   });
 });
 

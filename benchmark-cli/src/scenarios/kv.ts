@@ -48,7 +48,8 @@ export function runKv(options: KvOptions, stage: Stage): Promise<ScenarioResult>
   return repeat(options.rounds, () => runOnce(options, stage));
 }
 
-function check({ protocol, pipeline, batch, connections, clients, operations }: KvOptions): void {
+function check(options: KvOptions): void {
+  const { protocol, pipeline, batch, connections, clients, operations, duration, loop } = options;
   if (protocol === "http" && pipeline > 1) {
     throw new BenchmarkError(
       "--pipeline above 1 does not go with --protocol http: take more --connections, or ws or resp",
@@ -58,7 +59,13 @@ function check({ protocol, pipeline, batch, connections, clients, operations }: 
     throw new BenchmarkError("--batch above 1 does not go with --protocol resp, which has no batches: use --pipeline");
   }
   if (clients > connections) throw new BenchmarkError(`--clients ${clients} need at least as many --connections`);
-  if (operations < connections) throw new BenchmarkError(`--operations ${operations} are fewer than the connections`);
+  if (duration !== undefined || loop === "open") return;
+  if (Math.ceil(operations / batch) < connections) {
+    throw new BenchmarkError(
+      `--operations ${operations}, ${batch} to a request (--batch), are fewer requests than there are connections: ` +
+        `at least ${(connections - 1) * batch + 1} are needed, or fewer --connections`,
+    );
+  }
 }
 
 async function runOnce(options: KvOptions, stage: Stage): Promise<ScenarioResult> {
