@@ -192,6 +192,25 @@ describe.skipIf(process.platform !== "linux")("a server", () => {
     expect(nobody.code).toBe(2);
   });
 
+  it("whose RESP nobody named is not written to before that is said", { timeout: TIMEOUT_MS }, async () => {
+    // As an empty Synap: its health, and the three lists that say that it holds nothing.
+    const empty = { service: "synap", success: true, payload: { size: 0, queues: [], rooms: [] } };
+    const server = createServer((_request, response) => response.end(JSON.stringify(empty)));
+    let socketsAsked = 0;
+    server.on("upgrade", (_request, socket) => {
+      socketsAsked++;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : undefined}`;
+    const { code, output } = await run(["kv", "--protocol", "resp", "--url", url]);
+    await new Promise((resolve) => server.close(resolve));
+    expect(output).toContain(`${url} is an address of HTTP: for RESP give --url redis://HOST:PORT`);
+    expect(code).toBe(2);
+    expect(socketsAsked).toBe(0);
+  });
+
   it("that dies in the middle is told, beside what was measured", { timeout: TIMEOUT_MS }, async () => {
     const killServer = (child: ChildProcess) => {
       const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, "utf8").trim().split(" ");

@@ -128,11 +128,11 @@ interface Counts {
 
 async function fillAll(options: KvOptions, target: Target): Promise<Counts> {
   const { protocol, keys, keySize, valueSize } = options;
-  const fillProtocol = isOnlyResp(options, target) ? "resp" : "websocket";
-  await fill(target.port, { count: keys, keyBytes: keySize, valueBytes: valueSize, protocol: fillProtocol });
   if (protocol === "resp" && target.respPort === 0) {
     throw new BenchmarkError(`${target.name} is an address of HTTP: for RESP give --url redis://HOST:PORT`);
   }
+  const fillProtocol = isOnlyResp(options, target) ? "resp" : "websocket";
+  await fill(target.port, { count: keys, keyBytes: keySize, valueBytes: valueSize, protocol: fillProtocol });
   return isOnlyResp(options, target) ? { ran: Number.NaN, misses: 0 } : await counts(target);
 }
 
