@@ -14,7 +14,7 @@ import { gateHistory } from "../baseline/gate-history.ts";
 import { type GateOptions, measureGates } from "../baseline/gate-run.ts";
 import { compareGates, type GateChange, type GateFigures, THRESHOLD } from "../baseline/gate-statistics.ts";
 import { machine } from "../report/machine.ts";
-import { markdown } from "../report/row.ts";
+import { markdown, median } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { wholeFlag } from "./arguments.ts";
 
@@ -127,11 +127,7 @@ function report({ report: file }: { readonly report?: string }): void {
 }
 
 function figureOf(figures: GateFigures | undefined): string {
-  return figures === undefined ? "" : `${medianOf(figures).toFixed(3)} x`;
-}
-
-function medianOf({ ratios }: GateFigures): number {
-  return [...ratios].sort((a, b) => a - b)[ratios.length >> 1];
+  return figures === undefined ? "" : `${median(figures.ratios).toFixed(3)} x`;
 }
 
 function printFigures(gates: readonly GateFigures[]): void {

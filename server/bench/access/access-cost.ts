@@ -17,6 +17,7 @@ import { allRespCommands } from "../../src/commands/resp/all-resp-commands.ts";
 import { allConnectionCommands } from "../../src/dispatch/resp-connection-commands.ts";
 import { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
 import { Connection, Fixture } from "../../test/dispatcher-fixture.ts";
+import { median } from "../structures/bench-report.ts";
 
 const KEYS = 1000;
 const BURST = 16;
@@ -86,10 +87,6 @@ const CASES: readonly (readonly [string, (side: 0 | 1) => void])[] = [
   ["kv.get, 16 in a MessagePack batch", (side) => void dispatcher.handle(batch, "msgpack", "msgpack", sockets[side])],
 ];
 
-function median(of: number[]): number {
-  return [...of].sort((a, b) => a - b)[Math.floor(of.length / 2)];
-}
-
 for (const [name, run] of CASES) {
   const sliceNs: [number[], number[]] = [[], []];
   for (let slice = 0; slice < SLICES; slice++) {
@@ -100,7 +97,7 @@ for (const [name, run] of CASES) {
       if (slice >= SLICES / 4) sliceNs[side].push(((performance.now() - startedMs) * 1e6) / (SLICE_BURSTS * BURST));
     }
   }
-  const [open, checked] = sliceNs.map(median);
+  const [open, checked] = sliceNs.map((slices) => median(slices));
   const percent = (checked / open - 1) * 100;
   console.log(`${name}: ${open.toFixed(0)} ns open, ${checked.toFixed(0)} ns with a token, ${percent.toFixed(1)} %`);
 }
