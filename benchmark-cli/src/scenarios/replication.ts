@@ -25,7 +25,7 @@ import {
   untilEqual,
 } from "../servers/replication-set.ts";
 import { type FsyncPolicy, NO_SNAPSHOTS, type Synap } from "../servers/synap-process.ts";
-import { type Target, type Usage, usageOf } from "../servers/target.ts";
+import { targetOf, type Usage, usageOf } from "../servers/target.ts";
 import { clientLimits, repeat } from "./judgement.ts";
 import type { ReplicationLag, ReplicationLagConfig } from "./replication-lag.ts";
 import type { Stage } from "./stage.ts";
@@ -89,7 +89,7 @@ class ReplicationScenario {
     const { fsync, replicas, writeRate, readRate, duration } = this.#options;
     const program = this.#stage.options.server;
     const set = await startReplicationSet({ program, fsync, replicas, args: NO_SNAPSHOTS });
-    for (const node of [set.master, ...set.replicas]) this.#stage.watch(targetOf(node));
+    for (const node of [set.master, ...set.replicas]) this.#stage.watch(targetOf(node, "a node"));
     const loads = await this.#load(set);
     const done = loads.written.commands + readsOf(loads);
     const latencies = [
@@ -227,11 +227,6 @@ class ReplicationScenario {
       },
     ];
   }
-}
-
-function targetOf({ child, port, respPort, command, stop }: Synap): Target {
-  const own = { usage: async () => usageOf(child), holds: async () => [] };
-  return { name: "a node", child, port, respPort, command, stop, ...own };
 }
 
 function cpuTimes({ master, replicas }: ReplicationSet): CpuTimes {
