@@ -4,7 +4,7 @@
  */
 
 import type { Protocol } from "../load/connection.ts";
-import { type ErrorCounts, fill, type Load, type LoadObserver, type LoadResult, runLoad } from "../load/load.ts";
+import { fill, type Load, type LoadObserver, type LoadResult, runLoad, sumErrors } from "../load/load.ts";
 import type { Phase, ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
@@ -102,7 +102,7 @@ async function runOnce(options: KvOptions, stage: Stage): Promise<ScenarioResult
     settings: settingsOf(options, target),
     rows,
     phases,
-    errors: errorsOf(results),
+    errors: sumErrors(results),
     notes,
   };
 }
@@ -157,7 +157,7 @@ async function verifyCounts(
   if (isOnlyResp(options, target)) return "what the server ran was not counted: it was reached by RESP alone";
   const after = await counts(target);
   const sent = results.reduce((sum, { commandsSent }) => sum + commandsSent, 0);
-  const failed = Object.values(errorsOf(results)).reduce((sum, times) => sum + times, 0);
+  const failed = Object.values(sumErrors(results)).reduce((sum, times) => sum + times, 0);
   const ran = after.ran - before.ran;
   const misses = after.misses - before.misses;
   if (misses > 0) throw new BenchmarkError(`${misses} gets missed: something else removes keys of this server`);
@@ -258,12 +258,4 @@ function closedRows(options: KvOptions, result: LoadResult, phase: Phase): Row[]
 function openRows(perSec: number, result: LoadResult, phase: Phase): Row[] {
   const note = `from the instant it was due, at ${Math.round(perSec).toLocaleString("en-US")}/s, reached ${Math.round(result.commandsPerSec).toLocaleString("en-US")}/s; ${cpuNote(phase)}`;
   return latencyRows("open loop", result.latency, { p95: 1 }, note);
-}
-
-function errorsOf(results: readonly LoadResult[]): ErrorCounts {
-  const errors: Record<string, number> = {};
-  for (const result of results) {
-    for (const [code, times] of Object.entries(result.errors)) errors[code] = (errors[code] ?? 0) + times;
-  }
-  return errors;
 }

@@ -10,7 +10,7 @@
 import type { ChildProcess } from "node:child_process";
 import { ClientProcess } from "../load/client-process.ts";
 import { compareKeys } from "../load/key-comparison.ts";
-import { type Load, type LoadObserver, type LoadResult, runLoad } from "../load/load.ts";
+import { type Load, type LoadObserver, type LoadResult, runLoad, sumErrors } from "../load/load.ts";
 import { KEY_BYTES, VALUE_BYTES } from "../load/workload.ts";
 import type { PhaseRecorder } from "../report/phase-recorder.ts";
 import type { ScenarioResult } from "../report/result.ts";
@@ -114,7 +114,7 @@ class ReplicationScenario {
         { what: "full syncs", value: full_syncs, unit: "syncs", note: "replicas came to an empty master" },
       ],
       phases,
-      errors: errorsOf(loads),
+      errors: sumErrors([loads.written, ...loads.readings]),
       deliveries: { expected: loads.lag.events * replicas, what: "events: each pushed by every replica" },
       notes: clientLimits(phases, replicas + 2),
     };
@@ -288,12 +288,4 @@ function readsOf({ readings }: Loads): number {
 
 function frameLatency({ latency: { p50Ms, p95Ms } }: LoadResult): string {
   return `a frame p50 ${p50Ms.toFixed(2)}, p95 ${p95Ms.toFixed(2)} ms`;
-}
-
-function errorsOf({ written, readings }: Loads): Record<string, number> {
-  const errors: Record<string, number> = {};
-  for (const each of [written, ...readings]) {
-    for (const [code, times] of Object.entries(each.errors)) errors[code] = (errors[code] ?? 0) + times;
-  }
-  return errors;
 }
