@@ -2,17 +2,13 @@
 import { Command } from "commander";
 import { fractionFlag, wholeFlag } from "./arguments.ts";
 import {
-  kvFlags,
-  plannedKv,
-  plannedPubsub,
-  plannedQueue,
-  plannedReplication,
-  plannedStream,
-  pubsubFlags,
-  queueFlags,
-  replicationFlags,
+  kvScenario,
+  pubsubScenario,
+  queueScenario,
+  replicationScenario,
+  type Scenario,
   shared,
-  streamFlags,
+  streamScenario,
 } from "./scenario-commands.ts";
 import { type Planned, Session, type SessionOptions } from "./session.ts";
 
@@ -49,7 +45,7 @@ function plannedAll(flags: AllFlags): Planned[] {
   ];
   const kv = (protocol: string) => {
     const own = ["--protocol", protocol, "--duration", secs(1 / 30), "--keys", sized(100_000, 1_000)];
-    return { ...plannedKv(read(kvFlags, [...own, "--seed", `${seed}`, ...common])), name: `kv over ${protocol}` };
+    return { ...plan(kvScenario, [...own, "--seed", `${seed}`, ...common]), name: `kv over ${protocol}` };
   };
   const queue = ["--messages", sized(50_000, 1_000), "--duration", secs(1 / 10)];
   const rooms = ["--rooms", sized(100, 4), "--events-per-room", sized(1_000, 50)];
@@ -63,14 +59,14 @@ function plannedAll(flags: AllFlags): Planned[] {
     kv("http"),
     // The address of HTTP says nothing of where RESP is, and replicas cannot be added to a server that is there.
     ...(url === undefined ? [kv("resp")] : []),
-    plannedQueue(read(queueFlags, [...queue, ...common])),
-    plannedStream(read(streamFlags, [...stream, ...common])),
-    plannedPubsub(read(pubsubFlags, [...pubsub, ...common])),
-    ...(url === undefined ? [plannedReplication(read(replicationFlags, [...replication, ...common]))] : []),
+    plan(queueScenario, [...queue, ...common]),
+    plan(streamScenario, [...stream, ...common]),
+    plan(pubsubScenario, [...pubsub, ...common]),
+    ...(url === undefined ? [plan(replicationScenario, [...replication, ...common])] : []),
   ];
 }
 
-/** The flags of a scenario's own command, so that its defaults stand in one place. */
-function read<Flags extends object>(flags: (command: Command) => Command, args: readonly string[]): Flags {
-  return flags(new Command()).parse(args, { from: "user" }).opts<Flags>();
+/** By the flags of its own command, so that its defaults stand in one place. */
+function plan<Flags extends SessionOptions>({ flags, planned }: Scenario<Flags>, args: readonly string[]): Planned {
+  return planned(flags(new Command()).parse(args, { from: "user" }).opts<Flags>());
 }
