@@ -7,10 +7,10 @@ import {
   queueScenario,
   replicationScenario,
   type Scenario,
-  shared,
   streamScenario,
 } from "./scenario-commands.ts";
 import { type Planned, Session, type SessionOptions } from "./session.ts";
+import { ofAnyServer } from "./session-flags.ts";
 
 /** From this many seconds on, the sizes are those of the specification; below, they shrink with the time. */
 const FULL_SIZE_SECS = 60;
@@ -23,7 +23,7 @@ interface AllFlags extends SessionOptions {
 
 export function addAll(program: Command): void {
   const about = "Every scenario. Below 60 s the numbers of keys, messages and subscribers shrink with the time.";
-  shared(program.command("all").description(about))
+  ofAnyServer(program.command("all").description(about))
     .addOption(fractionFlag("--duration <s>", "about how many seconds are measured, in all", 60, 1))
     .addOption(wholeFlag("--seed <n>", "repeats the same operations", 1, 0))
     .addOption(wholeFlag("--rounds <n>", "repetitions of each scenario, of which the median counts", 1))
@@ -37,11 +37,11 @@ function plannedAll(flags: AllFlags): Planned[] {
   const scale = Math.min(1, duration / FULL_SIZE_SECS);
   const sized = (full: number, least: number) => `${Math.max(least, Math.round(full * scale))}`;
   const secs = (share: number) => `${Math.max(0.5, duration * share).toFixed(1)}`;
+  const ofOwnServers = ["--rounds", `${rounds}`, ...(flags.server === undefined ? [] : ["--server", flags.server])];
   const common = [
-    ...["--rounds", `${rounds}`],
+    ...ofOwnServers,
     ...(url === undefined ? [] : ["--url", url]),
     ...(flags.overwrite === true ? ["--overwrite"] : []),
-    ...(flags.server === undefined ? [] : ["--server", flags.server]),
   ];
   const kv = (protocol: string) => {
     const own = ["--protocol", protocol, "--duration", secs(1 / 30), "--keys", sized(100_000, 1_000)];
@@ -62,7 +62,7 @@ function plannedAll(flags: AllFlags): Planned[] {
     plan(queueScenario, [...queue, ...common]),
     plan(streamScenario, [...stream, ...common]),
     plan(pubsubScenario, [...pubsub, ...common]),
-    ...(url === undefined ? [plan(replicationScenario, [...replication, ...common])] : []),
+    ...(url === undefined ? [plan(replicationScenario, [...replication, ...ofOwnServers])] : []),
   ];
 }
 

@@ -66,6 +66,10 @@ describe("arguments", () => {
     expect(await refusal("kv", "--read-ratio", "2")).toContain("a number from 0 to 1");
     expect(await refusal("kv", "--protocol", "smtp")).toContain("ws, http, resp");
     expect(await refusal("kv", "--operations", "5", "--duration", "5")).toContain("cannot be used with");
+    // They start servers of their own.
+    for (const name of ["replication", "memory", "compare", "profile"]) {
+      expect(await refusal(name, "--url", "http://127.0.0.1:1")).toContain("unknown option '--url'");
+    }
     expect(await refusal("stream", "--events", "5", "--events-per-room", "5")).toContain("cannot be used with");
   });
 

@@ -9,6 +9,7 @@ import { runStream, type StreamOptions } from "../scenarios/stream.ts";
 import { FSYNC_POLICIES } from "../servers/synap-process.ts";
 import { fractionFlag, wholeFlag, wordFlag } from "./arguments.ts";
 import { type Planned, Session, type SessionOptions } from "./session.ts";
+import { ofAnyServer, ofSession } from "./session-flags.ts";
 
 export const PROTOCOLS: Readonly<Record<string, Protocol>> = { ws: "websocket", http: "http", resp: "resp" };
 const LOOPS = ["closed", "open", "both"];
@@ -18,16 +19,6 @@ export interface Scenario<Flags extends SessionOptions> {
   /** Gives a command its flags. */
   readonly flags: (command: Command) => Command;
   readonly planned: (flags: Flags) => Planned;
-}
-
-/** Flags of every command that measures a server. */
-export function shared(command: Command): Command {
-  return command
-    .option("--url <url>", "a server that is there already (http://HOST:PORT, or redis://HOST:PORT for RESP)")
-    .option("--overwrite", "write to the server of --url although it holds data")
-    .option("--server <file>", "the main.js of the server to start (the built one of this checkout)")
-    .option("--json <file>", "save the figures as JSON")
-    .option("--report <file>", "write a report: a page to look at when it ends in .html, else JSON (.json)");
 }
 
 function fsyncFlag(preset: "always" | "interval") {
@@ -69,7 +60,7 @@ function settings<Flags extends SessionOptions>(flags: Flags): Omit<Flags, OfSes
 }
 
 function kvFlags(command: Command): Command {
-  return shared(command)
+  return ofAnyServer(command)
     .addOption(wordFlag("--protocol <name>", "what the clients speak", "ws", Object.keys(PROTOCOLS)))
     .addOption(
       wholeFlag("--operations <n>", `operations of the closed loop (${DEFAULT_OPERATIONS})`, undefined).conflicts(
@@ -102,7 +93,7 @@ function plannedQueue({ rate, ...rest }: QueueFlags): Planned {
 }
 
 function queueFlags(command: Command): Command {
-  return shared(command)
+  return ofAnyServer(command)
     .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--messages <n>", "messages of each closed loop", 50_000))
     .addOption(
@@ -140,7 +131,7 @@ function plannedStream({ rate, replayHistory, events, eventsPerRoom, ...rest }: 
 }
 
 function streamFlags(command: Command): Command {
-  return shared(command)
+  return ofAnyServer(command)
     .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--rooms <n>", "rooms", 100))
     .addOption(
@@ -175,7 +166,7 @@ function plannedPubsub({ rate, ...rest }: PubsubFlags): Planned {
 }
 
 function pubsubFlags(command: Command): Command {
-  return shared(command)
+  return ofAnyServer(command)
     .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--topics <n>", "topics", 1_000))
     .addOption(wholeFlag("--messages <n>", "messages of the closed loop", 100_000))
@@ -199,7 +190,7 @@ function plannedReplication(flags: ReplicationFlags): Planned {
 }
 
 function replicationFlags(command: Command): Command {
-  return shared(command)
+  return ofSession(command)
     .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--replicas <n>", "replicas", 3))
     .addOption(wholeFlag("--write-rate <r>", "writes per second on the master", 10_000))

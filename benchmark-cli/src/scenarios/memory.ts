@@ -101,9 +101,6 @@ const PARTS: readonly Part[] = [
 ];
 
 export async function runMemory(options: MemoryOptions, stage: Stage): Promise<ScenarioResult> {
-  if (stage.options.url !== undefined) {
-    throw new BenchmarkError("memory starts fresh servers of its own: leave out --url");
-  }
   const rows: Row[] = [];
   for (const part of PARTS) {
     if (part.count(options) === 0) continue;

@@ -15,7 +15,6 @@ import { KEY_BYTES, VALUE_BYTES } from "../load/workload.ts";
 import type { PhaseRecorder } from "../report/phase-recorder.ts";
 import type { ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
-import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { cpuSeconds, sleep } from "../servers/processes.ts";
 import {
   type ReplicationSet,
@@ -55,9 +54,6 @@ const WRITE_CONNECTIONS = 4;
 const READ_CONNECTIONS = 2;
 
 export function runReplication(options: ReplicationOptions, stage: Stage): Promise<ScenarioResult> {
-  if (stage.options.url !== undefined) {
-    throw new BenchmarkError("replication starts a master and replicas of its own: leave out --url");
-  }
   return repeat(options.rounds, () => new ReplicationScenario(options, stage).run());
 }
 
