@@ -91,11 +91,6 @@ export class ClientSocket {
     if (this.#socket.writableLength > 0) this.#output = undefined;
   }
 
-  /** What waits in this process because the server does not take it. */
-  get unsentBytes(): number {
-    return this.#socket.writableLength;
-  }
-
   /** Resolves when the connection is no more, whoever ended it. */
   get closed(): Promise<void> {
     return new Promise((resolve) => {

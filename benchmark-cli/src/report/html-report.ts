@@ -74,7 +74,7 @@ function scenario(result: ScenarioResult): string {
   ].join("\n");
 }
 
-export function rowTable(rows: readonly Row[]): string {
+function rowTable(rows: readonly Row[]): string {
   const head = ["what", "measured", "expected", "", "note"].map((title) => `<th>${title}</th>`).join("");
   const lines = rows.map((row) => {
     const judged = judge(row);
