@@ -2,7 +2,7 @@
  * A raw client for servers that push: every message that comes is shown as a range of the bytes received, and what is
  * sent in answer leaves in one write. One input buffer serves all sockets of the process.
  *
- *     bytes -> framing (webSocketFrames, textLines, ...) -> onMessage(bytes, start, end)
+ *     bytes -> framing (webSocketFrames, ...) -> onMessage(bytes, start, end)
  *
  * What is shown is gone when `onMessage` returns.
  */
