@@ -38,16 +38,13 @@ export class Fixture {
       },
       slowLog: this.engine.node.slowLog,
       replyBytesMax,
-      reportBug: this.reportBug,
+      reportBug: (where, error) => {
+        const id = `bug-${this.bugs.length}`;
+        this.bugs.push({ id, where, error });
+        return id;
+      },
     });
   }
-
-  /** Keeps a bug, and answers with the id that the client gets. */
-  readonly reportBug = (where: string, error: unknown): string => {
-    const id = `bug-${this.bugs.length}`;
-    this.bugs.push({ id, where, error });
-    return id;
-  };
 
   /** @param buffer holds the message, padded with spaces, as a transport's buffer that is used again and again. */
   send(message: unknown, buffer?: Buffer): { readonly status: number; readonly body: Record<string, unknown> } {

@@ -1,16 +1,21 @@
-/** What answers Redis clients, over the engine of a fixture, and sockets that take everything and do nothing. */
+/**
+ * RESP without a port: a dispatcher over the engine of a `Fixture`, and a peer that is connected to it and nobody looks at.
+ *
+ *     respDispatcher(fixture).connect(1, respPeer())   ->   the client that `handle` is given
+ *
+ * What a test is about it gives itself: limits, a clock of its own, where bugs or late replies are to go.
+ */
 import { allCommands } from "../src/commands/all.ts";
 import { Registry } from "../src/commands/registry.ts";
 import { allRespCommands } from "../src/commands/resp/all-resp-commands.ts";
-import type { RespClient, RespSocket } from "../src/dispatch/resp-client.ts";
+import type { RespSocket } from "../src/dispatch/resp-client.ts";
 import { allConnectionCommands } from "../src/dispatch/resp-connection-commands.ts";
 import { RespDispatcher, type RespDispatcherOptions } from "../src/dispatch/resp-dispatcher.ts";
 import type { Fixture } from "./dispatcher-fixture.ts";
-import { requestBytes } from "./protocol/differential/raw-connection.ts";
 
-/** Every name that there is; bugs are the fixture's, unless `own` says otherwise. */
+/** A bug is thrown, unless somebody wants to be told. */
 export function respDispatcher(
-  { engine, clock, dispatcher, reportBug }: Fixture,
+  { engine, clock, dispatcher }: Fixture,
   own: Partial<RespDispatcherOptions> = {},
 ): RespDispatcher {
   return new RespDispatcher({
@@ -26,17 +31,14 @@ export function respDispatcher(
     slowLog: engine.node.slowLog,
     replyBytesMax: 1024 * 1024,
     requestBytesMax: 1024 * 1024,
-    reportBug,
+    reportBug: (where, error) => {
+      throw new Error(where, { cause: error });
+    },
     ...own,
   });
 }
 
-/** For a dispatcher that is to fail a test at its first bug. */
-export function throwBug(where: string, error: unknown): never {
-  throw new Error(where, { cause: error });
-}
-
-export function quietSocket(own: Partial<RespSocket> = {}): RespSocket {
+export function respPeer(own: Partial<RespSocket> = {}): RespSocket {
   return {
     address: "127.0.0.1",
     peer: "127.0.0.1:1",
@@ -49,16 +51,4 @@ export function quietSocket(own: Partial<RespSocket> = {}): RespSocket {
     outbox: { push: () => true },
     ...own,
   };
-}
-
-/** Sends one request; what is answered at once. */
-export function say(dispatch: RespDispatcher, client: RespClient, words: readonly string[]): string {
-  const bytes = requestBytes(words);
-  dispatch.handle(client, bytes, 0, bytes.length);
-  return answerOf(dispatch);
-}
-
-/** What the last burst was answered with. */
-export function answerOf({ runner: { out } }: RespDispatcher): string {
-  return Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1");
 }

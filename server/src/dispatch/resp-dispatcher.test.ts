@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Fixture } from "../../test/dispatcher-fixture.ts";
 import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
-import { answerOf, quietSocket, respDispatcher } from "../../test/resp-fixture.ts";
+import { respDispatcher, respPeer } from "../../test/resp-fixture.ts";
 import type { RespClient } from "./resp-client.ts";
 import { type Progress, type RespDispatcher, STOPPED, WANTS_BYTES, WANTS_TURN } from "./resp-dispatcher.ts";
 
@@ -37,24 +37,27 @@ class Resp {
   }
 
   connect(id = 1): RespClient {
-    return this.dispatch.connect(
-      id,
-      quietSocket({
-        write: (bytes, length) => {
-          this.late += Buffer.from(bytes.subarray(0, length)).toString("latin1");
-        },
-        resume: () => {
-          this.resumed++;
-        },
-      }),
-    );
+    const peer = respPeer({
+      write: (bytes, length) => {
+        this.late += Buffer.from(bytes.subarray(0, length)).toString("latin1");
+      },
+      resume: () => {
+        this.resumed++;
+      },
+    });
+    return this.dispatch.connect(id, peer);
   }
 
   /** One burst: how it ended, how far it came, and what it has answered. */
   burst(client: RespClient, bytes: Uint8Array, start = 0): { progress: Progress; at: number; replies: string } {
     const { dispatch } = this;
     const progress = dispatch.handle(client, bytes, start, bytes.length);
-    return { progress, at: dispatch.consumed, replies: answerOf(dispatch) };
+    const { out } = dispatch.runner;
+    return {
+      progress,
+      at: dispatch.consumed,
+      replies: Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1"),
+    };
   }
 
   say(client: RespClient, ...words: string[]): string {

@@ -3,7 +3,6 @@ import { describe, expect, it, vi } from "vitest";
 import { Grant } from "../../src/access/grant.ts";
 import { parsePermissions } from "../../src/access/permission.ts";
 import { Connection, Fixture } from "../dispatcher-fixture.ts";
-import { quietSocket, respDispatcher, say } from "../resp-fixture.ts";
 
 function grantOf(...allow: string[]): Grant {
   const permissions = parsePermissions(allow);

@@ -5,7 +5,8 @@ import type { RespClient } from "../../src/dispatch/resp-client.ts";
 import type { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
 import type { RespEntry } from "../../src/dispatch/resp-table.ts";
 import { Fixture } from "../dispatcher-fixture.ts";
-import { quietSocket, respDispatcher, say, throwBug } from "../resp-fixture.ts";
+import { requestBytes } from "../protocol/differential/raw-connection.ts";
+import { respDispatcher, respPeer } from "../resp-fixture.ts";
 
 class Resp {
   readonly fixture = new Fixture();
@@ -13,17 +14,20 @@ class Resp {
 
   constructor() {
     Object.assign(this.fixture.engine.node, { info: () => ({ server: { pid: 1 } }) });
-    this.dispatch = respDispatcher(this.fixture, { reportBug: throwBug });
+    this.dispatch = respDispatcher(this.fixture);
   }
 
   connect(grant?: Grant): RespClient {
-    const client = this.dispatch.connect(1, quietSocket());
+    const client = this.dispatch.connect(1, respPeer());
     if (grant !== undefined) client.grant = grant;
     return client;
   }
 
   say(client: RespClient, words: readonly string[]): string {
-    return say(this.dispatch, client, words);
+    const bytes = requestBytes(words);
+    this.dispatch.handle(client, bytes, 0, bytes.length);
+    const { out } = this.dispatch.runner;
+    return Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1");
   }
 }
 

@@ -12,7 +12,7 @@ import { examplePayload } from "../../src/openapi/examples.ts";
 import { Connection, Fixture } from "../dispatcher-fixture.ts";
 import { seededRandom } from "../engine.ts";
 import { requestBytes } from "../protocol/differential/raw-connection.ts";
-import { answerOf, quietSocket, respDispatcher } from "../resp-fixture.ts";
+import { respDispatcher, respPeer } from "../resp-fixture.ts";
 import { type Chance, mutated, pick } from "./mutations.ts";
 
 export type Format = "json" | "msgpack" | "resp";
@@ -135,10 +135,13 @@ class RespTarget {
 
   constructor(random: Chance) {
     this.#random = random;
-    const { engine } = this.#fixture;
+    const { engine, bugs } = this.#fixture;
     engine.access.turnOn();
     Object.assign(engine.node, { info: () => ({ server: { pid: 1 } }) });
-    this.#dispatch = respDispatcher(this.#fixture, { requestBytesMax: 256 * 1024 });
+    this.#dispatch = respDispatcher(this.#fixture, {
+      requestBytesMax: 256 * 1024,
+      reportBug: (where, error) => `bug-${bugs.push({ id: "", where, error })}`,
+    });
     this.#names = this.#dispatch.table.entries
       .flatMap((entry) => [entry, ...(entry.subcommands?.entries ?? [])])
       .map(({ description: { name, arity } }) => [name, arity] as const)
@@ -147,15 +150,13 @@ class RespTarget {
   }
 
   #connect(owner: number): RespClient {
-    const client = this.#dispatch.connect(
-      owner + 1,
-      quietSocket({
-        peer: `127.0.0.1:${owner}`,
-        write: (bytes, length) => {
-          this.#late += Buffer.from(bytes.subarray(0, length)).toString("latin1");
-        },
-      }),
-    );
+    const peer = respPeer({
+      peer: `127.0.0.1:${owner}`,
+      write: (bytes, length) => {
+        this.#late += Buffer.from(bytes.subarray(0, length)).toString("latin1");
+      },
+    });
+    const client = this.#dispatch.connect(owner + 1, peer);
     client.granted(grantOf(owner));
     return client;
   }
@@ -188,7 +189,8 @@ class RespTarget {
     dispatch.handle(client, all, 0, all.length);
     const { bugs } = this.#fixture;
     if (bugs.length > 0) throw bugs[0].error;
-    const shown = answerOf(dispatch);
+    const { out } = dispatch.runner;
+    const shown = Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1");
     checkSecrets(shown + this.#late, owner);
     this.#late = "";
     client.kept = all.subarray(dispatch.consumed);

@@ -23,7 +23,11 @@ class RespServer {
   port = 0;
 
   constructor() {
-    const { clock, reportBug } = this.fixture;
+    const { clock, bugs } = this.fixture;
+    const dispatch = respDispatcher(this.fixture, {
+      replyBytesMax: 100_000,
+      reportBug: (where, error) => `bug-${bugs.push({ id: "", where, error })}`,
+    });
     this.transport = new RespTransport({
       options: {
         host: "127.0.0.1",
@@ -34,12 +38,12 @@ class RespServer {
         connectionTimeoutMs: 5000,
         keepAliveMs: 0,
       },
-      dispatch: respDispatcher(this.fixture, { replyBytesMax: 100_000 }),
+      dispatch,
       connections: this.connections,
       clock,
       turnEnd: new TurnEnd(),
       gate: this.gate,
-      acceptFailed: (error) => reportBug("accepting", error),
+      acceptFailed: (error) => bugs.push({ id: "", where: "accepting", error }),
       log: this.log,
     });
   }
