@@ -8,10 +8,11 @@
 import { allCommands } from "../src/commands/all.ts";
 import { Registry } from "../src/commands/registry.ts";
 import { allRespCommands } from "../src/commands/resp/all-resp-commands.ts";
-import type { RespSocket } from "../src/dispatch/resp-client.ts";
+import type { RespClient, RespSocket } from "../src/dispatch/resp-client.ts";
 import { allConnectionCommands } from "../src/dispatch/resp-connection-commands.ts";
 import { RespDispatcher, type RespDispatcherOptions } from "../src/dispatch/resp-dispatcher.ts";
 import type { Fixture } from "./dispatcher-fixture.ts";
+import { requestBytes } from "./protocol/differential/raw-connection.ts";
 
 /** A bug is thrown, unless somebody wants to be told. */
 export function respDispatcher(
@@ -51,4 +52,16 @@ export function respPeer(own: Partial<RespSocket> = {}): RespSocket {
     outbox: { push: () => true },
     ...own,
   };
+}
+
+/** Sends one request; what is answered at once. */
+export function say(dispatch: RespDispatcher, client: RespClient, words: readonly string[]): string {
+  const bytes = requestBytes(words);
+  dispatch.handle(client, bytes, 0, bytes.length);
+  return answerOf(dispatch);
+}
+
+/** What the last burst was answered with. */
+export function answerOf({ runner: { out } }: RespDispatcher): string {
+  return Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1");
 }

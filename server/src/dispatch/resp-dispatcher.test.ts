@@ -4,7 +4,7 @@ import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Fixture } from "../../test/dispatcher-fixture.ts";
 import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
-import { respDispatcher, respPeer } from "../../test/resp-fixture.ts";
+import { answerOf, respDispatcher, respPeer } from "../../test/resp-fixture.ts";
 import type { RespClient } from "./resp-client.ts";
 import { type Progress, type RespDispatcher, STOPPED, WANTS_BYTES, WANTS_TURN } from "./resp-dispatcher.ts";
 
@@ -52,12 +52,7 @@ class Resp {
   burst(client: RespClient, bytes: Uint8Array, start = 0): { progress: Progress; at: number; replies: string } {
     const { dispatch } = this;
     const progress = dispatch.handle(client, bytes, start, bytes.length);
-    const { out } = dispatch.runner;
-    return {
-      progress,
-      at: dispatch.consumed,
-      replies: Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1"),
-    };
+    return { progress, at: dispatch.consumed, replies: answerOf(dispatch) };
   }
 
   say(client: RespClient, ...words: string[]): string {

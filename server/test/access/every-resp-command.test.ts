@@ -5,8 +5,7 @@ import type { RespClient } from "../../src/dispatch/resp-client.ts";
 import type { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
 import type { RespEntry } from "../../src/dispatch/resp-table.ts";
 import { Fixture } from "../dispatcher-fixture.ts";
-import { requestBytes } from "../protocol/differential/raw-connection.ts";
-import { respDispatcher, respPeer } from "../resp-fixture.ts";
+import { respDispatcher, respPeer, say } from "../resp-fixture.ts";
 
 class Resp {
   readonly fixture = new Fixture();
@@ -24,10 +23,7 @@ class Resp {
   }
 
   say(client: RespClient, words: readonly string[]): string {
-    const bytes = requestBytes(words);
-    this.dispatch.handle(client, bytes, 0, bytes.length);
-    const { out } = this.dispatch.runner;
-    return Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1");
+    return say(this.dispatch, client, words);
   }
 }
 

@@ -12,7 +12,7 @@ import { examplePayload } from "../../src/openapi/examples.ts";
 import { Connection, Fixture } from "../dispatcher-fixture.ts";
 import { seededRandom } from "../engine.ts";
 import { requestBytes } from "../protocol/differential/raw-connection.ts";
-import { respDispatcher, respPeer } from "../resp-fixture.ts";
+import { answerOf, respDispatcher, respPeer } from "../resp-fixture.ts";
 import { type Chance, mutated, pick } from "./mutations.ts";
 
 export type Format = "json" | "msgpack" | "resp";
@@ -189,8 +189,7 @@ class RespTarget {
     dispatch.handle(client, all, 0, all.length);
     const { bugs } = this.#fixture;
     if (bugs.length > 0) throw bugs[0].error;
-    const { out } = dispatch.runner;
-    const shown = Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1");
+    const shown = answerOf(dispatch);
     checkSecrets(shown + this.#late, owner);
     this.#late = "";
     client.kept = all.subarray(dispatch.consumed);
