@@ -37,7 +37,7 @@ export class AccessReport implements NodeAccess {
     return this.#control.refusedCount;
   }
 
-  refused({ grant, address, protocol }: Caller, command: string, reason: string): void {
+  refused({ grant, address, protocol }: Caller, command: string | undefined, reason: string): void {
     const { audit } = this.#control;
     this.#control.refusedCount++;
     audit.record("refused", { token: grant.name, address, protocol, command, reason }, "a command was refused");

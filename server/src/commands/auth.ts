@@ -1,11 +1,13 @@
 /** auth: says on a living connection who one is, anew or for the first time. */
+import type { Grant } from "../access/grant.ts";
+import { TOKEN_BYTES_MAX } from "../access/token.ts";
+import type { Caller } from "../dispatch/caller.ts";
 import { ClientSession } from "../fanout/client-session.ts";
 import { ANYBODY } from "./access-rule.ts";
 import { nodeCommand } from "./command.ts";
-import { fail, isCommandError } from "./errors.ts";
+import { type CommandError, fail, isCommandError } from "./errors.ts";
+import type { NodeAccess } from "./node.ts";
 import { Flag, Integer, Items, Nullable, Struct, Text } from "./schema.ts";
-
-const TOKEN_BYTES_MAX = 4096;
 
 export const auth = nodeCommand({
   name: "auth",
@@ -29,15 +31,29 @@ export const auth = nodeCommand({
         "auth is for a WebSocket: send the token with the request, as Authorization: Bearer",
       );
     }
-    const grant = access.authenticate(token, undefined, caller);
+    const grant = newGrant(access, caller, token, undefined);
     if (isCommandError(grant)) return grant;
-    const { session } = caller;
-    const hasParts = session instanceof ClientSession && session.partCount > 0;
-    if (hasParts && !grant.covers(caller.grant)) {
-      const message = "this connection has subscriptions that the new token does not permit: open another for it";
-      return fail("FORBIDDEN", message);
-    }
     caller.grant = grant;
     return { success: true, ...access.describe(grant) };
   },
 });
+
+/**
+ * What a token grants to a living connection, by `auth` or a Redis client's AUTH. Its subscriptions go on, so the token has to
+ * permit what they may see. Errors: those of `NodeAccess#authenticate`, and FORBIDDEN.
+ */
+export function newGrant(
+  access: Pick<NodeAccess, "authenticate" | "refused">,
+  caller: Caller,
+  token: string,
+  name: string | undefined,
+): Grant | CommandError {
+  const grant = access.authenticate(token, name, caller);
+  if (isCommandError(grant)) return grant;
+  const { session } = caller;
+  const hasParts = session instanceof ClientSession && session.partCount > 0;
+  if (!hasParts || grant.covers(caller.grant)) return grant;
+  const message = "this connection has subscriptions that the new token does not permit: open another for it";
+  access.refused(caller, "auth", message);
+  return fail("FORBIDDEN", message);
+}

@@ -14,7 +14,7 @@ import type { KeyView } from "../state/key-view.ts";
 import { OperationWriter } from "../state/operation.ts";
 import type { StateMachine } from "../state/state-machine.ts";
 import { ByteRange } from "../structures/byte-range.ts";
-import { accessRefusal } from "./access-rule.ts";
+import { accessRefusal, grantRefusal } from "./access-rule.ts";
 import type { Command, Limits, ReadContext, WriteContext } from "./command.ts";
 import { CommandError, fail } from "./errors.ts";
 import { KeyCounters } from "./kv/key-counters.ts";
@@ -194,6 +194,14 @@ export class Executor {
   permits({ accessCheck, accessRule }: Command, args: Record<string, unknown>, { grant }: Caller): boolean {
     if (grant.isUnrestricted || accessRule.kind === "anybody") return true;
     return this.knows(grant) && accessCheck(args, grant) === undefined;
+  }
+
+  /** Why a caller is nobody here, before anything else of what it has sent is looked at. */
+  strangerRefusal(caller: Caller, command: string | undefined): CommandError | undefined {
+    if (this.knows(caller.grant)) return undefined;
+    const refusal = grantRefusal(caller.grant, this.#readContext.nowMs);
+    if (refusal !== undefined) this.node.access.refused(caller, command, refusal.message);
+    return refusal;
   }
 
   /** Whether a grant is one now; looked at once for each message. */

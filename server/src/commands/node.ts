@@ -34,9 +34,15 @@ export interface NodeAccess {
   describe(grant: Grant): GrantDescription;
   /** Wrong tokens, requests without one, and commands that were not permitted. Grows. */
   readonly refusedCount: number;
-  /** For the audit log: somebody may not run a command, and somebody has run one that administers. */
-  refused(caller: Caller, command: string, reason: string): void;
-  /** @param ok undefined where the connection has closed before the answer was known. */
+  /**
+   * For the audit log: somebody may not run a command.
+   * @param command undefined where what was sent names none that there is. Neither it nor the reason may hold what was sent.
+   */
+  refused(caller: Caller, command: string | undefined, reason: string): void;
+  /**
+   * For the audit log: somebody has run a command that administers.
+   * @param ok undefined where the connection has closed before the answer was known.
+   */
   ran(caller: Caller, command: string, ok: boolean | undefined): void;
   /** Errors: INVALID_PAYLOAD. Rejects where the tokens cannot be written. */
   create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError>;

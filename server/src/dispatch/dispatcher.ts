@@ -10,7 +10,6 @@
  */
 import type { Codec, Envelope } from "../codecs/codec.ts";
 import { OutputBuffer } from "../codecs/output-buffer.ts";
-import { grantRefusal } from "../commands/access-rule.ts";
 import type { Command } from "../commands/command.ts";
 import { CommandError, ERROR_STATUS, type ErrorCode, type ErrorDetails, fail } from "../commands/errors.ts";
 import { Wait } from "../commands/wait.ts";
@@ -90,7 +89,7 @@ export class Dispatcher {
   }
 
   #refusalOfEvents({ query, lastEventId }: EventsQuery, caller: Caller): CommandError | undefined {
-    const stranger = grantRefusal(caller.grant, this.#runner.executor.nowMs);
+    const stranger = this.#runner.executor.strangerRefusal(caller, undefined);
     return stranger ?? this.#charge(1, query.length + lastEventId.length, caller);
   }
 
@@ -102,13 +101,13 @@ export class Dispatcher {
   }
 
   /** Who has no valid token learns nothing, not even what commands there are; only the way to get one is open. */
-  #refusalOfStranger({ command, items }: Envelope, { grant }: Caller): CommandError | undefined {
-    if (grant.isUnrestricted) return undefined;
+  #refusalOfStranger({ command, items }: Envelope, caller: Caller): CommandError | undefined {
     const { registry, executor } = this.#runner;
-    const refusal = grantRefusal(grant, executor.nowMs);
-    if (refusal === undefined || command === undefined || items !== undefined) return refusal;
-    const index = registry.indexOf(command);
-    return index >= 0 && registry.commands[index].accessRule.kind === "anybody" ? undefined : refusal;
+    if (executor.knows(caller.grant)) return undefined;
+    const index = command === undefined || items !== undefined ? -1 : registry.indexOf(command);
+    const named = index < 0 ? undefined : registry.commands[index];
+    if (named?.accessRule.kind === "anybody") return undefined;
+    return executor.strangerRefusal(caller, named?.name);
   }
 
   /** Requests that were answered with the remembered reply of an earlier one. */

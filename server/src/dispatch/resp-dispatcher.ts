@@ -26,7 +26,7 @@ import { Wait } from "../commands/wait.ts";
 import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import { CommandRunner, type RunnerOptions, replyTooLarge, tooFast } from "./command-runner.ts";
-import { guardRefusal, type RespAccess, strangerRefusal } from "./resp-access.ts";
+import { guardRefusal, type RespAccess, refuse, strangerRefusal } from "./resp-access.ts";
 import { RespClient, type RespSocket } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { RespLateEncoder } from "./resp-late-encoder.ts";
@@ -56,6 +56,8 @@ export type Progress = typeof WANTS_BYTES | typeof WANTS_TURN | typeof STOPPED;
 const OUTPUT_BYTES_ENOUGH = 256 * 1024;
 /** An error with its text, generously. */
 export const ERROR_BYTES = 256;
+/** `-`, which an error begins with. */
+const ERROR_BYTE = 0x2d;
 /** How long a burst holds the loop before others have their turn. */
 const BURST_MS_MAX = 5;
 
@@ -262,8 +264,7 @@ export class RespDispatcher {
   #answer(client: RespClient, named: RespEntry | undefined, request: RespRequest): void {
     client.commandCount++;
     if (named === undefined && isHttp(request)) client.isClosing = true;
-    const { grant } = client;
-    if (!grant.isUnrestricted && !this.runner.executor.knows(grant) && this.#isStranger(client, named)) return;
+    if (!this.runner.executor.knows(client.grant) && this.#isStranger(client, named)) return;
     if (this.runner.rates !== undefined && this.#isTooFast(this.runner.rates, client, request)) return;
     const entry = this.#checked(named, request);
     if (typeof entry === "string") {
@@ -279,7 +280,7 @@ export class RespDispatcher {
 
   /** Only who has a valid token goes on; the others are told, and may say who they are. */
   #isStranger(client: RespClient, named: RespEntry | undefined): boolean {
-    const refusal = strangerRefusal(client, named?.guard, this.runner.executor.nowMs);
+    const refusal = strangerRefusal(client, named, this.runner.executor);
     if (refusal === undefined) return false;
     this.writer.error(refusal);
     client.gate?.refused();
@@ -327,7 +328,7 @@ export class RespDispatcher {
     if (entry.run !== undefined) {
       const refusal = guardRefusal(client, entry.guard ?? "known", entry.description.name);
       if (refusal === undefined) this.#callConnectionCommand(client, entry, request, entry.run);
-      else this.writer.error(refusal);
+      else refuse({ client, entry, sink: this.writer, dispatcher: this }, refusal);
     } else if (entry.command !== undefined) this.#runCommand(client, entry, entry.command, request);
     else throw new Error(`${entry.description.name} has nothing that answers it`);
   }
@@ -346,15 +347,19 @@ export class RespDispatcher {
     call.entry = entry;
     const { out } = this.runner;
     const mark = out.length;
+    let error: CommandError | undefined;
     try {
       run(call);
     } catch (thrown) {
       if (thrown instanceof ApplyFailure) throw thrown;
       out.length = mark;
-      const error =
-        thrown instanceof OutputLimitError ? replyTooLarge(thrown) : this.runner.bug(entry.description, thrown);
-      this.writer.error(errorText(error, undefined));
+      error = thrown instanceof OutputLimitError ? replyTooLarge(thrown) : this.runner.bug(entry.description, thrown);
     }
+    if (entry.guard === "admin:admin") {
+      // Each of these has one reply.
+      this.access.ran(client, entry.description.name, error === undefined && out.bytes[mark] !== ERROR_BYTE);
+    }
+    if (error !== undefined) this.writer.error(errorText(error, undefined));
     this.#call = call;
     this.#atMs = this.runner.clock.monotonicMs();
     // HELLO may have changed it.

@@ -1,7 +1,6 @@
 /** The connection commands that clients begin and end with: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT. */
 
 import type { RespRequest } from "../codecs/resp/resp-request.ts";
-import { grantRefusal } from "../commands/access-rule.ts";
 import { parseDecimal } from "../commands/kv/integer.ts";
 import { NOT_AN_INTEGER, SYNTAX_ERROR, wrongArity } from "../commands/resp/error-texts.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
@@ -136,7 +135,7 @@ interface HelloOptions {
 function helloRefusal({ client, dispatcher }: RespCall, credentials: Credentials | undefined): string | undefined {
   const { access, runner } = dispatcher;
   if (credentials === undefined) {
-    return grantRefusal(client.grant, runner.executor.nowMs) === undefined ? undefined : HELLO_NO_AUTH;
+    return runner.executor.strangerRefusal(client, "hello") === undefined ? undefined : HELLO_NO_AUTH;
   }
   const { name, token } = credentials;
   return access.newcomer.isUnrestricted ? refusalOfOpenServer(name, false) : logIn(client, access, name, token);

@@ -17,7 +17,7 @@ import type { Channels } from "../fanout/channels.ts";
 import { ClientSession } from "../fanout/client-session.ts";
 import { byteName } from "../structures/byte-name.ts";
 import { type ByteRange, copyRange } from "../structures/byte-range.ts";
-import { channelsRefusal } from "./resp-access.ts";
+import { forbiddenChannel, refuse } from "./resp-access.ts";
 import type { Gate, RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import type { RespEntry } from "./resp-table.ts";
@@ -129,9 +129,10 @@ function namesTooMany({ request, sink }: RespCall): boolean {
 function subscribe(call: RespCall, isGlob: boolean): void {
   if (namesTooMany(call)) return;
   const { client, request, sink, dispatcher } = call;
-  const refused = channelsRefusal(client, request, isGlob);
-  if (refused !== undefined) {
-    sink.error(refused);
+  const forbidden = forbiddenChannel(client, request, isGlob);
+  if (forbidden !== undefined) {
+    const reason = `the token does not permit the ${isGlob ? "pattern" : "channel"}`;
+    refuse(call, reason, `${reason} '${forbidden.toString().slice(0, 100)}'`);
     return;
   }
   client.subscriptions ??= new RespSubscriptions(client, dispatcher.runner.executor.fanout.channels);

@@ -12,7 +12,7 @@ import type { ReplySink } from "../commands/resp/reply-sink.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import type { TransactionLimits } from "../commands/transaction/transactions.ts";
 import { WatchedKeys } from "../commands/transaction/watched-keys.ts";
-import { keysRefusal } from "./resp-access.ts";
+import { permitsWatching, refuse } from "./resp-access.ts";
 import type { Gate, RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { ERROR_BYTES, type RespDispatcher } from "./resp-dispatcher.ts";
@@ -117,14 +117,14 @@ function discard({ client, sink }: RespCall): void {
   sink.ok();
 }
 
-function watch({ client, request, sink, dispatcher }: RespCall): void {
+function watch(call: RespCall): void {
+  const { client, request, sink, dispatcher } = call;
   if (client.gate instanceof TransactionGate) {
     sink.error("ERR WATCH inside MULTI is not allowed");
     return;
   }
-  const refusal = keysRefusal(client, request);
-  if (refusal !== undefined) {
-    sink.error(refusal);
+  if (!permitsWatching(client, request)) {
+    refuse(call, "the token does not permit to watch this key");
     return;
   }
   const { executor } = dispatcher.runner;

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from "vitest";
 import { Grant } from "../../src/access/grant.ts";
 import { parsePermissions } from "../../src/access/permission.ts";
 import { Connection, Fixture } from "../dispatcher-fixture.ts";
+import { respDispatcher, respPeer, say } from "../resp-fixture.ts";
 
 function grantOf(...allow: string[]): Grant {
   const permissions = parsePermissions(allow);
@@ -34,6 +35,13 @@ function audited() {
       return lines;
     },
     told: record.mock.calls,
+    /** A Redis client, and what it is answered. */
+    redis(...allow: string[]) {
+      const dispatch = respDispatcher(fixture);
+      const client = dispatch.connect(1, respPeer());
+      if (allow.length > 0) client.granted(grantOf(...allow));
+      return { client, say: (...words: string[]) => say(dispatch, client, words) };
+    },
   };
 }
 
@@ -111,4 +119,97 @@ it("an idempotent batch that is refused has one line", () => {
   const commands = [{ command: "kv.set", payload: { key: "other", value: 1 } }];
   expect(fixture.sendAs(connect("kv:write:app:"), { ...batch, commands })).toMatchObject({ code: "FORBIDDEN" });
   expect(lines()).toEqual(["refused tester kv.set"]);
+});
+
+describe("a connection command of a Redis client", () => {
+  it("has one line when it has run and administers, with what became of it", () => {
+    const { redis, lines } = audited();
+    const admin = redis("admin:*");
+    expect(admin.say("CONFIG", "SET", "notify-keyspace-events", "KEA")).toBe("+OK\r\n");
+    expect(admin.say("CONFIG", "SET", "maxmemory", "1")).toMatch(/^-ERR /);
+    expect(admin.say("CLIENT", "KILL", "ID", "7")).toBe(":0\r\n");
+    expect(admin.say("CLIENT", "LIST")).toMatch(/^\$/);
+    expect(lines()).toEqual([
+      "admin tester config|set true",
+      "admin tester config|set false",
+      "admin tester client|kill true",
+    ]);
+  });
+
+  it("has it though its reply is left out, and once where it ran in a transaction", () => {
+    const { redis, lines } = audited();
+    const admin = redis("admin:*");
+    admin.say("MULTI");
+    admin.say("CLIENT", "NO-EVICT", "ON");
+    expect(lines()).toEqual([]);
+    expect(admin.say("EXEC")).toBe("*1\r\n+OK\r\n");
+    expect(lines()).toEqual(["admin tester client|no-evict true"]);
+    admin.say("CLIENT", "REPLY", "OFF");
+    expect(admin.say("CLIENT", "KILL", "9.9.9.9:9")).toBe("");
+    expect(lines()).toEqual(["admin tester client|kill false"]);
+  });
+
+  it("has the line of a refusal and no other where it is not permitted, without a word of its arguments", () => {
+    const { redis, lines, told, access } = audited();
+    const app = redis("kv:write:app:", "pubsub:write:news.");
+    expect(app.say("CONFIG", "SET", "secret", "secret")).toMatch(/^-NOPERM .* config\|set: it needs admin:admin/);
+    expect(app.say("CLIENT", "LIST")).toMatch(/^-NOPERM /);
+    expect(app.say("WATCH", "secret")).toMatch(/^-NOPERM /);
+    expect(app.say("SUBSCRIBE", "news.a", "secret")).toMatch(/^-NOPERM .* 'secret'/);
+    expect(app.say("PSUBSCRIBE", "secret*")).toMatch(/^-NOPERM .* 'secret\*'/);
+    expect(app.say("GET", "secret")).toMatch(/^-NOPERM /);
+    expect(JSON.stringify(told)).not.toContain("secret");
+    expect(access.refusedCount).toBe(6);
+    expect(lines()).toEqual([
+      "refused tester config|set",
+      "refused tester client|list",
+      "refused tester watch",
+      "refused tester subscribe",
+      "refused tester psubscribe",
+      "refused tester kv.get",
+    ]);
+  });
+
+  it("has a line where nobody has logged in, or the token has ended", () => {
+    const { redis, lines, access, told } = audited();
+    const stranger = redis();
+    expect(stranger.say("GET", "k")).toMatch(/^-NOAUTH /);
+    expect(stranger.say("secret", "k")).toMatch(/^-NOAUTH /);
+    expect(stranger.say("HELLO", "3")).toMatch(/^-NOAUTH /);
+    const former = redis("kv:write:*");
+    former.client.grant.end = "revoked";
+    expect(former.say("CLIENT", "KILL", "ID", "secret")).toMatch(/^-NOAUTH the token was revoked/);
+    expect(JSON.stringify(told)).not.toContain("secret");
+    expect(access.refusedCount).toBe(4);
+    expect(lines()).toEqual([
+      "refused nobody kv.get",
+      "refused nobody ",
+      "refused nobody hello",
+      "refused tester client",
+    ]);
+  });
+
+  it("has one where a new token does not permit what goes on by the old one", () => {
+    const { redis, access, lines } = audited();
+    const subscriber = redis("pubsub:read:*");
+    // A subscriber of RESP2 may not even say AUTH.
+    subscriber.say("HELLO", "3");
+    expect(subscriber.say("SUBSCRIBE", "news")).not.toMatch(/^-/);
+    vi.spyOn(access, "authenticate").mockReturnValue(grantOf("kv:read:*"));
+    expect(subscriber.say("AUTH", "token")).toMatch(/^-NOPERM this connection has subscriptions/);
+    expect(lines()).toEqual(["refused tester auth"]);
+  });
+});
+
+describe("a WebSocket without a valid token", () => {
+  it("has one line for each message, with the name of its command where there is such a one", () => {
+    const { fixture, connect, lines, access, told } = audited();
+    const stranger = connect();
+    fixture.sendAs(stranger, { command: "kv.get", payload: { key: "k" } });
+    fixture.sendAs(stranger, { command: "secret", payload: {} });
+    fixture.sendAs(stranger, { type: "batch", commands: [{ command: "kv.get", payload: { key: "k" } }] });
+    expect(JSON.stringify(told)).not.toContain("secret");
+    expect(access.refusedCount).toBe(3);
+    expect(lines()).toEqual(["refused nobody kv.get", "refused nobody ", "refused nobody "]);
+  });
 });
