@@ -101,6 +101,9 @@ describe("tokens", () => {
     expect(login(token)).toBe("short");
     clock.advance(1);
     expect([login(token), grant.endAt(clock.nowMs())]).toEqual(["UNAUTHORIZED", "expired"]);
+    // Told of and counted, by its name, though it was verified while it was valid.
+    expect(lines.at(-1)).toContain('"audit":"login_refused","token":"short"');
+    expect([lines.at(-1)?.includes("the token has expired"), access.refusedCount]).toEqual([true, 1]);
   });
 
   it("end when they are revoked, and those of the others do not", async () => {

@@ -129,7 +129,7 @@ export class AccessControl {
     const verified = this.#verified.get(token);
     if (verified !== undefined && isNamed(verified, name)) {
       const end = verified.endAt(nowMs);
-      return end === undefined ? verified : ended(end);
+      return end === undefined ? verified : this.#refused(peer, ended(end), verified.name);
     }
     const found = token.length > TOKEN_BYTES_MAX ? UNKNOWN_TOKEN : this.#find(token, nowMs);
     // Of what somebody has signed it may be told what is wrong: it is no guess.
