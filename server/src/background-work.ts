@@ -1,7 +1,6 @@
 /** What the ticker does: everything that is due at some time rather than asked for by a client. */
 import type { AccessControl } from "./access/access-control.ts";
 import type { ServerCertificate } from "./access/certificate.ts";
-import type { Grant } from "./access/grant.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
@@ -11,8 +10,7 @@ import type { Replication } from "./replication/replication.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Ticker } from "./runtime/ticker.ts";
 import type { StateMachine } from "./state/state-machine.ts";
-import { Strangers } from "./strangers.ts";
-import type { Connections } from "./transports/connections.ts";
+import { Strangers, type StrangersParts } from "./strangers.ts";
 import type { Transport } from "./transports/transport.ts";
 
 /** How many keys expire between two looks at the clock. */
@@ -65,35 +63,18 @@ export interface WorkParts {
 /** How soon a change of the tokens' file is seen, and a token's end by those who have logged in with it. */
 const ACCESS_TICK_MS = 1000;
 
-export interface AccessWorkParts {
+export interface AccessWorkParts extends StrangersParts {
   readonly access: AccessControl;
   readonly certificate: ServerCertificate | undefined;
-  readonly connections: Connections;
-  readonly clock: Clock;
-  /** How long a connection may take to log in; 0 = no limit. */
-  readonly loginTimeoutMs: number;
 }
 
 export function registerAccess(ticker: Ticker, parts: AccessWorkParts): void {
-  const { access, certificate, connections, clock } = parts;
+  const { access, certificate } = parts;
   const strangers = new Strangers(parts);
-  const expelEnded = (): void => {
-    const nowMs = clock.nowMs();
-    // Who has not said who it is may still do so.
-    const isOver = ({ grant }: { readonly grant: Grant }): boolean =>
-      grant !== access.newcomer && !grant.isUnrestricted && grant.endAt(nowMs) !== undefined;
-    for (const caller of [...connections.callers()]) {
-      if (isOver(caller)) caller.expel("The token that this connection has logged in with is not valid any more.");
-    }
-    for (const link of [...connections.links]) if (isOver(link)) link.expel();
-  };
   const registration = ticker.register("tokens", () => {
     void access.reloadLater();
     void certificate?.reloadLater();
-    if (access.isOn) {
-      expelEnded();
-      strangers.expelOverdue();
-    }
+    strangers.expel();
     return ACCESS_TICK_MS;
   });
   access.onEnded = () => registration.wake();

@@ -89,7 +89,7 @@ export function bodyOf(reply: Reply): Record<string, unknown> {
 
 /** A connection as the dispatcher sees it: what it gets late or pushed is kept as text. */
 export class Connection implements Caller {
-  readonly id = 2;
+  readonly id: number = 2;
   readonly address = "127.0.0.1";
   readonly connectedAtMs = 0;
   readonly protocol: Caller["protocol"];
