@@ -91,22 +91,24 @@ export class IdempotentWrite {
     caller: Caller,
     requestId: ByteRange | undefined,
   ): CommandError | Wait | undefined {
+    const known = this.#find(runner);
+    if (known === undefined) return runner.run(command, args, caller, this.codec, requestId, this);
     // The reply there was is for those alone who could have it anew.
     const refusal = runner.executor.refusal(command, args, caller);
     if (refusal !== undefined) return runner.encode(this.codec, requestId, refusal);
-    const known = this.#find(runner);
-    if (known !== undefined) return this.#again(runner, requestId, known);
-    return runner.run(command, args, caller, this.codec, requestId, this);
+    return this.#again(runner, requestId, known);
   }
 
-  /** Answers a write whose time to wait is over, and that has staged nothing: with `result`, or the reply there was. */
+  /**
+   * Answers a write whose time to wait is over, and that has staged nothing: with `result`, or the reply there was. The executor
+   * was told the time.
+   */
   settle(
     runner: CommandRunner,
     command: Command,
     result: unknown,
     requestId: ByteRange | undefined,
   ): CommandError | undefined {
-    runner.executor.at(runner.clock.nowMs());
     const known = this.#find(runner);
     if (known !== undefined) return this.#again(runner, requestId, known);
     if (!runner.executor.mayPlan) {

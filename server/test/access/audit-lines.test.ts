@@ -121,6 +121,19 @@ it("an idempotent batch that is refused has one line", () => {
   expect(lines()).toEqual(["refused tester kv.set"]);
 });
 
+it("an idempotent write that is refused has one line, whether there is a reply of it or not", () => {
+  const { fixture, connect, lines } = audited();
+  const write = { command: "kv.set", request_id: 1, client_id: "c", idempotent: true, payload: { key: "k", value: 1 } };
+  const may = connect("kv:write:*");
+  const mayNot = connect("kv:write:app:");
+  expect(fixture.sendAs(mayNot, write)).toMatchObject({ code: "FORBIDDEN" });
+  expect(fixture.sendAs(may, write)).toMatchObject({ success: true });
+  expect(fixture.sendAs(may, write)).toMatchObject({ success: true });
+  expect(fixture.dispatcher.idempotentReplays).toBe(1);
+  expect(fixture.sendAs(mayNot, write)).toMatchObject({ code: "FORBIDDEN" });
+  expect(lines()).toEqual(["refused tester kv.set", "refused tester kv.set"]);
+});
+
 describe("a connection command of a Redis client", () => {
   it("has one line when it has run and administers, with what became of it", () => {
     const { redis, lines } = audited();
