@@ -44,7 +44,9 @@ export function grantOf(
   if (!access.isOn) return access.newcomer;
   if (authorization !== "") {
     const given = ofAuthorization(authorization);
-    return given === undefined ? MALFORMED : access.authenticate(given.token, given.name, peer);
+    if (given !== undefined) return access.authenticate(given.token, given.name, peer);
+    access.turnedAway(peer, MALFORMED.message);
+    return MALFORMED;
   }
   const token = apiKey === "" ? tokenInQuery(query) : apiKey;
   return token === "" ? access.newcomer : access.authenticate(token, undefined, peer);
