@@ -1,5 +1,5 @@
 /** The tokens of this node, as commands see them: the `NodeAccess` of commands/node.ts. */
-import { type AccessControl, isRefusal, type Peer } from "./access/access-control.ts";
+import { type AccessControl, isRefusal, KEEPS_NO_TOKENS, type Peer } from "./access/access-control.ts";
 import type { Grant } from "./access/grant.ts";
 import { showPermission } from "./access/permission.ts";
 import { type NewToken, type ShownToken, shownToken } from "./access/token.ts";
@@ -48,7 +48,7 @@ export class AccessReport implements NodeAccess {
   }
 
   async create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError> {
-    if (!this.#control.keepsTokens) return keepsNothing();
+    if (!this.#control.keepsTokens) return fail("INVALID_REQUEST", KEEPS_NO_TOKENS);
     const made = await this.#control.create(wanted);
     if (typeof made === "string") return fail("INVALID_PAYLOAD", made);
     return { ...shownToken(made.record), token: made.text };
@@ -59,12 +59,8 @@ export class AccessReport implements NodeAccess {
   }
 
   async revoke(name: string): Promise<{ readonly revoked: true; readonly name: string } | CommandError> {
-    if (!this.#control.keepsTokens) return keepsNothing();
+    if (!this.#control.keepsTokens) return fail("INVALID_REQUEST", KEEPS_NO_TOKENS);
     const problem = await this.#control.revoke(name);
     return problem === undefined ? { revoked: true, name } : fail("INVALID_PAYLOAD", problem, { path: "name" });
   }
-}
-
-function keepsNothing(): CommandError {
-  return fail("INVALID_REQUEST", "this server keeps nothing on disk: set access.tokens_file to keep tokens there");
 }

@@ -12,7 +12,7 @@ import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
 import { StartError } from "./runtime/start-error.ts";
 
-export const TOKEN_USAGE = `Usage: synap-server token create --name NAME --allow LIST [--expires 30d]
+const TOKEN_USAGE = `Usage: synap-server token create --name NAME --allow LIST [--expires 30d]
        synap-server token list
        synap-server token revoke --name NAME
 

@@ -20,7 +20,7 @@
 import type { Logger } from "../runtime/logger.ts";
 import { Audit } from "./audit.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
-import { anonymousGrant, Grant, unrestrictedGrant } from "./grant.ts";
+import { anonymousGrant, END_TEXTS, Grant, type GrantEnd, unrestrictedGrant } from "./grant.ts";
 import { showPermission } from "./permission.ts";
 import { SIGNED_TOKEN, SignedTokens, type SignedTokenTerms, UNKNOWN_TOKEN } from "./signed-tokens.ts";
 import {
@@ -63,6 +63,8 @@ export interface AccessControlParts {
 const VERIFIED_MAX = 2 * TOKENS_MAX;
 /** Redis' name for who has not said another. */
 const DEFAULT_NAME = "default";
+/** Why no token can be made or ended here. */
+export const KEEPS_NO_TOKENS = "this server keeps nothing on disk: set access.tokens_file to keep tokens there";
 const WRONG: AccessRefusal = { code: "UNAUTHORIZED", message: UNKNOWN_TOKEN, retryAfterSecs: 0 };
 
 interface KnownToken {
@@ -211,7 +213,7 @@ export class AccessControl {
   }
 
   async #reloadKeys(): Promise<void> {
-    const { signing, logger } = this.#parts;
+    const { signing } = this.#parts;
     if (signing === undefined) return;
     const { keysFile } = signing;
     const stamp = await stampOf(keysFile);
@@ -221,7 +223,7 @@ export class AccessControl {
     const haveEnded = this.#signed.load(text, keysFile);
     this.#keysStamp = stamp;
     this.turnOn();
-    logger.info({ audit: "tokens" }, `the keys of signed tokens were read from ${keysFile}`);
+    this.audit.record("tokens", {}, `the keys of signed tokens were read from ${keysFile}`);
     if (!haveEnded) return;
     this.#forgetEnded();
     this.onEnded();
@@ -249,7 +251,7 @@ export class AccessControl {
     }
     if (records.length === 0) logger.warn(`${file.path} holds no token: nobody can log in until one is created`);
     this.load(records);
-    logger.info({ audit: "tokens", tokens: records.length }, `${records.length} tokens read from ${file.path}`);
+    this.audit.record("tokens", { tokens: records.length }, `${records.length} tokens read from ${file.path}`);
   }
 
   /** The same for a server that runs: what cannot be read changes nothing, and is told once. */
@@ -281,7 +283,7 @@ export class AccessControl {
     change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string,
   ): Promise<string | undefined> {
     const { file } = this.#parts;
-    if (file === undefined) return "this server keeps nothing on disk: set access.tokens_file to keep tokens there";
+    if (file === undefined) return KEEPS_NO_TOKENS;
     return this.#inTurn(async () => {
       const written = await file.update(change);
       if (typeof written === "string") return written;
@@ -325,9 +327,8 @@ function meansTheSame(a: TokenRecord, b: TokenRecord): boolean {
   return a.name === b.name && a.expiresAtMs === b.expiresAtMs && shown(a) === shown(b);
 }
 
-function ended(end: string): AccessRefusal {
-  const message = end === "expired" ? "the token has expired" : "the token was revoked";
-  return { code: "UNAUTHORIZED", message, retryAfterSecs: 0 };
+function ended(end: GrantEnd): AccessRefusal {
+  return { ...WRONG, message: END_TEXTS[end] };
 }
 
 function tooMany(waitMs: number): AccessRefusal {

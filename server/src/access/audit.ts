@@ -19,6 +19,8 @@ export interface AuditFields {
   readonly command?: string | undefined;
   readonly reason?: string | undefined;
   readonly ok?: boolean | undefined;
+  /** How many there are now. */
+  readonly tokens?: number | undefined;
 }
 
 const LINES_PER_SECOND = 20;

@@ -14,9 +14,15 @@ import { LEVELS, type Level, type Permission, SUBSYSTEMS, type Subsystem } from 
 /** Why a grant is none (any more). */
 export type GrantEnd = "anonymous" | "revoked" | "expired";
 
+/** The same for people. */
+export const END_TEXTS: Readonly<Record<GrantEnd, string>> = {
+  anonymous: "this server wants a token: send it as Authorization: Bearer TOKEN, or with the command auth",
+  revoked: "the token was revoked",
+  expired: "the token has expired",
+};
+
 const NO_TURN = -1;
 const DOT = 0x2e;
-const PUBSUB = SUBSYSTEMS.indexOf("pubsub");
 
 /** Where a subsystem and a level are in a grant. */
 export function slotOf(subsystem: Subsystem, level: Level): number {
@@ -83,8 +89,7 @@ export class Grant {
 
   /** Whether every name that begins with `prefix` may be used: `orders` may be by `orders.`, but `orders-secret` is not. */
   allowsAllFrom(slot: number, prefix: ByteRange): boolean {
-    const { isWhole, prefixes } = this.#slots[slot];
-    if (isWhole) return true;
+    const { prefixes } = this.#slots[slot];
     const { bytes, start, end } = prefix;
     for (let i = 0; i < prefixes.length; i++) if (startsWith(bytes, start, end, prefixes[i])) return true;
     return false;
@@ -97,8 +102,7 @@ export class Grant {
 
   /** Whether some name may be. */
   allowsAny(slot: number): boolean {
-    const { isWhole, prefixes } = this.#slots[slot];
-    return isWhole || prefixes.length > 0;
+    return this.#slots[slot].prefixes.length > 0;
   }
 
   /**
@@ -106,10 +110,9 @@ export class Grant {
    * among them. `undefined` where that is none, or several, between which others' names lie.
    */
   narrowed(slot: number, wanted: ByteRange): ByteRange | undefined {
-    if (this.isUnrestricted || this.allowsAllFrom(slot, wanted)) return wanted;
-    const inside = this.#slots[slot].ranges.filter(({ bytes, start, end }) =>
-      startsWith(bytes, start, end, wanted.bytes.subarray(wanted.start, wanted.end)),
-    );
+    if (this.allowsAllFrom(slot, wanted)) return wanted;
+    const beginning = wanted.bytes.subarray(wanted.start, wanted.end);
+    const inside = this.#slots[slot].ranges.filter(({ bytes, start, end }) => startsWith(bytes, start, end, beginning));
     return inside.length === 1 ? inside[0] : undefined;
   }
 
@@ -120,17 +123,14 @@ export class Grant {
 
   /** Whether it may do all that `other` may: then what `other` has begun may go on. */
   covers(other: Grant): boolean {
-    if (this.isUnrestricted) return true;
-    if (other.isUnrestricted) return false;
-    return other.#slots.every((slot, index) => {
-      if (slot.isWhole) return this.#slots[index].isWhole;
-      return slot.ranges.every((range) => this.allowsAllFrom(index, range));
-    });
+    if (other.isUnrestricted) return this.isUnrestricted;
+    return other.#slots.every(({ ranges }, slot) => ranges.every((range) => this.allowsAllFrom(slot, range)));
   }
 }
 
 interface Slot {
   readonly isWhole: boolean;
+  /** None is inside another: the empty one is the only one. */
   readonly prefixes: readonly Uint8Array[];
   /** The same, for who needs ranges. */
   readonly ranges: readonly ByteRange[];
@@ -147,12 +147,11 @@ function compile(permissions: readonly Permission[], subsystem: Subsystem, level
   // One inside another would make two of what is one range of names.
   const outermost = all.filter((each) => !all.some((other) => other !== each && each.startsWith(other)));
   const prefixes = outermost.map((prefix) => new Uint8Array(Buffer.from(prefix))).sort(Buffer.compare);
-  const hasTopics = SUBSYSTEMS.indexOf(subsystem) === PUBSUB;
   return {
     isWhole: prefixes.some(({ length }) => length === 0),
     prefixes,
     ranges: prefixes.map((bytes) => new ByteRange(bytes, 0, bytes.length)),
-    exact: hasTopics ? prefixes.filter(endsWithDot).map((bytes) => bytes.subarray(0, -1)) : [],
+    exact: subsystem === "pubsub" ? prefixes.filter(endsWithDot).map((bytes) => bytes.subarray(0, -1)) : [],
   };
 }
 

@@ -13,7 +13,7 @@
  *
  * Compiled once, at start. A check makes nothing: it compares bytes of the request with prefixes.
  */
-import { type Grant, slotOf } from "../access/grant.ts";
+import { END_TEXTS, type Grant, slotOf } from "../access/grant.ts";
 import type { Level, Subsystem } from "../access/permission.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import { literalPrefixLength } from "../structures/glob.ts";
@@ -156,17 +156,10 @@ function permitsMatches(grant: Grant, slot: number, pattern: ByteRange, as: Matc
   return !isMany || literal.length === 0 || grant.allows(slot, new ByteRange(bytes, start, literal.end - 1));
 }
 
-const ENDED = {
-  anonymous: "this server wants a token: send it as Authorization: Bearer TOKEN, or with the command auth",
-  revoked: "the token was revoked",
-  expired: "the token has expired",
-} as const;
-
 /** Why a grant is none at `nowMs`; undefined where it is one. */
 export function grantRefusal(grant: Grant, nowMs: number): CommandError | undefined {
-  if (grant.isUnrestricted) return undefined;
   const end = grant.endAt(nowMs);
-  return end === undefined ? undefined : fail("UNAUTHORIZED", ENDED[end]);
+  return end === undefined ? undefined : fail("UNAUTHORIZED", END_TEXTS[end]);
 }
 
 /** What of a command the rules look at. */
@@ -185,8 +178,8 @@ export function accessRefusal(command: GuardedCommand, args: Arguments, grant: G
 
 function forbidden({ name, access, subsystem, accessRule }: GuardedCommand, path: string): CommandError {
   const needs = `${subsystem}:${access}`;
-  const isAll = accessRule.kind === "whole" || path === "";
-  const what = accessRule.kind === "whole" ? `${needs}:*` : isAll ? needs : `${needs} for what ${path} names`;
+  const all = accessRule.kind === "whole" ? `${needs}:*` : needs;
+  const what = path === "" ? all : `${needs} for what ${path} names`;
   return fail("FORBIDDEN", `the token does not permit ${name}: it needs ${what}`, {
     needs,
     ...(path === "" ? {} : { path }),
