@@ -75,7 +75,7 @@ interface KnownToken {
 export class AccessControl {
   readonly audit: Audit;
   readonly failures = new FailedAttempts();
-  /** Wrong tokens, and requests without one. Grows; for the metrics. */
+  /** Wrong tokens, requests without one, and commands that were not permitted. Grows; for the metrics. */
   refusedCount = 0;
   /** Grants have ended, or may have: whoever knows the connections looks after those that have one. */
   onEnded: () => void = () => {};
