@@ -1,5 +1,6 @@
 /** The tokens of this node, as commands see them: the `NodeAccess` of commands/node.ts. */
 import { type AccessControl, isRefusal, KEEPS_NO_TOKENS, type Peer } from "./access/access-control.ts";
+import type { AuditFields } from "./access/audit.ts";
 import type { Grant } from "./access/grant.ts";
 import { showPermission } from "./access/permission.ts";
 import { type NewToken, type ShownToken, shownToken } from "./access/token.ts";
@@ -37,14 +38,13 @@ export class AccessReport implements NodeAccess {
     return this.#control.refusedCount;
   }
 
-  refused({ grant, address, protocol }: Caller, command: string | undefined, reason: string): void {
-    const { audit } = this.#control;
+  refused(caller: Caller, command: string | undefined, reason: string): void {
     this.#control.refusedCount++;
-    audit.record("refused", { token: grant.name, address, protocol, command, reason }, "a command was refused");
+    this.#control.audit.record("refused", { ...whoIs(caller), command, reason }, "a command was refused");
   }
 
-  ran({ grant, address, protocol }: Caller, command: string, ok: boolean | undefined): void {
-    this.#control.audit.record("admin", { token: grant.name, address, protocol, command, ok }, "an admin command ran");
+  ran(caller: Caller, command: string, ok: boolean | undefined): void {
+    this.#control.audit.record("admin", { ...whoIs(caller), command, ok }, "an admin command ran");
   }
 
   async create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError> {
@@ -63,4 +63,8 @@ export class AccessReport implements NodeAccess {
     const problem = await this.#control.revoke(name);
     return problem === undefined ? { revoked: true, name } : fail("INVALID_PAYLOAD", problem, { path: "name" });
   }
+}
+
+function whoIs({ grant: { name }, address, protocol }: Caller): Pick<AuditFields, "token" | "address" | "protocol"> {
+  return { token: name === "" ? undefined : name, address, protocol };
 }
