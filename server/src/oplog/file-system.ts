@@ -4,6 +4,8 @@
  *
  * Paths are absolute or relative to the process. Errors are those of Node, with their `code`.
  */
+import { codeOf } from "../runtime/error-code.ts";
+
 export interface FileSystem {
   /** Makes the directory and those above it, where they are missing. */
   makeDirectory(path: string): Promise<void>;
@@ -70,9 +72,4 @@ export async function replaceFile(files: FileSystem, directory: string, name: st
 
 export function isMissing(error: unknown): boolean {
   return codeOf(error) === "ENOENT";
-}
-
-/** The error's code as the system names it, such as ENOSPC. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
