@@ -32,7 +32,8 @@ import {
   TOKEN_BYTES_MAX,
   type TokenRecord,
 } from "./token.ts";
-import { type FileStamp, readText, stampOf, TOKENS_MAX, type TokenFile } from "./token-file.ts";
+import { TOKENS_MAX, type TokenFile } from "./token-file.ts";
+import { type FileStamp, readNamed, stampOf } from "./watched-file.ts";
 
 /** Who sends a token. Only what fails or is new asks for the address. */
 export interface Peer {
@@ -216,7 +217,7 @@ export class AccessControl {
     const { keysFile } = signing;
     const stamp = await stampOf(keysFile);
     if (stamp !== undefined && stamp === this.#keysStamp) return;
-    const text = await readText(keysFile, "access.jwt_keys_file");
+    const text = (await readNamed(keysFile, "access.jwt_keys_file")).toString();
     this.#signed ??= new SignedTokens(signing, await import("jose"));
     const haveEnded = this.#signed.load(text, keysFile);
     this.#keysStamp = stamp;
