@@ -222,7 +222,7 @@ export class ReplicationNode {
       logger: this.#logger(),
       // Of its own, as two processes have it.
       random: seededRandom(crc32(Buffer.from(name), 0, name.length)),
-      nodeId: name,
+      nodeId: directory.nodeId,
       address: () => `http://${name}`,
       release: (offset) => {
         this.releasedOffset = offset;

@@ -2,19 +2,15 @@
 import { Command } from "commander";
 import { fractionFlag, wholeFlag } from "./arguments.ts";
 import {
-  kvFlags,
-  plannedKv,
-  plannedPubsub,
-  plannedQueue,
-  plannedReplication,
-  plannedStream,
-  pubsubFlags,
-  queueFlags,
-  replicationFlags,
-  shared,
-  streamFlags,
+  kvScenario,
+  pubsubScenario,
+  queueScenario,
+  replicationScenario,
+  type Scenario,
+  streamScenario,
 } from "./scenario-commands.ts";
 import { type Planned, Session, type SessionOptions } from "./session.ts";
+import { ofAnyServer } from "./session-flags.ts";
 
 /** From this many seconds on, the sizes are those of the specification; below, they shrink with the time. */
 const FULL_SIZE_SECS = 60;
@@ -27,7 +23,7 @@ interface AllFlags extends SessionOptions {
 
 export function addAll(program: Command): void {
   const about = "Every scenario. Below 60 s the numbers of keys, messages and subscribers shrink with the time.";
-  shared(program.command("all").description(about))
+  ofAnyServer(program.command("all").description(about))
     .addOption(fractionFlag("--duration <s>", "about how many seconds are measured, in all", 60, 1))
     .addOption(wholeFlag("--seed <n>", "repeats the same operations", 1, 0))
     .addOption(wholeFlag("--rounds <n>", "repetitions of each scenario, of which the median counts", 1))
@@ -41,15 +37,15 @@ function plannedAll(flags: AllFlags): Planned[] {
   const scale = Math.min(1, duration / FULL_SIZE_SECS);
   const sized = (full: number, least: number) => `${Math.max(least, Math.round(full * scale))}`;
   const secs = (share: number) => `${Math.max(0.5, duration * share).toFixed(1)}`;
+  const ofOwnServers = ["--rounds", `${rounds}`, ...(flags.server === undefined ? [] : ["--server", flags.server])];
   const common = [
-    ...["--rounds", `${rounds}`],
+    ...ofOwnServers,
     ...(url === undefined ? [] : ["--url", url]),
     ...(flags.overwrite === true ? ["--overwrite"] : []),
-    ...(flags.server === undefined ? [] : ["--server", flags.server]),
   ];
   const kv = (protocol: string) => {
     const own = ["--protocol", protocol, "--duration", secs(1 / 30), "--keys", sized(100_000, 1_000)];
-    return { ...plannedKv(read(kvFlags, [...own, "--seed", `${seed}`, ...common])), name: `kv over ${protocol}` };
+    return { ...plan(kvScenario, [...own, "--seed", `${seed}`, ...common]), name: `kv over ${protocol}` };
   };
   const queue = ["--messages", sized(50_000, 1_000), "--duration", secs(1 / 10)];
   const rooms = ["--rooms", sized(100, 4), "--events-per-room", sized(1_000, 50)];
@@ -63,14 +59,14 @@ function plannedAll(flags: AllFlags): Planned[] {
     kv("http"),
     // The address of HTTP says nothing of where RESP is, and replicas cannot be added to a server that is there.
     ...(url === undefined ? [kv("resp")] : []),
-    plannedQueue(read(queueFlags, [...queue, ...common])),
-    plannedStream(read(streamFlags, [...stream, ...common])),
-    plannedPubsub(read(pubsubFlags, [...pubsub, ...common])),
-    ...(url === undefined ? [plannedReplication(read(replicationFlags, [...replication, ...common]))] : []),
+    plan(queueScenario, [...queue, ...common]),
+    plan(streamScenario, [...stream, ...common]),
+    plan(pubsubScenario, [...pubsub, ...common]),
+    ...(url === undefined ? [plan(replicationScenario, [...replication, ...ofOwnServers])] : []),
   ];
 }
 
-/** The flags of a scenario's own command, so that its defaults stand in one place. */
-function read<Flags extends object>(flags: (command: Command) => Command, args: readonly string[]): Flags {
-  return flags(new Command()).parse(args, { from: "user" }).opts<Flags>();
+/** By the flags of its own command, so that its defaults stand in one place. */
+function plan<Flags extends SessionOptions>({ flags, planned }: Scenario<Flags>, args: readonly string[]): Planned {
+  return planned(flags(new Command()).parse(args, { from: "user" }).opts<Flags>());
 }

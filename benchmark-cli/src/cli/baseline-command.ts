@@ -14,9 +14,10 @@ import { gateHistory } from "../baseline/gate-history.ts";
 import { type GateOptions, measureGates } from "../baseline/gate-run.ts";
 import { compareGates, type GateChange, type GateFigures, THRESHOLD } from "../baseline/gate-statistics.ts";
 import { machine } from "../report/machine.ts";
-import { markdown } from "../report/row.ts";
+import { markdown, median } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { wholeFlag } from "./arguments.ts";
+import { serverFlag } from "./session-flags.ts";
 
 const NOT_PASSED = 1;
 /** With fewer, what the compiler has not come to yet looks like a change: seen as a false alarm with 2 starts of 3 turns. */
@@ -53,9 +54,8 @@ export function addBaseline(program: Command): void {
 }
 
 function gateFlags(command: Command): Command {
-  return command
+  return serverFlag(command)
     .option("--file <file>", "the baseline", BASELINE_FILE)
-    .option("--server <file>", "the main.js of the server to start (the built one of this checkout)")
     .addOption(wholeFlag("--starts <n>", "how often the servers are started anew", 5, STARTS_MIN))
     .addOption(wholeFlag("--turns <n>", "turns of each gate in one start", 15, TURNS_MIN))
     .addOption(wholeFlag("--requests <n>", "requests of a turn", 2_000, 100));
@@ -127,11 +127,7 @@ function report({ report: file }: { readonly report?: string }): void {
 }
 
 function figureOf(figures: GateFigures | undefined): string {
-  return figures === undefined ? "" : `${medianOf(figures).toFixed(3)} x`;
-}
-
-function medianOf({ ratios }: GateFigures): number {
-  return [...ratios].sort((a, b) => a - b)[ratios.length >> 1];
+  return figures === undefined ? "" : `${median(figures.ratios).toFixed(3)} x`;
 }
 
 function printFigures(gates: readonly GateFigures[]): void {

@@ -5,6 +5,7 @@ import { PEERS, whyMissing } from "../peers/peers.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { fractionFlag, wholeFlag } from "./arguments.ts";
 import { Session, type SessionOptions } from "./session.ts";
+import { ofSession } from "./session-flags.ts";
 
 const NAMES = Object.keys(PEERS);
 
@@ -13,13 +14,9 @@ interface CompareFlags extends SessionOptions, PeerOptions {
 }
 
 export function addCompare(program: Command): void {
-  program
-    .command("compare")
-    .description("The same workload through the same client against Synap and its peers, in turns.")
+  const about = "The same workload through the same client against Synap and its peers, in turns.";
+  ofSession(program.command("compare").description(about))
     .option("--peers <names>", `separated by commas, of ${NAMES.join(", ")}`, NAMES.join(","))
-    .option("--server <file>", "the main.js of the server to start (the built one of this checkout)")
-    .option("--json <file>", "save the figures as JSON")
-    .option("--report <file>", "write a report: a page to look at when it ends in .html, else JSON (.json)")
     .addOption(wholeFlag("--rounds <n>", "turns of each, of which the median counts", 3))
     .addOption(fractionFlag("--duration <s>", "seconds of one turn", 2, 0.1))
     .addOption(wholeFlag("--connections <n>", "connections of the client (queues: at most 10)", 50))

@@ -2,11 +2,13 @@
 import type { Command } from "commander";
 import { type MemoryOptions, runMemory } from "../scenarios/memory.ts";
 import { wholeFlag } from "./arguments.ts";
-import { shared } from "./scenario-commands.ts";
 import { Session, type SessionOptions } from "./session.ts";
+import { ofSession } from "./session-flags.ts";
 
 export function addMemory(program: Command): void {
-  shared(program.command("memory").description("What one more of everything costs in memory, by account and by RSS."))
+  ofSession(
+    program.command("memory").description("What one more of everything costs in memory, by account and by RSS."),
+  )
     .addOption(wholeFlag("--keys <n>", "keys; 0 leaves a part out", 1_000_000, 0))
     .addOption(wholeFlag("--messages <n>", "queued messages", 200_000, 0))
     .addOption(wholeFlag("--rooms <n>", "empty rooms", 50_000, 0))

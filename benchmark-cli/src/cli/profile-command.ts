@@ -4,13 +4,13 @@ import { type ProfileOptions, profileServer } from "../profile/profile-run.ts";
 import { FSYNC_POLICIES } from "../servers/synap-process.ts";
 import { fractionFlag, wholeFlag, wordFlag } from "./arguments.ts";
 import { PROTOCOLS } from "./scenario-commands.ts";
+import { serverFlag } from "./session-flags.ts";
 
 type ProfileFlags = Omit<ProfileOptions, "protocol"> & { readonly protocol: string };
 
 export function addProfile(program: Command): void {
-  program
-    .command("profile")
-    .description("A flame graph of the server's CPU time and a snapshot of its heap, under a load.")
+  const about = "A flame graph of the server's CPU time and a snapshot of its heap, under a load.";
+  serverFlag(program.command("profile").description(about))
     .addOption(wordFlag("--scenario <name>", "the load", "kv", ["kv", "queue", "stream", "pubsub"]))
     .addOption(wordFlag("--protocol <name>", "what the clients of kv speak", "ws", Object.keys(PROTOCOLS)))
     .addOption(fractionFlag("--read-ratio <r>", "share of gets of kv", 0.8, 0, 1))
@@ -19,7 +19,6 @@ export function addProfile(program: Command): void {
     .addOption(wholeFlag("--pipeline <n>", "requests of a connection without a reply", 8))
     .addOption(fractionFlag("--duration <s>", "seconds that are profiled", 5, 0.2))
     .addOption(wordFlag("--fsync <when>", "when a write is on disk", "interval", FSYNC_POLICIES))
-    .option("--server <file>", "the main.js of the server to start (the built one of this checkout)")
     .option("--out <directory>", "where the files go", "profiles")
     .action(async (flags: ProfileFlags) => {
       const written = await profileServer({ ...flags, protocol: PROTOCOLS[flags.protocol] });

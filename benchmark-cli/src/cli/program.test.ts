@@ -26,7 +26,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 
 /** @param whenItSays what to do at the first line that matches */
 function run(args: readonly string[], whenItSays?: readonly [RegExp, (child: ChildProcess) => void]): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: TIMEOUT_MS });
   let output = "";
   let acted = false;
   for (const stream of [child.stdout, child.stderr]) {
@@ -66,6 +66,10 @@ describe("arguments", () => {
     expect(await refusal("kv", "--read-ratio", "2")).toContain("a number from 0 to 1");
     expect(await refusal("kv", "--protocol", "smtp")).toContain("ws, http, resp");
     expect(await refusal("kv", "--operations", "5", "--duration", "5")).toContain("cannot be used with");
+    // They start servers of their own.
+    for (const name of ["replication", "memory", "compare", "profile"]) {
+      expect(await refusal(name, "--url", "http://127.0.0.1:1")).toContain("unknown option '--url'");
+    }
     expect(await refusal("stream", "--events", "5", "--events-per-room", "5")).toContain("cannot be used with");
   });
 
@@ -92,6 +96,11 @@ describe("arguments", () => {
     const { code, output } = await run(["kv", "--protocol", "http", "--pipeline", "4"]);
     expect(output).toContain("--pipeline above 1 does not go with --protocol http");
     expect(code).toBe(2);
+    const few = await run(["kv", "--operations", "10", "--batch", "100", "--clients", "2"]);
+    expect(few.output).toContain(
+      "--operations 10, 100 to a request (--batch), are fewer requests than there are connections",
+    );
+    expect(few.code).toBe(2);
   });
 });
 
@@ -115,6 +124,18 @@ describe.skipIf(process.platform !== "linux")("a run", () => {
     }
     expect(readFileSync(html, "utf8")).toContain("<svg");
   });
+
+  it.each(["ws", "http"])(
+    "of a number of operations over %s measures that many, whatever the warm-up was",
+    { timeout: TIMEOUT_MS },
+    async (protocol) => {
+      const json = join(directory, `warm-${protocol}.json`);
+      const sizes = ["--operations", "300", "--warmup", "0.5", "--keys", "1000", "--loop", "closed"];
+      const { code } = await run(["kv", "--protocol", protocol, ...sizes, "--json", json]);
+      expect(code).toBe(0);
+      expect(readReport(json).results[0].phases.map(({ done }) => done)).toEqual([300]);
+    },
+  );
 
   it.each([
     ["queue", "--way", "subscribed", "--messages", "2000", "--duration", "0.3"],
@@ -173,6 +194,25 @@ describe.skipIf(process.platform !== "linux")("a server", () => {
     const nobody = await run(["kv", "--url", url]);
     expect(nobody.output).toContain(`nobody answers at ${url}`);
     expect(nobody.code).toBe(2);
+  });
+
+  it("whose RESP nobody named is not written to before that is said", { timeout: TIMEOUT_MS }, async () => {
+    // As an empty Synap: its health, and the three lists that say that it holds nothing.
+    const empty = { service: "synap", success: true, payload: { size: 0, queues: [], rooms: [] } };
+    const server = createServer((_request, response) => response.end(JSON.stringify(empty)));
+    let socketsAsked = 0;
+    server.on("upgrade", (_request, socket) => {
+      socketsAsked++;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const address = server.address();
+    const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : undefined}`;
+    const { code, output } = await run(["kv", "--protocol", "resp", "--url", url]);
+    await new Promise((resolve) => server.close(resolve));
+    expect(output).toContain(`${url} is an address of HTTP: for RESP give --url redis://HOST:PORT`);
+    expect(code).toBe(2);
+    expect(socketsAsked).toBe(0);
   });
 
   it("that dies in the middle is told, beside what was measured", { timeout: TIMEOUT_MS }, async () => {

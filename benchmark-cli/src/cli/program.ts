@@ -7,16 +7,11 @@ import { addMemory } from "./memory-command.ts";
 import { addProfile } from "./profile-command.ts";
 import {
   addScenario,
-  kvFlags,
-  plannedKv,
-  plannedPubsub,
-  plannedQueue,
-  plannedReplication,
-  plannedStream,
-  pubsubFlags,
-  queueFlags,
-  replicationFlags,
-  streamFlags,
+  kvScenario,
+  pubsubScenario,
+  queueScenario,
+  replicationScenario,
+  streamScenario,
 } from "./scenario-commands.ts";
 import { addStress } from "./stress-command.ts";
 
@@ -26,11 +21,11 @@ export function buildProgram(): Command {
     .showHelpAfterError("(synap-benchmark COMMAND --help lists its flags)")
     .showSuggestionAfterError();
   const command = (name: string, about: string) => program.command(name).description(about);
-  addScenario(command("kv", "Scenario 1: gets and sets of keys."), kvFlags, plannedKv);
-  addScenario(command("queue", "Scenario 2: a queue and its workers."), queueFlags, plannedQueue);
-  addScenario(command("stream", "Scenario 3: rooms with many subscribers."), streamFlags, plannedStream);
-  addScenario(command("pubsub", "Scenario 4: topics, some subscribed to by wildcard."), pubsubFlags, plannedPubsub);
-  addScenario(command("replication", "Scenario 5: a master and replicas."), replicationFlags, plannedReplication);
+  addScenario(command("kv", "Scenario 1: gets and sets of keys."), kvScenario);
+  addScenario(command("queue", "Scenario 2: a queue and its workers."), queueScenario);
+  addScenario(command("stream", "Scenario 3: rooms with many subscribers."), streamScenario);
+  addScenario(command("pubsub", "Scenario 4: topics, some subscribed to by wildcard."), pubsubScenario);
+  addScenario(command("replication", "Scenario 5: a master and replicas."), replicationScenario);
   addAll(program);
   addCompare(program);
   addBaseline(program);

@@ -9,18 +9,16 @@ import { runStream, type StreamOptions } from "../scenarios/stream.ts";
 import { FSYNC_POLICIES } from "../servers/synap-process.ts";
 import { fractionFlag, wholeFlag, wordFlag } from "./arguments.ts";
 import { type Planned, Session, type SessionOptions } from "./session.ts";
+import { ofAnyServer, ofSession } from "./session-flags.ts";
 
 export const PROTOCOLS: Readonly<Record<string, Protocol>> = { ws: "websocket", http: "http", resp: "resp" };
 const LOOPS = ["closed", "open", "both"];
 
-/** Flags of every command that measures a server. */
-export function shared(command: Command): Command {
-  return command
-    .option("--url <url>", "a server that is there already (http://HOST:PORT, or redis://HOST:PORT for RESP)")
-    .option("--overwrite", "write to the server of --url although it holds data")
-    .option("--server <file>", "the main.js of the server to start (the built one of this checkout)")
-    .option("--json <file>", "save the figures as JSON")
-    .option("--report <file>", "write a report: a page to look at when it ends in .html, else JSON (.json)");
+/** What a command of its own and `all` need to know of a scenario. */
+export interface Scenario<Flags extends SessionOptions> {
+  /** Gives a command its flags. */
+  readonly flags: (command: Command) => Command;
+  readonly planned: (flags: Flags) => Planned;
 }
 
 function fsyncFlag(preset: "always" | "interval") {
@@ -46,7 +44,7 @@ type KvFlags = SessionOptions &
     readonly rate?: number;
   };
 
-export function plannedKv({ operations = DEFAULT_OPERATIONS, duration, rate, protocol, ...rest }: KvFlags): Planned {
+function plannedKv({ operations = DEFAULT_OPERATIONS, duration, rate, protocol, ...rest }: KvFlags): Planned {
   const options: KvOptions = { ...settings(rest), operations, duration, rate, protocol: PROTOCOLS[protocol] };
   return { name: "kv", run: (stage) => runKv(options, stage) };
 }
@@ -61,8 +59,8 @@ function settings<Flags extends SessionOptions>(flags: Flags): Omit<Flags, OfSes
   return own as Omit<Flags, OfSession>;
 }
 
-export function kvFlags(command: Command): Command {
-  return shared(command)
+function kvFlags(command: Command): Command {
+  return ofAnyServer(command)
     .addOption(wordFlag("--protocol <name>", "what the clients speak", "ws", Object.keys(PROTOCOLS)))
     .addOption(
       wholeFlag("--operations <n>", `operations of the closed loop (${DEFAULT_OPERATIONS})`, undefined).conflicts(
@@ -86,14 +84,16 @@ export function kvFlags(command: Command): Command {
     .addOption(roundsFlag());
 }
 
+export const kvScenario: Scenario<KvFlags> = { flags: kvFlags, planned: plannedKv };
+
 type QueueFlags = SessionOptions & Omit<QueueOptions, "rate"> & { readonly rate?: number };
 
-export function plannedQueue({ rate, ...rest }: QueueFlags): Planned {
+function plannedQueue({ rate, ...rest }: QueueFlags): Planned {
   return { name: "queue", run: (stage) => runQueue({ ...settings(rest), rate }, stage) };
 }
 
-export function queueFlags(command: Command): Command {
-  return shared(command)
+function queueFlags(command: Command): Command {
+  return ofAnyServer(command)
     .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--messages <n>", "messages of each closed loop", 50_000))
     .addOption(
@@ -112,6 +112,8 @@ export function queueFlags(command: Command): Command {
     .addOption(roundsFlag());
 }
 
+export const queueScenario: Scenario<QueueFlags> = { flags: queueFlags, planned: plannedQueue };
+
 type StreamFlags = SessionOptions &
   Omit<StreamOptions, "rate" | "replayHistory" | "eventsPerRoom"> & {
     readonly rate?: number;
@@ -122,14 +124,14 @@ type StreamFlags = SessionOptions &
 
 const DEFAULT_EVENTS_PER_ROOM = 1_000;
 
-export function plannedStream({ rate, replayHistory, events, eventsPerRoom, ...rest }: StreamFlags): Planned {
+function plannedStream({ rate, replayHistory, events, eventsPerRoom, ...rest }: StreamFlags): Planned {
   const ofRoom = eventsPerRoom ?? (events === undefined ? DEFAULT_EVENTS_PER_ROOM : Math.ceil(events / rest.rooms));
   const options = { ...settings(rest), rate, replayHistory: replayHistory === "true", eventsPerRoom: ofRoom };
   return { name: "stream", run: (stage) => runStream(options, stage) };
 }
 
-export function streamFlags(command: Command): Command {
-  return shared(command)
+function streamFlags(command: Command): Command {
+  return ofAnyServer(command)
     .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--rooms <n>", "rooms", 100))
     .addOption(
@@ -155,14 +157,16 @@ export function streamFlags(command: Command): Command {
     .addOption(roundsFlag());
 }
 
+export const streamScenario: Scenario<StreamFlags> = { flags: streamFlags, planned: plannedStream };
+
 type PubsubFlags = SessionOptions & Omit<PubsubOptions, "rate"> & { readonly rate?: number };
 
-export function plannedPubsub({ rate, ...rest }: PubsubFlags): Planned {
+function plannedPubsub({ rate, ...rest }: PubsubFlags): Planned {
   return { name: "pubsub", run: (stage) => runPubsub({ ...settings(rest), rate }, stage) };
 }
 
-export function pubsubFlags(command: Command): Command {
-  return shared(command)
+function pubsubFlags(command: Command): Command {
+  return ofAnyServer(command)
     .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--topics <n>", "topics", 1_000))
     .addOption(wholeFlag("--messages <n>", "messages of the closed loop", 100_000))
@@ -177,12 +181,16 @@ export function pubsubFlags(command: Command): Command {
     .addOption(roundsFlag());
 }
 
-export function plannedReplication(flags: SessionOptions & ReplicationOptions): Planned {
+export const pubsubScenario: Scenario<PubsubFlags> = { flags: pubsubFlags, planned: plannedPubsub };
+
+type ReplicationFlags = SessionOptions & ReplicationOptions;
+
+function plannedReplication(flags: ReplicationFlags): Planned {
   return { name: "replication", run: (stage) => runReplication(settings(flags), stage) };
 }
 
-export function replicationFlags(command: Command): Command {
-  return shared(command)
+function replicationFlags(command: Command): Command {
+  return ofSession(command)
     .addOption(pushProtocolFlag())
     .addOption(wholeFlag("--replicas <n>", "replicas", 3))
     .addOption(wholeFlag("--write-rate <r>", "writes per second on the master", 10_000))
@@ -197,12 +205,13 @@ export function replicationFlags(command: Command): Command {
     .addOption(roundsFlag());
 }
 
+export const replicationScenario: Scenario<ReplicationFlags> = {
+  flags: replicationFlags,
+  planned: plannedReplication,
+};
+
 /** Runs one scenario with the flags of its command. */
-export function addScenario<Flags extends SessionOptions>(
-  command: Command,
-  flags: (command: Command) => Command,
-  planned: (flags: Flags) => Planned,
-): void {
+export function addScenario<Flags extends SessionOptions>(command: Command, { flags, planned }: Scenario<Flags>): void {
   flags(command).action(async (given: Flags) => {
     const session = new Session(given);
     await session.run([planned(given)]);

@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import { runStress, type StressOptions } from "../scenarios/stress.ts";
 import { FSYNC_POLICIES } from "../servers/synap-process.ts";
 import { fractionFlag, wholeFlag, wordFlag } from "./arguments.ts";
-import { shared } from "./scenario-commands.ts";
 import { Session, type SessionOptions } from "./session.ts";
+import { ofAnyServer } from "./session-flags.ts";
 
 export function addStress(program: Command): void {
-  shared(program.command("stress").description("Keys, a queue and idle connections at once: no error, no growth."))
+  ofAnyServer(program.command("stress").description("Keys, a queue and idle connections at once: no error, no growth."))
     .addOption(fractionFlag("--duration <s>", "seconds", 300, 1))
     .addOption(wholeFlag("--kv-rate <r>", "gets and sets per second; 0 leaves them out", 100_000, 0))
     .addOption(wholeFlag("--queue-rate <r>", "messages per second; 0 leaves them out", 50_000, 0))

@@ -40,7 +40,8 @@ export function runAutocannon(load: Load, tally: LoadTally, measuring: () => voi
           tally.failed(failuresOf("http", Buffer.from(text)));
         return true;
       },
-      ...(Number.isFinite(requests) ? { amount: requests } : { duration: DURATION_SECS_MAX }),
+      // Not by its `amount`, which the warm-up would count towards.
+      duration: DURATION_SECS_MAX,
     };
     const instance = autocannon(options, finished);
     const begin = () => {

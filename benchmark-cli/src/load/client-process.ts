@@ -124,11 +124,6 @@ export class CpuWatch {
     const [server, clients] = [this.serverSecs / seconds, this.clientSecs / seconds];
     return `CPU server ${server.toFixed(2)}, clients ${clients.toFixed(2)}`;
   }
-
-  /** As `cores`, and how many of `count` things done the server does in one second of CPU time. */
-  cost(seconds: number, count: number): string {
-    return `${this.cores(seconds)}; ${Math.round(count / this.serverSecs).toLocaleString("en-US")} per CPU second of the server`;
-  }
 }
 
 function sum(clients: readonly ClientProcess[]): number {

@@ -2,7 +2,7 @@
  * A raw client for servers that push: every message that comes is shown as a range of the bytes received, and what is
  * sent in answer leaves in one write. One input buffer serves all sockets of the process.
  *
- *     bytes -> framing (webSocketFrames, textLines, ...) -> onMessage(bytes, start, end)
+ *     bytes -> framing (webSocketFrames, ...) -> onMessage(bytes, start, end)
  *
  * What is shown is gone when `onMessage` returns.
  */
@@ -89,11 +89,6 @@ export class ClientSocket {
     this.#socket.write(this.#output.subarray(0, this.#outputBytes));
     this.#outputBytes = 0;
     if (this.#socket.writableLength > 0) this.#output = undefined;
-  }
-
-  /** What waits in this process because the server does not take it. */
-  get unsentBytes(): number {
-    return this.#socket.writableLength;
   }
 
   /** Resolves when the connection is no more, whoever ended it. */

@@ -58,6 +58,8 @@ class Traffic {
   sent = 0;
   isDone = false;
   #answered = 0;
+  /** How many are sent and answered in all; what the warm-up takes is known, and added, when it is over. */
+  #requestsMax = Number.POSITIVE_INFINITY;
   #finish: () => void = () => undefined;
   #onAnswer: (lane: Lane) => void = () => undefined;
 
@@ -81,7 +83,7 @@ class Traffic {
       lane.connection.onReply = () => {
         this.tally.add(performance.now() - lane.answered(check));
         this.#answered++;
-        if (this.#answered === this.#load.requests) this.#finish();
+        if (this.#answered === this.#requestsMax) this.#finish();
         else this.#onAnswer(lane);
       };
       this.#lanes.push(lane);
@@ -94,9 +96,11 @@ class Traffic {
   }
 
   finished(): Promise<void> {
+    const { requests, seconds = 1 } = this.#load;
     return new Promise((resolve) => {
       this.#finish = resolve;
-      if (this.#load.requests === undefined) setTimeout(resolve, (this.#load.seconds ?? 1) * 1_000);
+      if (requests === undefined) setTimeout(resolve, seconds * 1_000);
+      else this.#requestsMax = this.#answered + requests;
     });
   }
 
@@ -111,9 +115,9 @@ class Traffic {
   }
 
   #closedLoop(): void {
-    const { requests = Number.POSITIVE_INFINITY, inFlight = 1 } = this.#load;
+    const { inFlight = 1 } = this.#load;
     this.#onAnswer = (lane) => {
-      if (this.isDone || this.sent >= requests) return;
+      if (this.isDone || this.sent >= this.#requestsMax) return;
       lane.send(this.#next(), performance.now());
     };
     for (let i = 0; i < inFlight; i++) for (const lane of this.#lanes) this.#onAnswer(lane);

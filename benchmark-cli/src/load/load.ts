@@ -161,10 +161,6 @@ function runGenerator(
 
 function merge(parts: readonly Generated[]): Generated {
   const sum = (of: (part: Generated) => number) => parts.reduce((total, part) => total + of(part), 0);
-  const errors: Record<string, number> = {};
-  for (const part of parts) {
-    for (const [code, times] of Object.entries(part.errors)) errors[code] = (errors[code] ?? 0) + times;
-  }
   return {
     seconds: Math.max(...parts.map(({ seconds }) => seconds)),
     requests: sum(({ requests }) => requests),
@@ -172,8 +168,16 @@ function merge(parts: readonly Generated[]): Generated {
     commandsSent: sum(({ commandsSent }) => commandsSent),
     clientCpuSecs: sum(({ clientCpuSecs }) => clientCpuSecs),
     latencies: LatencyHistogram.of(parts.map(({ latencies }) => latencies)).export(),
-    errors,
+    errors: sumErrors(parts),
   };
+}
+
+export function sumErrors(parts: readonly Pick<Generated, "errors">[]): ErrorCounts {
+  const sum: Record<string, number> = {};
+  for (const { errors } of parts) {
+    for (const [code, times] of Object.entries(errors)) sum[code] = (sum[code] ?? 0) + times;
+  }
+  return sum;
 }
 
 /** Commands per request while loading: a batch may take 200 ms, also on a machine that is busy. */

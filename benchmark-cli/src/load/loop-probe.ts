@@ -10,18 +10,13 @@ export interface LoopDelay {
   readonly p999Ms: number;
   readonly maxMs: number;
   readonly gcMaxMs: number;
-  readonly gcTotalMs: number;
 }
 
 const RESOLUTION_MS = 1;
 const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
 let gcMaxMs = 0;
-let gcTotalMs = 0;
 new PerformanceObserver((list) => {
-  for (const { duration } of list.getEntries()) {
-    gcMaxMs = Math.max(gcMaxMs, duration);
-    gcTotalMs += duration;
-  }
+  for (const { duration } of list.getEntries()) gcMaxMs = Math.max(gcMaxMs, duration);
 }).observe({ entryTypes: ["gc"] });
 
 process.on("message", (message) => {
@@ -29,7 +24,6 @@ process.on("message", (message) => {
     delays.enable();
     delays.reset();
     gcMaxMs = 0;
-    gcTotalMs = 0;
   } else if (message === "end") {
     delays.disable();
     // A sample is the time between two ticks of the probe's own timer; what is beyond its interval is delay.
@@ -40,7 +34,6 @@ process.on("message", (message) => {
       p999Ms: delayMs(delays.percentile(99.9)),
       maxMs: delayMs(delays.max),
       gcMaxMs,
-      gcTotalMs,
     };
     process.send?.(delay);
   }

@@ -109,9 +109,14 @@ export class OpenRequest {
 }
 
 /** Runs one command on a socket that has none under way, for what is set up before a measurement. */
-export async function perform(socket: ClientSocket, command: string, payload: object): Promise<unknown> {
+export function perform(socket: ClientSocket, command: string, payload: object): Promise<unknown> {
+  return performFrame(socket, frameFor({ command, payload }), command);
+}
+
+/** The same with a frame that is made once and sent often. @throws if the server refused it */
+export async function performFrame(socket: ClientSocket, frame: Buffer, command: string): Promise<unknown> {
   // The contract's envelope (section 2); a reply that is none has no success in it.
-  const reply = unpack(await ask(socket, frameFor({ command, payload }))) as { success: boolean; payload: unknown };
+  const reply = unpack(await ask(socket, frame)) as { success: boolean; payload: unknown };
   if (!reply.success) throw new Error(`${command} failed: ${JSON.stringify(reply)}`);
   return reply.payload;
 }

@@ -21,7 +21,7 @@ export const KEY_BYTES = 16;
 export const VALUE_BYTES = 100;
 
 /** A scan of a prefix ending before the last two digits finds this many keys. */
-export const SCAN_KEYS = 100;
+const SCAN_KEYS = 100;
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 
@@ -57,7 +57,7 @@ function respRequest({ command, payload }: Command): Buffer {
   return respArray(words);
 }
 
-export function respArray(words: readonly string[]): Buffer {
+function respArray(words: readonly string[]): Buffer {
   const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
   return Buffer.from(`*${words.length}\r\n${parts.join("")}`);
 }

@@ -46,7 +46,7 @@ export async function startMosquitto(): Promise<Peer> {
 }
 
 /** Debian's wrapper would switch to another user, who could not use our directory. */
-export const RABBITMQ_PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+const RABBITMQ_PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const RABBITMQ_READY_MS_MAX = 60_000;
 
 /** A node of its own, with its own name server, so that none of the machine's is touched or left behind. */

@@ -6,7 +6,7 @@ import type { Readable } from "../servers/processes.ts";
 import type { TurnResult } from "./comparison.ts";
 import { type PeerOptions, WARMUP_SECS } from "./peer-options.ts";
 
-export interface QueueServer {
+interface QueueServer {
   readonly child: Readable | undefined;
   /** Whose CPU time counts, where it is not that of the child itself. */
   readonly worker?: Readable;

@@ -4,7 +4,15 @@ import { writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { drawValue, keyOf } from "../load/workload.ts";
-import { freePort, listening, type Readable, requireDisk, start, temporaryDirectory } from "../servers/processes.ts";
+import {
+  firstAnswer,
+  freePort,
+  listening,
+  type Readable,
+  requireDisk,
+  start,
+  temporaryDirectory,
+} from "../servers/processes.ts";
 
 export interface Peer {
   readonly child: ChildProcess;
@@ -83,13 +91,14 @@ export async function fillRedis(port: number, keys: number, valueBytes: number):
   socket.destroy();
 }
 
-/** Sends one command to a server of RESP and answers the first piece of its reply. */
+/** A snapshot of many millions of keys is answered when it is written. */
+const ANSWER_MS_MAX = 600_000;
+
+/** Sends one command to a server of RESP and answers the first piece of its reply. @throws if nobody answers */
 export async function askRedis(port: number, command: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  socket.write(`${command}\r\n`);
-  const text = await new Promise<string>((resolve) => socket.once("data", (chunk) => resolve(chunk.toString())));
-  socket.destroy();
-  return text;
+  const answer = await firstAnswer("127.0.0.1", port, `${command}\r\n`, ANSWER_MS_MAX);
+  if (answer === undefined) throw new Error(`nobody answers ${command} on port ${port}`);
+  return answer;
 }
 
 /** Redis' own account of its memory. */

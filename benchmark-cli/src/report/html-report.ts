@@ -74,7 +74,7 @@ function scenario(result: ScenarioResult): string {
   ].join("\n");
 }
 
-export function rowTable(rows: readonly Row[]): string {
+function rowTable(rows: readonly Row[]): string {
   const head = ["what", "measured", "expected", "", "note"].map((title) => `<th>${title}</th>`).join("");
   const lines = rows.map((row) => {
     const judged = judge(row);
@@ -145,7 +145,7 @@ function percentileChart(phases: readonly Phase[]): string {
     }),
   );
   const xTicks = ["0", "90%", "99%", "99.9%", "99.99%"].map((label, at) => ({ at, label }));
-  // A chart for each few lines, or their names would not fit.
+  // A chart for each line, or their names would not fit.
   return series
     .map((each) =>
       chart({

@@ -23,7 +23,7 @@ td.met { color: var(--met); font-weight: 600; } td.missed { color: var(--missed)
 figure { margin: 0; padding: 10px; background: var(--panel); border-radius: 8px; }
 figcaption { font-weight: 600; font-size: 14px; } svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }
-.grid { stroke: var(--rule); } .mark { stroke: var(--missed); stroke-dasharray: 5 4; }
+.grid { stroke: var(--rule); }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; } .dot { stroke: none; }
 .line.c0 { stroke: var(--c0); } .line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); }
 .line.c3 { stroke: var(--c3); } .line.c4 { stroke: var(--c4); } .line.c5 { stroke: var(--c5); }

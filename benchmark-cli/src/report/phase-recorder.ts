@@ -65,10 +65,6 @@ export class PhaseRecorder {
     return (performance.now() - this.#startMs) / 1_000;
   }
 
-  get done(): number {
-    return this.#done;
-  }
-
   progress({ done, latencies }: Progress): void {
     this.#done += done;
     this.#recentDone += done;
@@ -77,7 +73,7 @@ export class PhaseRecorder {
   }
 
   /** CPU seconds of the servers since the phase began; NaN where nobody can say. */
-  async serverSecs(): Promise<number> {
+  async #serverSecs(): Promise<number> {
     const usage = await this.#recorded.usage();
     if (usage === undefined || this.#usageAtStart === undefined) return Number.NaN;
     return usage.cpuSeconds - this.#usageAtStart.cpuSeconds;
@@ -90,7 +86,7 @@ export class PhaseRecorder {
   async finish(done = this.#done, seconds = this.seconds, latencies: readonly PhaseLatency[] = []): Promise<Phase> {
     clearInterval(this.#timer);
     await this.#reading;
-    const serverSecs = await this.serverSecs();
+    const serverSecs = await this.#serverSecs();
     if (this.#recentDone > 0 || this.#points.length === 0) await this.#point();
     this.#view.clear();
     return this.#phase(done, seconds, serverSecs, latencies);

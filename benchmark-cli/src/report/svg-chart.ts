@@ -15,8 +15,6 @@ export interface Chart {
   readonly xTicks?: readonly { readonly at: number; readonly label: string }[];
   readonly xLabel: string;
   readonly y: (value: number) => string;
-  /** A level to hold the lines against. */
-  readonly mark?: { readonly at: number; readonly label: string };
 }
 
 const WIDTH = 560;
@@ -31,12 +29,12 @@ const TICKS = 4;
 /** More dots than this are only noise; the line stays. */
 const DOTS_MAX = 60;
 
-export function chart({ title, series, xTicks, xLabel, y, mark }: Chart): string {
+export function chart({ title, series, xTicks, xLabel, y }: Chart): string {
   const drawn = series.filter(({ points }) => points.length > 0);
   if (drawn.length === 0) return "";
   const points = drawn.flatMap((each) => each.points);
   const xMax = Math.max(...points.map(([x]) => x), ...(xTicks ?? []).map(({ at }) => at)) || 1;
-  const yTop = roundUp(Math.max(...points.map(([, value]) => value), mark?.at ?? 0) || 1);
+  const yTop = roundUp(Math.max(...points.map(([, value]) => value)) || 1);
   const left = (x: number) => LEFT + (x / xMax) * (WIDTH - LEFT - RIGHT);
   const top = (value: number) => HEIGHT - BOTTOM - (value / yTop) * (HEIGHT - TOP - BOTTOM);
   const rows = Array.from({ length: TICKS + 1 }, (_, i) => (yTop * i) / TICKS);
@@ -45,7 +43,6 @@ export function chart({ title, series, xTicks, xLabel, y, mark }: Chart): string
     ...rows.map((value) => grid(top(value), y(value))),
     ...columns.map(({ at, label }) => text(left(at), HEIGHT - BOTTOM + 16, label, "middle")),
     text((LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6, xLabel, "middle"),
-    ...(mark === undefined ? [] : [markLine(top(mark.at), mark.label)]),
     ...drawn.map((each, i) => line(each, i % COLORS, left, top, y)),
     ...legend(drawn),
   ];
@@ -73,11 +70,6 @@ function line(
 function grid(at: number, label: string): string {
   const rule = `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at.toFixed(1)}" y2="${at.toFixed(1)}"/>`;
   return rule + text(LEFT - 6, at + 4, label, "end");
-}
-
-function markLine(at: number, label: string): string {
-  const rule = `<line class="mark" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at.toFixed(1)}" y2="${at.toFixed(1)}"/>`;
-  return rule + text(WIDTH - RIGHT, at - 4, label, "end");
 }
 
 function text(x: number, y: number, label: string, anchor: "start" | "middle" | "end"): string {

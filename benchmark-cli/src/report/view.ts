@@ -21,10 +21,7 @@ export function openView(output: NodeJS.WriteStream = process.stdout): View {
   return output.isTTY === true ? new TerminalView(output) : new PlainView(output);
 }
 
-export function pointText(
-  unit: string,
-  { perSec, p99Ms, serverCores, clientCores, serverRssBytes }: TimelinePoint,
-): string {
+function pointText(unit: string, { perSec, p99Ms, serverCores, clientCores, serverRssBytes }: TimelinePoint): string {
   const parts = [`${Math.round(perSec).toLocaleString("en-US")} ${unit}/s`];
   if (p99Ms !== null) parts.push(`p99 ${p99Ms.toFixed(2)} ms`);
   if (serverCores !== null) parts.push(`server ${serverCores.toFixed(2)} cores`);

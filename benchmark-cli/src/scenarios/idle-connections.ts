@@ -1,7 +1,6 @@
 /** A process that holds idle WebSockets, each of which has asked once, and counts those that its server has closed. */
 import { serve } from "../load/client-process.ts";
-import { type ClientSocket, openWebSocket } from "../load/client-socket.ts";
-import { frameFor } from "../load/requests.ts";
+import { openIdle } from "../load/idle-socket.ts";
 
 export interface IdleConnectionsConfig {
   readonly port: number;
@@ -16,19 +15,12 @@ export interface IdleConnections {
 const OPENING = 100;
 
 serve<IdleConnectionsConfig>(async ({ port, connections }, benchmark) => {
-  const request = frameFor({ command: "kv.get", payload: { key: "none" } });
   let lost = 0;
-  const open = async (): Promise<ClientSocket> => {
-    const socket = await openWebSocket(port);
-    socket.mayBeClosed();
+  const open = async (): Promise<void> => {
+    const socket = await openIdle(port);
     void socket.closed.then(() => {
       lost += 1;
     });
-    await new Promise<void>((resolve) => {
-      socket.onMessage = () => resolve();
-      socket.send(request);
-    });
-    return socket;
   };
   for (let first = 0; first < connections; first += OPENING) {
     await Promise.all(Array.from({ length: Math.min(OPENING, connections - first) }, open));

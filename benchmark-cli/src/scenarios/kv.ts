@@ -4,7 +4,7 @@
  */
 
 import type { Protocol } from "../load/connection.ts";
-import { type ErrorCounts, fill, type Load, type LoadObserver, type LoadResult, runLoad } from "../load/load.ts";
+import { fill, type Load, type LoadObserver, type LoadResult, runLoad, sumErrors } from "../load/load.ts";
 import type { Phase, ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
@@ -48,7 +48,8 @@ export function runKv(options: KvOptions, stage: Stage): Promise<ScenarioResult>
   return repeat(options.rounds, () => runOnce(options, stage));
 }
 
-function check({ protocol, pipeline, batch, connections, clients, operations }: KvOptions): void {
+function check(options: KvOptions): void {
+  const { protocol, pipeline, batch, connections, clients, operations, duration, loop } = options;
   if (protocol === "http" && pipeline > 1) {
     throw new BenchmarkError(
       "--pipeline above 1 does not go with --protocol http: take more --connections, or ws or resp",
@@ -58,7 +59,13 @@ function check({ protocol, pipeline, batch, connections, clients, operations }: 
     throw new BenchmarkError("--batch above 1 does not go with --protocol resp, which has no batches: use --pipeline");
   }
   if (clients > connections) throw new BenchmarkError(`--clients ${clients} need at least as many --connections`);
-  if (operations < connections) throw new BenchmarkError(`--operations ${operations} are fewer than the connections`);
+  if (duration !== undefined || loop === "open") return;
+  if (Math.ceil(operations / batch) < connections) {
+    throw new BenchmarkError(
+      `--operations ${operations}, ${batch} to a request (--batch), are fewer requests than there are connections: ` +
+        `at least ${(connections - 1) * batch + 1} are needed, or fewer --connections`,
+    );
+  }
 }
 
 async function runOnce(options: KvOptions, stage: Stage): Promise<ScenarioResult> {
@@ -95,7 +102,7 @@ async function runOnce(options: KvOptions, stage: Stage): Promise<ScenarioResult
     settings: settingsOf(options, target),
     rows,
     phases,
-    errors: errorsOf(results),
+    errors: sumErrors(results),
     notes,
   };
 }
@@ -121,11 +128,11 @@ interface Counts {
 
 async function fillAll(options: KvOptions, target: Target): Promise<Counts> {
   const { protocol, keys, keySize, valueSize } = options;
-  const fillProtocol = isOnlyResp(options, target) ? "resp" : "websocket";
-  await fill(target.port, { count: keys, keyBytes: keySize, valueBytes: valueSize, protocol: fillProtocol });
   if (protocol === "resp" && target.respPort === 0) {
     throw new BenchmarkError(`${target.name} is an address of HTTP: for RESP give --url redis://HOST:PORT`);
   }
+  const fillProtocol = isOnlyResp(options, target) ? "resp" : "websocket";
+  await fill(target.port, { count: keys, keyBytes: keySize, valueBytes: valueSize, protocol: fillProtocol });
   return isOnlyResp(options, target) ? { ran: Number.NaN, misses: 0 } : await counts(target);
 }
 
@@ -150,7 +157,7 @@ async function verifyCounts(
   if (isOnlyResp(options, target)) return "what the server ran was not counted: it was reached by RESP alone";
   const after = await counts(target);
   const sent = results.reduce((sum, { commandsSent }) => sum + commandsSent, 0);
-  const failed = Object.values(errorsOf(results)).reduce((sum, times) => sum + times, 0);
+  const failed = Object.values(sumErrors(results)).reduce((sum, times) => sum + times, 0);
   const ran = after.ran - before.ran;
   const misses = after.misses - before.misses;
   if (misses > 0) throw new BenchmarkError(`${misses} gets missed: something else removes keys of this server`);
@@ -251,12 +258,4 @@ function closedRows(options: KvOptions, result: LoadResult, phase: Phase): Row[]
 function openRows(perSec: number, result: LoadResult, phase: Phase): Row[] {
   const note = `from the instant it was due, at ${Math.round(perSec).toLocaleString("en-US")}/s, reached ${Math.round(result.commandsPerSec).toLocaleString("en-US")}/s; ${cpuNote(phase)}`;
   return latencyRows("open loop", result.latency, { p95: 1 }, note);
-}
-
-function errorsOf(results: readonly LoadResult[]): ErrorCounts {
-  const errors: Record<string, number> = {};
-  for (const result of results) {
-    for (const [code, times] of Object.entries(result.errors)) errors[code] = (errors[code] ?? 0) + times;
-  }
-  return errors;
 }

@@ -3,10 +3,11 @@
  * and the RSS of the process are read before and after. The RSS also has what surrounds them, such as buffers and the log's
  * backlog, so it is never below the account.
  */
-import { type ClientSocket, openWebSocket } from "../load/client-socket.ts";
+import { openWebSocket } from "../load/client-socket.ts";
+import { openIdle } from "../load/idle-socket.ts";
 import { fill } from "../load/load.ts";
 import { readComponents } from "../load/metrics-page.ts";
-import { frameFor, perform } from "../load/requests.ts";
+import { perform } from "../load/requests.ts";
 import { drawValue, KEY_BYTES } from "../load/workload.ts";
 import type { ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
@@ -100,9 +101,6 @@ const PARTS: readonly Part[] = [
 ];
 
 export async function runMemory(options: MemoryOptions, stage: Stage): Promise<ScenarioResult> {
-  if (stage.options.url !== undefined) {
-    throw new BenchmarkError("memory starts fresh servers of its own: leave out --url");
-  }
   const rows: Row[] = [];
   for (const part of PARTS) {
     if (part.count(options) === 0) continue;
@@ -208,20 +206,8 @@ function topicName(topic: number): string {
 }
 
 async function loadConnections({ port }: Target, { connections }: MemoryOptions): Promise<void> {
-  const request = frameFor({ command: "kv.get", payload: { key: "none" } });
   for (let first = 0; first < connections; first += OPENING) {
     const count = Math.min(OPENING, connections - first);
-    await Promise.all(Array.from({ length: count }, () => openIdle(port, request)));
+    await Promise.all(Array.from({ length: count }, () => openIdle(port)));
   }
-}
-
-/** One that has been used: it has asked once. */
-async function openIdle(port: number, request: Buffer): Promise<ClientSocket> {
-  const socket = await openWebSocket(port);
-  socket.mayBeClosed();
-  await new Promise<void>((resolve) => {
-    socket.onMessage = () => resolve();
-    socket.send(request);
-  });
-  return socket;
 }

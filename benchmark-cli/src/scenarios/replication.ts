@@ -10,12 +10,11 @@
 import type { ChildProcess } from "node:child_process";
 import { ClientProcess } from "../load/client-process.ts";
 import { compareKeys } from "../load/key-comparison.ts";
-import { type Load, type LoadObserver, type LoadResult, runLoad } from "../load/load.ts";
+import { type Load, type LoadObserver, type LoadResult, runLoad, sumErrors } from "../load/load.ts";
 import { KEY_BYTES, VALUE_BYTES } from "../load/workload.ts";
 import type { PhaseRecorder } from "../report/phase-recorder.ts";
 import type { ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
-import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { cpuSeconds, sleep } from "../servers/processes.ts";
 import {
   type ReplicationSet,
@@ -25,7 +24,7 @@ import {
   untilEqual,
 } from "../servers/replication-set.ts";
 import { type FsyncPolicy, NO_SNAPSHOTS, type Synap } from "../servers/synap-process.ts";
-import { type Target, type Usage, usageOf } from "../servers/target.ts";
+import { targetOf, type Usage, usageOf } from "../servers/target.ts";
 import { clientLimits, repeat } from "./judgement.ts";
 import type { ReplicationLag, ReplicationLagConfig } from "./replication-lag.ts";
 import type { Stage } from "./stage.ts";
@@ -55,9 +54,6 @@ const WRITE_CONNECTIONS = 4;
 const READ_CONNECTIONS = 2;
 
 export function runReplication(options: ReplicationOptions, stage: Stage): Promise<ScenarioResult> {
-  if (stage.options.url !== undefined) {
-    throw new BenchmarkError("replication starts a master and replicas of its own: leave out --url");
-  }
   return repeat(options.rounds, () => new ReplicationScenario(options, stage).run());
 }
 
@@ -89,7 +85,7 @@ class ReplicationScenario {
     const { fsync, replicas, writeRate, readRate, duration } = this.#options;
     const program = this.#stage.options.server;
     const set = await startReplicationSet({ program, fsync, replicas, args: NO_SNAPSHOTS });
-    for (const node of [set.master, ...set.replicas]) this.#stage.watch(targetOf(node));
+    for (const node of [set.master, ...set.replicas]) this.#stage.watch(targetOf(node, "a node"));
     const loads = await this.#load(set);
     const done = loads.written.commands + readsOf(loads);
     const latencies = [
@@ -114,7 +110,7 @@ class ReplicationScenario {
         { what: "full syncs", value: full_syncs, unit: "syncs", note: "replicas came to an empty master" },
       ],
       phases,
-      errors: errorsOf(loads),
+      errors: sumErrors([loads.written, ...loads.readings]),
       deliveries: { expected: loads.lag.events * replicas, what: "events: each pushed by every replica" },
       notes: clientLimits(phases, replicas + 2),
     };
@@ -229,11 +225,6 @@ class ReplicationScenario {
   }
 }
 
-function targetOf({ child, port, respPort, command, stop }: Synap): Target {
-  const own = { usage: async () => usageOf(child), holds: async () => [] };
-  return { name: "a node", child, port, respPort, command, stop, ...own };
-}
-
 function cpuTimes({ master, replicas }: ReplicationSet): CpuTimes {
   return {
     master: cpuSeconds(master.child),
@@ -293,12 +284,4 @@ function readsOf({ readings }: Loads): number {
 
 function frameLatency({ latency: { p50Ms, p95Ms } }: LoadResult): string {
   return `a frame p50 ${p50Ms.toFixed(2)}, p95 ${p95Ms.toFixed(2)} ms`;
-}
-
-function errorsOf({ written, readings }: Loads): Record<string, number> {
-  const errors: Record<string, number> = {};
-  for (const each of [written, ...readings]) {
-    for (const [code, times] of Object.entries(each.errors)) errors[code] = (errors[code] ?? 0) + times;
-  }
-  return errors;
 }

@@ -3,7 +3,7 @@ import type { ChildProcess } from "node:child_process";
 import { setTargetHost, targetHost } from "../load/target-host.ts";
 import { BenchmarkError } from "./benchmark-error.ts";
 import { cpuSeconds, firstAnswer, ProcessGone, rssBytes } from "./processes.ts";
-import { type Durability, startSynap } from "./synap-process.ts";
+import { type Durability, type Synap, startSynap } from "./synap-process.ts";
 
 export interface Usage {
   readonly cpuSeconds: number;
@@ -46,7 +46,12 @@ export async function openTarget({ url, overwrite, server, durability, args }: T
   }
   setTargetHost(undefined);
   const synap = await startSynap(server, { durability, ...(args === undefined ? {} : { args }) });
-  return { ...synap, name: "a server of its own", usage: async () => usageOf(synap.child), holds: async () => [] };
+  return targetOf(synap, "a server of its own");
+}
+
+/** One of our own, which was started empty. */
+export function targetOf(synap: Synap, name: string): Target {
+  return { ...synap, name, usage: async () => usageOf(synap.child), holds: async () => [] };
 }
 
 /** Servers that were found empty, or may be written to as they are. */

@@ -6,7 +6,7 @@
  */
 import { openWebSocket } from "../load/client-socket.ts";
 import { fill, runLoad } from "../load/load.ts";
-import { frameFor, perform } from "../load/requests.ts";
+import { frameFor, perform, performFrame } from "../load/requests.ts";
 import { KEY_BYTES, VALUE_BYTES } from "../load/workload.ts";
 import { Report } from "../report/report.ts";
 import { median } from "../report/row.ts";
@@ -84,10 +84,7 @@ async function largeMegabytesPerSec(synap: Synap): Promise<number> {
   const endMs = startMs + options.seconds * 1_000;
   let stored = 0;
   while (performance.now() < endMs) {
-    await new Promise<void>((resolve) => {
-      socket.onMessage = () => resolve();
-      socket.send(frame);
-    });
+    await performFrame(socket, frame, "kv.set");
     stored += LARGE_VALUE_BYTES / MB;
   }
   socket.close();

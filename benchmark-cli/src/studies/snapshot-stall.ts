@@ -8,29 +8,24 @@
  * The snapshot begins by itself when the log has grown past `persistence.snapshot_log_bytes`, which is set so that the keys
  * and the first measurement fit below it.
  */
-import type { ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { type Load, runLoad } from "../load/load.ts";
+import { runLoad } from "../load/load.ts";
 import type { LoopDelay } from "../load/loop-probe.ts";
-import { KEY_BYTES, VALUE_BYTES } from "../load/workload.ts";
+import { VALUE_BYTES } from "../load/workload.ts";
 import { fillRedis } from "../peers/redis-process.ts";
 import { Report } from "../report/report.ts";
-import { rssBytes, sleep, start, temporaryDirectory, until } from "../servers/processes.ts";
+import { rssBytes, sleep, temporaryDirectory, until } from "../servers/processes.ts";
 import { startSynap } from "../servers/synap-process.ts";
 import { benchmarkOptions } from "./benchmark-options.ts";
+import { type LoopDelays, PROBE_ARGS, StallProbe, shownDelay, stallBounds, stallLoad } from "./stall-probe.ts";
 
-const PROBE = fileURLToPath(new URL("../load/loop-probe.ts", import.meta.url));
-const BATCH = 20;
 /** What one of the first keys takes in the log (recovery-growth.ts), and about what the load writes. */
 const LOG_BYTES_PER_KEY = 160;
 const LOG_BYTES_PER_COMMAND = 90;
 /** Between the first measurement and the snapshot. */
 const PAUSE_SECS = 3;
 const TAKEN = /snapshot at offset \d+: (\d+) bytes in ([\d.]+) s/;
-/** A bare loop that is held up for longer says that the machine is busy with something else. */
-const QUIET_MS_MAX = 10;
 
 const options = benchmarkOptions("Stalls of the event loop while a snapshot is taken under load.", {
   keys: { default: 5_000_000, about: "keys of 16 bytes with values of 100 bytes" },
@@ -39,9 +34,7 @@ const options = benchmarkOptions("Stalls of the event loop while a snapshot is t
   "load-seconds": { default: 120, about: "seconds of load in all; the snapshot has to be over by then" },
 });
 
-interface Measured {
-  readonly synap: LoopDelay;
-  readonly bare: LoopDelay;
+interface Measured extends LoopDelays {
   readonly commandsPerSec: number;
   readonly seconds: number;
 }
@@ -50,7 +43,6 @@ const report = new Report(`A snapshot of ${options.keys.toLocaleString("en-US")}
 const dataDirectory = temporaryDirectory();
 const quietBytes = options.rate * LOG_BYTES_PER_COMMAND * (options.seconds + PAUSE_SECS);
 const snapshotLogBytes = Math.max(2 ** 20, options.keys * LOG_BYTES_PER_KEY + quietBytes);
-const probeArgs = [...process.execArgv, "--import", PROBE];
 const synap = await startSynap(options.server, {
   durability: "always",
   dataDirectory,
@@ -58,10 +50,10 @@ const synap = await startSynap(options.server, {
     ...["--max-memory", "0", "--set", "persistence.snapshot_interval_secs=0"],
     ...["--set", `persistence.snapshot_log_bytes=${Math.ceil(snapshotLogBytes)}`],
   ],
-  nodeArgs: probeArgs,
+  nodeArgs: PROBE_ARGS,
   ipc: true,
 });
-const bare = start(process.execPath, [...process.execArgv, PROBE], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+const probe = new StallProbe(synap.child);
 await fillRedis(synap.respPort, options.keys, VALUE_BYTES);
 const { size } = await synap.command("kv.dbsize");
 if (size !== options.keys) throw new Error(`stored ${options.keys} keys, the server has ${size}`);
@@ -73,23 +65,7 @@ let isLoaded: () => void = () => undefined;
 const loaded = new Promise<void>((resolve) => {
   isLoaded = resolve;
 });
-const load: Load = {
-  protocol: "websocket",
-  port: synap.port,
-  workload: {
-    mix: { get: 0.6, set: 0.2, set_ttl: 0.2 },
-    keys: options.keys,
-    keyBytes: KEY_BYTES,
-    valueBytes: VALUE_BYTES,
-    batch: BATCH,
-    ttlMs: [1_000, 3_000],
-  },
-  connections: 10,
-  requestsPerSec: options.rate / BATCH,
-  pacing: "timer",
-  seconds: options["load-seconds"],
-  warmupSeconds: 1,
-};
+const load = stallLoad(synap.port, options.keys, options.rate, options["load-seconds"]);
 let isLoadOver = false;
 const loading = runLoad(load, synap.child, isLoaded).then((result) => {
   isLoadOver = true;
@@ -110,15 +86,10 @@ const [, bytes, seconds] = (synap.output().match(TAKEN) ?? []).map(Number);
 await loading;
 
 for (const [name, { synap: own, bare: idle }] of Object.entries({ without, during })) {
-  const shown = (delay: LoopDelay) =>
-    [delay.p50Ms, delay.p99Ms, delay.p999Ms, delay.maxMs].map((ms) => ms.toFixed(2)).join(" / ");
-  report.progress(`${name}: delay p50 / p99 / p99.9 / max ${shown(own)} ms, bare loop ${shown(idle)} ms`);
+  const shown = `${shownDelay(own)} ms, bare loop ${shownDelay(idle)} ms`;
+  report.progress(`${name}: delay p50 / p99 / p99.9 / max ${shown}`);
 }
-// Less the delays of a bare loop, a busy machine would flatter us: where it stalls itself, nothing is judged.
-const bounds =
-  during.bare.maxMs < QUIET_MS_MAX
-    ? ({ better: "less", least: 20, goal: 10 } as const)
-    : { note: "not judged: the bare loop stalled too, so the machine was busy" };
+const bounds = stallBounds([during]);
 const beyond = (of: keyof LoopDelay, { synap: own, bare: idle }: Measured) => own[of] - idle[of];
 report.add({
   what: "delay p99.9 beyond a bare loop, during",
@@ -151,16 +122,11 @@ function failWhenOver(): boolean {
 async function measured(untilOver: () => Promise<void>): Promise<Measured> {
   const before = await commands();
   const startMs = performance.now();
-  for (const child of [synap.child, bare]) child.send("begin");
+  probe.begin();
   await untilOver();
-  const delays = { synap: await delayOf(synap.child), bare: await delayOf(bare) };
+  const delays = await probe.end();
   const secondsPassed = (performance.now() - startMs) / 1_000;
   return { ...delays, commandsPerSec: ((await commands()) - before) / secondsPassed, seconds: secondsPassed };
-}
-
-function delayOf(child: ChildProcess): Promise<LoopDelay> {
-  child.send("end");
-  return new Promise((resolve) => child.once("message", (delay) => resolve(delay as LoopDelay)));
 }
 
 async function commands(): Promise<number> {

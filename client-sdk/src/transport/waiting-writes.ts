@@ -74,6 +74,8 @@ export class WaitingWrites {
   }
 
   readonly #look = (): void => {
+    // Called from elsewhere as well: one timer at a time.
+    clearTimeout(this.#timer);
     this.#timer = undefined;
     const nowMs = performance.now();
     this.#expire(nowMs - this.#lookedAt);

@@ -11,12 +11,10 @@ import { Packr } from "msgpackr";
 import { Grant } from "../../src/access/grant.ts";
 import { grantOf } from "../../src/access/request-access.ts";
 import { makeToken } from "../../src/access/token.ts";
-import { allCommands } from "../../src/commands/all.ts";
-import { Registry } from "../../src/commands/registry.ts";
-import { allRespCommands } from "../../src/commands/resp/all-resp-commands.ts";
-import { allConnectionCommands } from "../../src/dispatch/resp-connection-commands.ts";
-import { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
 import { Connection, Fixture } from "../../test/dispatcher-fixture.ts";
+import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
+import { respDispatcher, respPeer } from "../../test/resp-fixture.ts";
+import { median } from "../structures/bench-report.ts";
 
 const KEYS = 1000;
 const BURST = 16;
@@ -32,63 +30,30 @@ const permissions = [
 const limited = new Grant("app", permissions);
 for (let i = 0; i < KEYS; i++) fixture.run("kv.set", { key: `app:${i}`, value: "x".repeat(100) });
 
-const resp = new RespDispatcher({
-  registry: new Registry(allCommands),
-  executor: engine.executor,
-  store: engine.store,
-  waits: dispatcher.waits,
-  commands: allRespCommands,
-  connectionCommands: allConnectionCommands,
-  access: engine.node.access,
+const resp = respDispatcher(fixture, {
   clock: { nowMs: () => clock.nowMs(), monotonicMs: () => performance.now() },
-  observer: { observe: () => {} },
-  slowLog: engine.node.slowLog,
-  replyBytesMax: 2 ** 20,
-  requestBytesMax: 2 ** 20,
-  reportBug: (where, error) => {
-    throw new Error(where, { cause: error });
-  },
 });
 
-function respClient(id: number) {
-  return resp.connect(id, {
-    address: "",
-    peer: "",
-    connectedAtMs: 0,
-    unreadBytes: () => 0,
-    write: () => {},
-    resume: () => {},
-    endLater: () => {},
-    cut: () => {},
-    outbox: { push: () => true },
-  });
-}
-
 const numbers = Array.from({ length: BURST }, (_, i) => (i * 61) % KEYS);
-const words = (...all: string[]) => `*${all.length}\r\n${all.map((word) => `$${word.length}\r\n${word}\r\n`).join("")}`;
-const burstOf = (request: (i: number) => string) => Buffer.from(numbers.map(request).join(""));
+const burstOf = (request: (i: number) => string[]) => Buffer.concat(numbers.map((i) => requestBytes(request(i))));
 const packr = new Packr({ useRecords: false });
 const batch = packr.pack({
   type: "batch",
   commands: numbers.map((i) => ({ command: "kv.get", payload: { key: `app:${i}` } })),
 });
 
-const clients = [respClient(1), respClient(2)];
+const clients = [resp.connect(1, respPeer()), resp.connect(2, respPeer())];
 clients[1].granted(limited);
 const sockets = [new Connection("websocket"), new Connection("websocket")];
 sockets[1].grant = limited;
 
-const gets = burstOf((i) => words("GET", `app:${i}`));
-const sets = burstOf((i) => words("SET", `app:${i}`, "x".repeat(100)));
+const gets = burstOf((i) => ["GET", `app:${i}`]);
+const sets = burstOf((i) => ["SET", `app:${i}`, "x".repeat(100)]);
 const CASES: readonly (readonly [string, (side: 0 | 1) => void])[] = [
   ["RESP GET, 16 in a burst", (side) => void resp.handle(clients[side], gets, 0, gets.length)],
   ["RESP SET, 16 in a burst", (side) => void resp.handle(clients[side], sets, 0, sets.length)],
   ["kv.get, 16 in a MessagePack batch", (side) => void dispatcher.handle(batch, "msgpack", "msgpack", sockets[side])],
 ];
-
-function median(of: number[]): number {
-  return [...of].sort((a, b) => a - b)[Math.floor(of.length / 2)];
-}
 
 for (const [name, run] of CASES) {
   const sliceNs: [number[], number[]] = [[], []];
@@ -100,7 +65,7 @@ for (const [name, run] of CASES) {
       if (slice >= SLICES / 4) sliceNs[side].push(((performance.now() - startedMs) * 1e6) / (SLICE_BURSTS * BURST));
     }
   }
-  const [open, checked] = sliceNs.map(median);
+  const [open, checked] = sliceNs.map((slices) => median(slices));
   const percent = (checked / open - 1) * 100;
   console.log(`${name}: ${open.toFixed(0)} ns open, ${checked.toFixed(0)} ns with a token, ${percent.toFixed(1)} %`);
 }

@@ -27,8 +27,7 @@ const SOCKETS = 10;
 /** As the attacker: opens connections, sends wrong tokens as fast as answers come, and says how many it got. */
 function attack(httpPort: number, respPort: number): void {
   let answers = 0;
-  const http = () =>
-    `GET /ready HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer synap_${Math.random()}\r\n\r\n`.repeat(1);
+  const http = () => `GET /ready HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer synap_${Math.random()}\r\n\r\n`;
   const resp = () => `AUTH synap_${Math.random()}\r\n`;
   const open = (port: number, request: () => string): void => {
     const socket = connect(port, "127.0.0.1", () => socket.write(request()));

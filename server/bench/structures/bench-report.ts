@@ -35,7 +35,8 @@ export function nanoseconds(steps: number, run: () => void): number {
 
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1];
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** One line per measure, one column per size, and how much the measure grew from the first size to the last. */

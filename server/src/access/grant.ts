@@ -113,6 +113,11 @@ export class Grant {
     return inside.length === 1 ? inside[0] : undefined;
   }
 
+  /** What the permitted names begin with, each range apart from the others, in unsigned byte order; the empty one is every name. */
+  prefixesOf(slot: number): readonly ByteRange[] {
+    return this.#slots[slot].ranges;
+  }
+
   /** Whether it may do all that `other` may: then what `other` has begun may go on. */
   covers(other: Grant): boolean {
     if (this.isUnrestricted) return true;
@@ -141,7 +146,7 @@ function compile(permissions: readonly Permission[], subsystem: Subsystem, level
   const all = [...new Set(given.map(({ prefix }) => prefix))];
   // One inside another would make two of what is one range of names.
   const outermost = all.filter((each) => !all.some((other) => other !== each && each.startsWith(other)));
-  const prefixes = outermost.map((prefix) => new Uint8Array(Buffer.from(prefix)));
+  const prefixes = outermost.map((prefix) => new Uint8Array(Buffer.from(prefix))).sort(Buffer.compare);
   const hasTopics = SUBSYSTEMS.indexOf(subsystem) === PUBSUB;
   return {
     isWhole: prefixes.some(({ length }) => length === 0),

@@ -4,12 +4,9 @@ import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Fixture } from "../../test/dispatcher-fixture.ts";
 import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
-import { allCommands } from "../commands/all.ts";
-import { Registry } from "../commands/registry.ts";
-import { allRespCommands } from "../commands/resp/all-resp-commands.ts";
+import { respDispatcher, respPeer } from "../../test/resp-fixture.ts";
 import type { RespClient } from "./resp-client.ts";
-import { allConnectionCommands } from "./resp-connection-commands.ts";
-import { type Progress, RespDispatcher, STOPPED, WANTS_BYTES, WANTS_TURN } from "./resp-dispatcher.ts";
+import { type Progress, type RespDispatcher, STOPPED, WANTS_BYTES, WANTS_TURN } from "./resp-dispatcher.ts";
 
 /** A dispatcher whose every look at the clock takes `stepMs`. */
 class Resp {
@@ -21,15 +18,8 @@ class Resp {
   resumed = 0;
 
   constructor(stepMs = 0) {
-    const { engine, clock, dispatcher } = this.#fixture;
-    this.dispatch = new RespDispatcher({
-      registry: new Registry(allCommands),
-      executor: engine.executor,
-      store: engine.store,
-      waits: dispatcher.waits,
-      commands: allRespCommands,
-      connectionCommands: allConnectionCommands,
-      access: engine.node.access,
+    const { clock } = this.#fixture;
+    this.dispatch = respDispatcher(this.#fixture, {
       clock: {
         nowMs: () => clock.nowMs(),
         monotonicMs: () => {
@@ -37,9 +27,6 @@ class Resp {
           return clock.monotonicMs();
         },
       },
-      observer: { observe: () => {} },
-      slowLog: engine.node.slowLog,
-      replyBytesMax: 1024 * 1024,
       requestBytesMax: 64 * 1024 * 1024,
       reportBug: (command) => `bug-${this.bugs.push(command)}`,
     });
@@ -50,21 +37,15 @@ class Resp {
   }
 
   connect(id = 1): RespClient {
-    return this.dispatch.connect(id, {
-      address: "",
-      peer: "",
-      connectedAtMs: 0,
-      unreadBytes: () => 0,
+    const peer = respPeer({
       write: (bytes, length) => {
         this.late += Buffer.from(bytes.subarray(0, length)).toString("latin1");
       },
       resume: () => {
         this.resumed++;
       },
-      endLater: () => {},
-      cut: () => {},
-      outbox: { push: () => true },
     });
+    return this.dispatch.connect(id, peer);
   }
 
   /** One burst: how it ended, how far it came, and what it has answered. */

@@ -39,6 +39,24 @@ async function expectRefusal(files: MemoryFileSystem, problem: string): Promise<
 }
 
 describe("a data directory", () => {
+  it("is the same node over every kind of restart", async () => {
+    const files = new MemoryFileSystem();
+    const ids = ["a".repeat(16), "b".repeat(16)];
+    const options = { newNodeId: () => ids.shift() ?? "" };
+    const first = await open(files, options);
+    expect(first.directory.nodeId).toBe("a".repeat(16));
+    await first.kill();
+    const second = await open(files, options);
+    expect(second.directory.nodeId).toBe("a".repeat(16));
+    await second.close();
+    const third = await open(files, { ...options, isReplica: true });
+    expect(third.directory.nodeId).toBe("a".repeat(16));
+    await third.close();
+    const elsewhere = await open(new MemoryFileSystem(), options);
+    expect(elsewhere.directory.nodeId).toBe("b".repeat(16));
+    await elsewhere.close();
+  });
+
   it("begins where no earlier log has come to, and goes on where it was", async () => {
     const files = new MemoryFileSystem();
     const clock = new TestClock();

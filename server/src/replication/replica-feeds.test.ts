@@ -128,6 +128,23 @@ describe("a feed", () => {
   });
 });
 
+describe("a node that links again", () => {
+  it("is counted once, also while its last link is not known to be dead", async () => {
+    const { node, feeds, first } = await master();
+    const links: LinkEnd[] = [];
+    for (const nodeId of ["one", "one", "other"]) {
+      const end = feeds.connected(new TestSocket());
+      links.push(end);
+      end.received(hello(node, { nodeId, lastOffset: first }));
+      await waitUntil(() => feedOf(end).state === "log");
+      end.received(encodeLinkMessage({ kind: ACK, durableOffset: first }));
+    }
+    expect(links.map((end) => feedOf(end).state)).toEqual(["closed", "log", "log"]);
+    expect([feeds.inSyncCount, feeds.acknowledgedOffsets()]).toEqual([2, [first, first]]);
+    await node.close();
+  });
+});
+
 describe("what is kept for replicas that start from a snapshot", () => {
   it("is kept for as many as may be linked, whatever they call themselves", async () => {
     const { node, feeds } = await master();

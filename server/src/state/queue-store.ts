@@ -102,22 +102,32 @@ export class QueueStore {
     return queue !== undefined && this.#compare(queue, name) === 0 ? place + 1 : place;
   }
 
+  /** The places in `queues` of those whose names begin with `prefix`: from `start` up to `end`, exclusive. */
+  placesOf(prefix: ByteRange): { start: number; end: number } {
+    return { start: this.#placeOf(prefix), end: this.#firstPlace(prefix, prefix.length, 1) };
+  }
+
   /** The place of the first queue whose name is not below `name`. */
   #placeOf(name: ByteRange): number {
+    return this.#firstPlace(name, Number.POSITIVE_INFINITY, 0);
+  }
+
+  /** The place of the first queue whose name, cut after `bytesMax`, compares with `name` as `order` does with zero, or above. */
+  #firstPlace(name: ByteRange, bytesMax: number, order: number): number {
     let low = 0;
     let high = this.#queues.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.#compare(this.#queues[middle], name) < 0) low = middle + 1;
+      if (this.#compare(this.#queues[middle], name, bytesMax) < order) low = middle + 1;
       else high = middle;
     }
     return low;
   }
 
-  #compare(queue: Queue, name: ByteRange): number {
+  #compare(queue: Queue, name: ByteRange, bytesMax = Number.POSITIVE_INFINITY): number {
     const probe = this.#probe;
     probe.bytes = queue.nameBytes;
-    probe.end = queue.nameBytes.length;
+    probe.end = Math.min(queue.nameBytes.length, bytesMax);
     return compareRanges(probe, name);
   }
 

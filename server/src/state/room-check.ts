@@ -28,7 +28,7 @@ export function checkRooms(store: RoomStore, { blocks, tables, names, tree, trim
   let slotBytes = store.detachedBytes;
   let named = 0;
   let deadlines = 0;
-  store.scan(undefined, (room) => {
+  store.scan(undefined, undefined, (room) => {
     named++;
     room.ring.checkInvariants();
     slotBytes += room.ring.slotBytes + (room.dedup?.slotBytes ?? 0);

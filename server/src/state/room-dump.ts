@@ -8,7 +8,7 @@ import { TAG_NAMES } from "./value.ts";
 export function dumpRooms(store: RoomStore): string {
   const lines: string[] = [];
   const cursor = store.cursor();
-  store.scan(undefined, (room) => {
+  store.scan(undefined, undefined, (room) => {
     dumpRoom(room, cursor, lines);
     return true;
   });

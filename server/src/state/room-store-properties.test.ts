@@ -175,7 +175,7 @@ class Run {
   check(): void {
     this.store.checkInvariants();
     const names: string[] = [];
-    this.store.scan(undefined, (room) => names.push(room.name) > 0);
+    this.store.scan(undefined, undefined, (room) => names.push(room.name) > 0);
     expect(names).toEqual([...this.rooms.keys()].sort());
     for (const [name, model] of this.rooms) {
       const room = this.store.find(rangeOf(name));

@@ -179,9 +179,9 @@ describe("RoomStore", () => {
     const bench = new Bench();
     for (const name of ["b", "a", "ba", "é", "c"]) bench.create(name);
     const names: string[] = [];
-    bench.store.scan(rangeOf("a"), (room) => names.push(room.name) < 3);
+    bench.store.scan(rangeOf("a"), undefined, (room) => names.push(room.name) < 3);
     expect(names).toEqual(["b", "ba", "c"]);
-    bench.store.scan(rangeOf("c"), (room) => names.push(room.name) > 0);
+    bench.store.scan(rangeOf("c"), undefined, (room) => names.push(room.name) > 0);
     expect(names).toEqual(["b", "ba", "c", "é"]);
   });
 });

@@ -125,9 +125,12 @@ export class RoomStore {
     return this.#byId.get(record.versionOf(this.#names.words[ref >>> 24], ref & 0xfffffe));
   }
 
-  /** Visits rooms in unsigned byte order of their names, strictly after `after`, until `visit` answers false. */
-  scan(after: ByteRange | undefined, visit: (room: Room) => boolean): void {
-    scanTree(this.#tree, after, undefined, (ref) => {
+  /**
+   * Visits rooms in unsigned byte order of their names, strictly after `after`, those that begin with `prefix`, until `visit`
+   * answers false.
+   */
+  scan(after: ByteRange | undefined, prefix: ByteRange | undefined, visit: (room: Room) => boolean): void {
+    scanTree(this.#tree, after, prefix, (ref) => {
       const room = this.#roomOfName(ref);
       if (room === undefined) throw new Error("a name has no room");
       return visit(room);

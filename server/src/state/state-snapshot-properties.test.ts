@@ -12,7 +12,7 @@ const VARIANTS: readonly { readonly name: string; readonly options: WorkloadOpti
   { name: "little memory", options: { memoryBytesMax: 900_000, flushesPerMille: 2 } },
   { name: "large offsets", options: { offsetBefore: 2 ** 47, flushesPerMille: 2 } },
 ];
-const SEEDS = 3;
+const SEEDS = 5;
 /** A purge takes away the lane that is being walked, and the next lane has older messages. */
 const PURGED_LANE = 85_686_739;
 const STEPS = 2000;

@@ -11,6 +11,7 @@ import { configFromFlags } from "../../src/config/load.ts";
 import { nodeFileSystem } from "../../src/oplog/node-file-system.ts";
 import { type Logger, silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
+import { requestBytes } from "../protocol/differential/raw-connection.ts";
 import { TRANSPORT_FLAGS } from "../tested-transport.ts";
 
 export interface HttpAnswer {
@@ -111,9 +112,7 @@ export class AccessServer {
       isClosed: false,
       send: (text) => void socket.write(text),
       say(...words) {
-        socket.write(
-          `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`,
-        );
+        socket.write(requestBytes(words));
       },
     };
     socket.on("data", (chunk) => {

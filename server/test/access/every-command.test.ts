@@ -245,6 +245,22 @@ describe("a list", () => {
     if (command !== "kv.scan")
       expect(pages(filled(), grantOf("read", "none", subsystem), command, field).names).toEqual([]);
   });
+
+  it.each([
+    ["queue.list", "queues", "queue"],
+    ["stream.list", "rooms", "stream"],
+  ] as const)(
+    "%s goes through several prefixes in order, and through one that is inside another once",
+    (command, field, subsystem) => {
+      const prefixes = ["z.", "none.", "a.", "a.3", "in.4"];
+      const grant = new Grant(
+        "t",
+        prefixes.map((prefix) => ({ subsystem, level: "read", prefix })),
+      );
+      const listed = pages(filled(), grant, command, field);
+      expect(listed).toEqual({ names: [...names("a."), "in.4", ...names("z.")], total: 11 });
+    },
+  );
 });
 
 describe("a transaction", () => {

@@ -1,60 +1,30 @@
 /** Every name that a Redis client can say, without a token, with one that ended, and with one for something else. */
 import { describe, expect, it } from "vitest";
 import { anonymousGrant, Grant } from "../../src/access/grant.ts";
-import { allCommands } from "../../src/commands/all.ts";
-import { Registry } from "../../src/commands/registry.ts";
-import { allRespCommands } from "../../src/commands/resp/all-resp-commands.ts";
 import type { RespClient } from "../../src/dispatch/resp-client.ts";
-import { allConnectionCommands } from "../../src/dispatch/resp-connection-commands.ts";
-import { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
+import type { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
 import type { RespEntry } from "../../src/dispatch/resp-table.ts";
 import { Fixture } from "../dispatcher-fixture.ts";
+import { requestBytes } from "../protocol/differential/raw-connection.ts";
+import { respDispatcher, respPeer } from "../resp-fixture.ts";
 
 class Resp {
   readonly fixture = new Fixture();
   readonly dispatch: RespDispatcher;
 
   constructor() {
-    const { engine, clock, dispatcher } = this.fixture;
-    Object.assign(engine.node, { info: () => ({ server: { pid: 1 } }) });
-    this.dispatch = new RespDispatcher({
-      registry: new Registry(allCommands),
-      executor: engine.executor,
-      store: engine.store,
-      waits: dispatcher.waits,
-      commands: allRespCommands,
-      connectionCommands: allConnectionCommands,
-      access: engine.node.access,
-      clock,
-      observer: { observe: () => {} },
-      slowLog: engine.node.slowLog,
-      replyBytesMax: 1024 * 1024,
-      requestBytesMax: 1024 * 1024,
-      reportBug: (where, error) => {
-        throw new Error(where, { cause: error });
-      },
-    });
+    Object.assign(this.fixture.engine.node, { info: () => ({ server: { pid: 1 } }) });
+    this.dispatch = respDispatcher(this.fixture);
   }
 
   connect(grant?: Grant): RespClient {
-    const client = this.dispatch.connect(1, {
-      address: "127.0.0.1",
-      peer: "127.0.0.1:1",
-      connectedAtMs: 0,
-      unreadBytes: () => 0,
-      write: () => {},
-      resume: () => {},
-      endLater: () => {},
-      cut: () => {},
-      outbox: { push: () => true },
-    });
+    const client = this.dispatch.connect(1, respPeer());
     if (grant !== undefined) client.grant = grant;
     return client;
   }
 
   say(client: RespClient, words: readonly string[]): string {
-    const text = `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join("")}`;
-    const bytes = Buffer.from(text);
+    const bytes = requestBytes(words);
     this.dispatch.handle(client, bytes, 0, bytes.length);
     const { out } = this.dispatch.runner;
     return Buffer.from(out.bytes.subarray(0, out.length)).toString("latin1");

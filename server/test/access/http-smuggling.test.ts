@@ -4,18 +4,19 @@
  */
 import { once } from "node:events";
 import { connect } from "node:net";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, type TestContext, vi } from "vitest";
 import { testedTransport } from "../tested-transport.ts";
 import { AccessServer } from "./access-server.ts";
 
 const WAIT = { timeout: 15_000, interval: 20 };
 
-let server: AccessServer;
-beforeEach(async () => {
-  server = new AccessServer();
+/** One of its own for each test: some wait for a deadline, and do so at the same time. */
+async function serverFor({ onTestFinished }: TestContext): Promise<AccessServer> {
+  const server = new AccessServer();
+  onTestFinished(() => server.end());
   await server.start();
-});
-afterEach(() => server.end());
+  return server;
+}
 
 const HIDDEN = JSON.stringify({ command: "kv.set", payload: { key: "hidden", value: 1 } });
 const PLAIN = JSON.stringify({ command: "kv.dbsize" });
@@ -24,7 +25,7 @@ const head = (lines: readonly string[]) =>
 const hiddenRequest = head([`Content-Length: ${HIDDEN.length}`]) + HIDDEN;
 
 /** Everything that comes back until the connection is closed, or for the time that the one after it takes. */
-async function say(text: string): Promise<{ received: string; isClosed: boolean }> {
+async function say(server: AccessServer, text: string): Promise<{ received: string; isClosed: boolean }> {
   const socket = connect(Number(new URL(server.server.url).port), "127.0.0.1");
   const said = { received: "", isClosed: false };
   socket.on("data", (chunk) => {
@@ -45,15 +46,15 @@ async function say(text: string): Promise<{ received: string; isClosed: boolean 
   return said;
 }
 
-async function hiddenHasRun(): Promise<boolean> {
+async function hiddenHasRun(server: AccessServer): Promise<boolean> {
   const { body } = await server.http({ command: "kv.exists", payload: { key: "hidden" } });
   return (body.payload as { exists: boolean }).exists;
 }
 
 const chunked = `${PLAIN.length.toString(16)}\r\n${PLAIN}\r\n0\r\n\r\n`;
 
-describe("a request that can be read in two ways", () => {
-  it.each([
+describe.concurrent("a request that can be read in two ways", () => {
+  it.for([
     [
       "a length and chunks, the length short",
       head(["Content-Length: 4", "Transfer-Encoding: chunked"]) + chunked + hiddenRequest,
@@ -79,30 +80,34 @@ describe("a request that can be read in two ways", () => {
       "no host",
       `POST /api/v1/command HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: ${HIDDEN.length}\r\n\r\n${HIDDEN}`,
     ],
-  ])("%s", async (_name, text) => {
-    const { received, isClosed } = await say(text);
-    expect(await hiddenHasRun()).toBe(false);
+  ])("%s", async ([, text], context) => {
+    const server = await serverFor(context);
+    const { received, isClosed } = await say(server, text);
+    expect(await hiddenHasRun(server)).toBe(false);
     if (!isClosed) expect(received).toMatch(/^HTTP\/1\.1 4\d\d /);
     expect(received).not.toMatch(/HTTP\/1\.1 200 [\s\S]*HTTP\/1\.1 200 /);
   });
 });
 
 // skipped: uWebSockets.js takes the first of two lengths, and to look at every header costs a tenth of its speed (security.md)
-it.skipIf(testedTransport === "native")("a request with two lengths is refused", async () => {
+it.skipIf(testedTransport === "native")("a request with two lengths is refused", async (context) => {
+  const server = await serverFor(context);
   const { received, isClosed } = await say(
+    server,
     head(["Content-Length: 0", `Content-Length: ${hiddenRequest.length}`]) + hiddenRequest,
   );
-  expect(await hiddenHasRun()).toBe(false);
+  expect(await hiddenHasRun(server)).toBe(false);
   if (!isClosed) expect(received).toMatch(/^HTTP\/1\.1 4\d\d /);
 });
 
-describe("what is too much", () => {
-  it.each([
+describe.concurrent("what is too much", () => {
+  it.for([
     ["a header of 100 KB", head([`X-Long: ${"x".repeat(100_000)}`, "Content-Length: 0"])],
     ["a URL of 100 KB", `GET /${"x".repeat(100_000)} HTTP/1.1\r\nHost: localhost\r\n\r\n`],
     ["a thousand headers", head([...Array.from({ length: 1000 }, (_, i) => `X-${i}: ${i}`), "Content-Length: 0"])],
-  ])("%s ends the connection, or is refused", async (_name, text) => {
-    const { received, isClosed } = await say(text);
+  ])("%s ends the connection, or is refused", async ([, text], context) => {
+    const server = await serverFor(context);
+    const { received, isClosed } = await say(server, text);
     if (!isClosed) expect(received).toMatch(/^HTTP\/1\.1 4\d\d /);
     expect((await server.fetch("/health")).status).toBe(200);
   });

@@ -6,14 +6,13 @@
 import { Packr, Unpackr } from "msgpackr";
 import { Grant } from "../../src/access/grant.ts";
 import { allCommands } from "../../src/commands/all.ts";
-import { Registry } from "../../src/commands/registry.ts";
-import { allRespCommands } from "../../src/commands/resp/all-resp-commands.ts";
 import type { RespClient } from "../../src/dispatch/resp-client.ts";
-import { allConnectionCommands } from "../../src/dispatch/resp-connection-commands.ts";
-import { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
+import type { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
 import { examplePayload } from "../../src/openapi/examples.ts";
 import { Connection, Fixture } from "../dispatcher-fixture.ts";
 import { seededRandom } from "../engine.ts";
+import { requestBytes } from "../protocol/differential/raw-connection.ts";
+import { respDispatcher, respPeer } from "../resp-fixture.ts";
 import { type Chance, mutated, pick } from "./mutations.ts";
 
 export type Format = "json" | "msgpack" | "resp";
@@ -136,21 +135,10 @@ class RespTarget {
 
   constructor(random: Chance) {
     this.#random = random;
-    const { engine, clock, dispatcher, bugs } = this.#fixture;
+    const { engine, bugs } = this.#fixture;
     engine.access.turnOn();
     Object.assign(engine.node, { info: () => ({ server: { pid: 1 } }) });
-    this.#dispatch = new RespDispatcher({
-      registry: new Registry(allCommands),
-      executor: engine.executor,
-      store: engine.store,
-      waits: dispatcher.waits,
-      commands: allRespCommands,
-      connectionCommands: allConnectionCommands,
-      access: engine.node.access,
-      clock,
-      observer: { observe: () => {} },
-      slowLog: engine.node.slowLog,
-      replyBytesMax: 1024 * 1024,
+    this.#dispatch = respDispatcher(this.#fixture, {
       requestBytesMax: 256 * 1024,
       reportBug: (where, error) => `bug-${bugs.push({ id: "", where, error })}`,
     });
@@ -162,19 +150,13 @@ class RespTarget {
   }
 
   #connect(owner: number): RespClient {
-    const client = this.#dispatch.connect(owner + 1, {
-      address: "127.0.0.1",
+    const peer = respPeer({
       peer: `127.0.0.1:${owner}`,
-      connectedAtMs: 0,
-      unreadBytes: () => 0,
       write: (bytes, length) => {
         this.#late += Buffer.from(bytes.subarray(0, length)).toString("latin1");
       },
-      resume: () => {},
-      endLater: () => {},
-      cut: () => {},
-      outbox: { push: () => true },
     });
+    const client = this.#dispatch.connect(owner + 1, peer);
     client.granted(grantOf(owner));
     return client;
   }
@@ -196,7 +178,7 @@ class RespTarget {
       const own = random() < 0.9 ? owner : 1 - owner;
       words.push(random() < 0.6 ? `${"ab"[own]}:${Math.floor(random() * 3)}` : random() < 0.5 ? SECRETS[owner] : "1");
     }
-    return Buffer.from(`*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join("")}`);
+    return requestBytes(words);
   }
 
   /** What is left of a request is kept for the next step, as a transport does; a broken connection is followed by a new one. */

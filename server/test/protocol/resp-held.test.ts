@@ -1,11 +1,6 @@
 /** RESP over a real socket while the log is not released so far: bursts go on, replies leave in order when they may. */
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { allCommands } from "../../src/commands/all.ts";
-import { Registry } from "../../src/commands/registry.ts";
-import { allRespCommands } from "../../src/commands/resp/all-resp-commands.ts";
-import { allConnectionCommands } from "../../src/dispatch/resp-connection-commands.ts";
-import { RespDispatcher } from "../../src/dispatch/resp-dispatcher.ts";
 import { ReleaseGate } from "../../src/runtime/release-gate.ts";
 import { TurnEnd } from "../../src/runtime/turn-end.ts";
 import { Connections } from "../../src/transports/connections.ts";
@@ -13,6 +8,7 @@ import { RespTransport } from "../../src/transports/resp/resp-transport.ts";
 import { Fixture } from "../dispatcher-fixture.ts";
 import { seededRandom } from "../engine.ts";
 import { eventually } from "../integration/transport-under-test.ts";
+import { respDispatcher } from "../resp-fixture.ts";
 
 const GRACE_MS = 5000;
 const OUTBOX_BYTES_MAX = 200_000;
@@ -27,20 +23,9 @@ class RespServer {
   port = 0;
 
   constructor() {
-    const { engine, clock, dispatcher, bugs } = this.fixture;
-    const dispatch = new RespDispatcher({
-      registry: new Registry(allCommands),
-      executor: engine.executor,
-      store: engine.store,
-      waits: dispatcher.waits,
-      commands: allRespCommands,
-      connectionCommands: allConnectionCommands,
-      access: engine.node.access,
-      clock,
-      observer: { observe: () => {} },
-      slowLog: engine.node.slowLog,
+    const { clock, bugs } = this.fixture;
+    const dispatch = respDispatcher(this.fixture, {
       replyBytesMax: 100_000,
-      requestBytesMax: 1024 * 1024,
       reportBug: (where, error) => `bug-${bugs.push({ id: "", where, error })}`,
     });
     this.transport = new RespTransport({

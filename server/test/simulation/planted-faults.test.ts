@@ -9,8 +9,8 @@ const SEARCH_MS_MAX = 300_000;
 describe("the simulation finds", () => {
   it.each(PLANTED_FAULTS)(
     "$name",
-    async ({ plant, checks, from = 1 }) => {
-      for (let seed = from; seed < from + SEEDS_MAX; seed++) {
+    async ({ plant, checks }) => {
+      for (let seed = 1; seed <= SEEDS_MAX; seed++) {
         const { finding } = await simulate({ seed, fault: plant() });
         if (finding === undefined) continue;
         expect(checks, `seed ${seed}: ${finding.message}`).toContain(finding.check);

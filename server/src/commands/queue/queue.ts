@@ -3,7 +3,6 @@ import { slotOf } from "../../access/grant.ts";
 import type { Queue } from "../../state/queue.ts";
 import { STATE_DELAYED, STATE_PENDING } from "../../state/queue-record.ts";
 import type { QueueStore } from "../../state/queue-store.ts";
-import { type ByteRange, compareRanges, rangeOf } from "../../structures/byte-range.ts";
 import { FILTERED, named } from "../access-rule.ts";
 import { readCommand, writeCommand } from "../command.ts";
 import { fail, isCommandError } from "../errors.ts";
@@ -152,27 +151,28 @@ export const queueList = readCommand({
   read(args, { queues, fanout, caller: { grant } }) {
     const after = decodeNameCursor(args.cursor, "queue.list");
     if (isCommandError(after)) return after;
-    const seesAll = grant.isUnrestricted || grant.allowsAll(QUEUE_READ);
-    const all = seesAll
-      ? queues.queues()
-      : queues.queues().filter(({ name }) => grant.allows(QUEUE_READ, rangeOf(name)));
-    const start = after === undefined ? 0 : seesAll ? queues.placeAfter(after) : placeAfter(all, after);
-    const listed = all.slice(start, start + (args.limit ?? 1_000)).map(({ id, name, depth, pending, dead }) => {
+    const limit = args.limit ?? 1_000;
+    const all = queues.queues();
+    const permitted: Queue[] = [];
+    let total = 0;
+    let hasMore = false;
+    for (const prefix of grant.prefixesOf(QUEUE_READ)) {
+      const { start, end } = queues.placesOf(prefix);
+      total += end - start;
+      const from = after === undefined ? start : Math.max(start, queues.placeAfter(after));
+      const to = Math.min(end, from + limit - permitted.length);
+      for (let place = from; place < to; place++) permitted.push(all[place]);
+      hasMore ||= to < end;
+    }
+    const listed = permitted.map(({ id, name, depth, pending, dead }) => {
       return { name, depth, pending, dead, consumers: fanout.consumers.consumerCount(id) };
     });
-    const hasMore = start + listed.length < all.length;
     const cursor = hasMore ? encodeNameCursor(listed[listed.length - 1].name) : null;
-    return { queues: listed, count: listed.length, total: all.length, cursor, has_more: hasMore };
+    return { queues: listed, count: listed.length, total, cursor, has_more: hasMore };
   },
 });
 
 const QUEUE_READ = slotOf("queue", "read");
-
-/** How many of these come up to a name, in the order of bytes. */
-function placeAfter(queues: readonly Queue[], name: ByteRange): number {
-  const index = queues.findIndex((queue) => compareRanges(rangeOf(queue.name), name) > 0);
-  return index < 0 ? queues.length : index;
-}
 
 export const queuePurge = writeCommand({
   name: "queue.purge",

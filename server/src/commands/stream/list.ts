@@ -1,7 +1,7 @@
 /** Commands that tell about rooms: stream.list, stream.stats. */
 import { slotOf } from "../../access/grant.ts";
 import type { RoomStore } from "../../state/room-store.ts";
-import { rangeOf } from "../../structures/byte-range.ts";
+import { type ByteRange, rangeOf } from "../../structures/byte-range.ts";
 import { FILTERED, named } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { isCommandError } from "../errors.ts";
@@ -33,21 +33,21 @@ export const streamList = readCommand({
     const after = decodeNameCursor(args.cursor, "stream.list");
     if (isCommandError(after)) return after;
     const limit = args.limit ?? 1_000;
+    const prefixes = grant.prefixesOf(STREAM_READ);
     const names: string[] = [];
     let hasMore = false;
-    const seesAll = grant.isUnrestricted || grant.allowsAll(STREAM_READ);
-    const isPermitted = (name: string) => seesAll || grant.allows(STREAM_READ, rangeOf(name));
-    rooms.scan(after, ({ name }) => {
-      if (!isPermitted(name)) return true;
-      hasMore = names.length === limit;
-      if (!hasMore) names.push(name);
-      return !hasMore;
-    });
+    for (let i = 0; i < prefixes.length && !hasMore; i++) {
+      rooms.scan(after, prefixes[i], ({ name }) => {
+        hasMore = names.length === limit;
+        if (!hasMore) names.push(name);
+        return !hasMore;
+      });
+    }
     const cursor = hasMore ? encodeNameCursor(names[names.length - 1]) : null;
     return {
       rooms: names.map(rangeOf),
       count: names.length,
-      total: seesAll ? rooms.count : countOf(rooms, isPermitted),
+      total: grant.allowsAll(STREAM_READ) ? rooms.count : countOf(rooms, prefixes),
       cursor,
       has_more: hasMore,
     };
@@ -56,12 +56,9 @@ export const streamList = readCommand({
 
 const STREAM_READ = slotOf("stream", "read");
 
-function countOf(rooms: RoomStore, isPermitted: (name: string) => boolean): number {
+function countOf(rooms: RoomStore, prefixes: readonly ByteRange[]): number {
   let count = 0;
-  rooms.scan(undefined, ({ name }) => {
-    if (isPermitted(name)) count++;
-    return true;
-  });
+  for (const prefix of prefixes) rooms.scan(undefined, prefix, () => ++count > 0);
   return count;
 }
 
