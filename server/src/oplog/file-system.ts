@@ -59,15 +59,19 @@ export async function replaceFile(files: FileSystem, directory: string, name: st
   const path = `${directory}/${name}`;
   const temporary = `${path}.tmp`;
   await files.remove(temporary);
-  const file = await files.open(temporary, "create");
+  await writeAndClose(await files.open(temporary, "create"), bytes, 0);
+  await files.rename(temporary, path);
+  await files.syncDirectory(directory);
+}
+
+/** When this returns, the bytes are on disk. */
+export async function writeAndClose(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
   try {
-    await file.write(bytes, 0);
+    await file.write(bytes, at);
     await file.sync();
   } finally {
     await file.close();
   }
-  await files.rename(temporary, path);
-  await files.syncDirectory(directory);
 }
 
 export function isMissing(error: unknown): boolean {

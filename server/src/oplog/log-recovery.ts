@@ -19,7 +19,7 @@
  * records written later.
  */
 import type { EpochHistory } from "./epochs.ts";
-import type { FileHandle, FileSystem } from "./file-system.ts";
+import { type FileSystem, writeAndClose } from "./file-system.ts";
 import { type Damage, listSegments, type SegmentInfo, SegmentReader } from "./log-file-reader.ts";
 import {
   firstOffsetAt,
@@ -324,15 +324,6 @@ const WAY_OUT =
 const ZEROS = Buffer.alloc(2 ** 20);
 /** What is checked of a torn end, which is 16 MB at most where nobody plays tricks: some of it twice. */
 const CHECKED_BYTES_MAX = 256 * 2 ** 20;
-
-async function writeAndClose(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
-  try {
-    await file.write(bytes, at);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
 
 /** Where the last byte from `at` on ends that is not zero; `at` where all are. */
 async function endOfBytes(reader: SegmentReader, at: number): Promise<number> {
