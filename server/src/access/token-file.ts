@@ -13,6 +13,7 @@ import { dirname } from "node:path";
 import { codeOf } from "../runtime/error-code.ts";
 import { pause } from "../runtime/pause.ts";
 import { StartError } from "../runtime/start-error.ts";
+import { isObject, type JsonObject } from "../structures/json-object.ts";
 import { parsePermissions, showPermission } from "./permission.ts";
 import { TOKEN_NAME, type TokenRecord } from "./token.ts";
 import { type FileStamp, isNoFile, messageOf, stampOf } from "./watched-file.ts";
@@ -189,7 +190,6 @@ function recordOf(token: unknown): TokenRecord | string {
   return { name, sha256, permissions, createdAtMs, expiresAtMs: expiresAtMs ?? Number.POSITIVE_INFINITY };
 }
 
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  // Members of what JSON has made of an object are unknown; of anything else there are none.
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+function fieldsOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {};
 }
