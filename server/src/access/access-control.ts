@@ -51,6 +51,9 @@ export interface AccessRefusal {
   readonly isSlow?: true;
 }
 
+/** How long who has sent too many wrong tokens waits for its answer, at least. */
+export const HELD_BACK_MS = 1000;
+
 export interface AccessControlParts {
   /** Where tokens are kept; undefined where nothing is, since there is no directory. */
   readonly file: TokenFile | undefined;

@@ -1,5 +1,6 @@
 /** What all HTTP exchanges of one transport share: the way into the server, its limits, and how many are under way. */
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { HELD_BACK_MS } from "../../access/access-control.ts";
 import type { TransportAccess } from "../../access/request-access.ts";
 import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import type { Connections } from "../connections.ts";
@@ -20,9 +21,6 @@ export interface Waiting {
 export interface SlowRefusal {
   refuseNow(): void;
 }
-
-/** How long who has sent too many wrong tokens waits for its answer, at least. */
-const HELD_BACK_MS = 1000;
 
 /** Unfinished bodies of all connections may hold this many of the largest ones together. */
 const LARGEST_BODIES_MAX = 8;

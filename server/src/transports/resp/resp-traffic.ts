@@ -1,4 +1,5 @@
 /** What all RESP connections share: the way into the server, who is connected, whose turn comes later, and who is overdue. */
+import { HELD_BACK_MS } from "../../access/access-control.ts";
 import type { RespDispatcher } from "../../dispatch/resp-dispatcher.ts";
 import type { TurnEndTask } from "../../runtime/turn-end.ts";
 import type { Connections } from "../connections.ts";
@@ -10,8 +11,6 @@ import type { RespConnection } from "./resp-connection.ts";
 import type { RespTransportOptions, RespTransportParts } from "./resp-transport.ts";
 import { TurnReplies } from "./turn-replies.ts";
 
-/** How long who has sent too many wrong tokens waits for its answer, at least. */
-const HELD_BACK_MS = 1000;
 /** How long a connection that was ended may take to read what is left for it. */
 const LINGER_MS_MAX = 5000;
 /** What Node reads at a time. */
