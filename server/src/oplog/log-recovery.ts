@@ -343,8 +343,9 @@ async function endOfBytes(reader: SegmentReader, at: number): Promise<number> {
  * @param nextOffset that of the first record that is missing.
  */
 function greatestNamed(bytes: Uint8Array, nextOffset: number, history: EpochHistory): number {
+  const missing = history.behindGap(nextOffset);
   // An operation has a byte at least.
-  const offsetMax = history.behindGap(nextOffset) + bytes.length;
+  const offsetMax = missing + bytes.length;
   let named = 0;
   let checkedBytes = 0;
   for (let at = 1; at + RECORD_HEADER_BYTES <= bytes.length; ) {
@@ -353,8 +354,9 @@ function greatestNamed(bytes: Uint8Array, nextOffset: number, history: EpochHist
       continue;
     }
     checkedBytes += recordBytesAt(bytes, at);
-    // So much of what looks like records and is none was put there. What it hides cannot be told.
-    if (checkedBytes > CHECKED_BYTES_MAX) return nextOffset;
+    // So much of what looks like records and is none was put there. What it hides cannot be told, so what is missing counts as
+    // named: behind a gap, since nothing that is in one was ever written.
+    if (checkedBytes > CHECKED_BYTES_MAX) return Math.max(named, missing);
     if (recordProblem(bytes, at, bytes.length) === undefined) {
       named = Math.max(named, readRecord(bytes, at).durableOffset);
       at += recordBytesAt(bytes, at);
