@@ -10,19 +10,9 @@
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -61,11 +51,16 @@ chmodSync(folder, 0o755);
 const stages = new Map<string, Stage>();
 const children: ChildProcess[] = [];
 
+/** Where a path of the image is here. */
+function within({ folder: own, workdir }: Stage, path: string): string {
+  return join(own, resolve(workdir, path));
+}
+
 function run(stage: Stage, command: string): void {
   const inside = command.replace(/(^|\s)\/data\b/g, `$1${stage.folder}/data`).replace("-o node -g node ", "");
   console.log(`  RUN ${command}`);
   const { status } = spawnSync("bash", ["-euc", inside], {
-    cwd: join(stage.folder, stage.workdir),
+    cwd: within(stage, "."),
     env: { ...process.env, ...stage.env, NODE_ENV: "" },
     stdio: ["ignore", "ignore", "inherit"],
   });
@@ -78,12 +73,12 @@ function copy(stage: Stage, rest: string): void {
   const target = words.pop() ?? "";
   const origin = from === undefined ? ROOT : stages.get(from)?.folder;
   if (origin === undefined) throw new Error(`there is no stage ${from}`);
-  const within = target.startsWith("/") ? join(stage.folder, target) : join(stage.folder, stage.workdir, target);
+  const destination = within(stage, target);
   const isFolder = words.length > 1 || target.endsWith("/");
   for (const word of words) {
     const source = join(origin, word);
     // Of a folder COPY takes what is in it; links between workspaces stay links.
-    const into = isFolder && !statSync(source).isDirectory() ? join(within, basename(word)) : within;
+    const into = isFolder && !statSync(source).isDirectory() ? join(destination, basename(word)) : destination;
     cpSync(source, into, { recursive: true, verbatimSymlinks: true });
   }
 }
@@ -91,8 +86,8 @@ function copy(stage: Stage, rest: string): void {
 function follow({ name, rest }: { name: string; rest: string }, stage: Stage): void {
   switch (name) {
     case "WORKDIR":
-      stage.workdir = rest;
-      mkdirSync(join(stage.folder, rest), { recursive: true });
+      stage.workdir = resolve(stage.workdir, rest);
+      mkdirSync(within(stage, "."), { recursive: true });
       break;
     case "ENV":
       for (const [, key, value] of rest.matchAll(/(\w+)=(\S+)/g)) stage.env[key] = value;
@@ -153,12 +148,12 @@ function filesOf(root: string): string {
 /** What is run in the image: of a command by `node` what follows it, with the path that its program has here. */
 function argumentsIn(stage: Stage, [program, path, ...rest]: readonly string[]): string[] {
   if (program !== "node") throw new Error(`what is run is ${program}`);
-  return [join(stage.folder, path), ...rest];
+  return [within(stage, path), ...rest];
 }
 
 function start(stage: Stage, env: Environment, args: readonly string[]): ChildProcess {
   const child = spawn(process.execPath, [...argumentsIn(stage, stage.entrypoint), ...args], {
-    cwd: join(stage.folder, stage.workdir),
+    cwd: within(stage, "."),
     env,
     stdio: ["ignore", "pipe", "inherit"],
     ...(process.getuid?.() === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {}),
@@ -227,7 +222,7 @@ function copyCertificate(): Environment {
 
 async function rehearse(): Promise<void> {
   const stage = build();
-  const data = join(stage.folder, "data");
+  const data = within(stage, "/data");
   chmodSync(data, 0o777);
   const before = filesOf(stage.folder);
   const env = {
@@ -249,8 +244,8 @@ async function rehearse(): Promise<void> {
   });
   await serve(stage, { ...env, ...copyCertificate() }, [], async () => {});
   if (filesOf(stage.folder) !== before) throw new Error("it has written beside its data directory");
-  if (!existsSync(join(data, "log")) && readdirSync(data).length === 0) throw new Error("it has kept nothing");
-  const { stdout } = spawnSync("du", ["-sm", join(stage.folder, "synap")], { encoding: "utf8" });
+  if (readdirSync(data).length === 0) throw new Error("it has kept nothing");
+  const { stdout } = spawnSync("du", ["-sm", within(stage, "/synap")], { encoding: "utf8" });
   console.log(`  ${stdout.split("\t")[0]} MB beside Node`);
 }
 
