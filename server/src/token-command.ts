@@ -13,7 +13,7 @@ import type { Config } from "./config/schema.ts";
 import { nodeFileSystem } from "./oplog/node-file-system.ts";
 import { StartError } from "./runtime/start-error.ts";
 
-export const TOKEN_USAGE = `Usage: synap-server token create --name NAME --allow LIST [--expires 30d]
+const TOKEN_USAGE = `Usage: synap-server token create --name NAME --allow LIST [--expires 30d]
        synap-server token list
        synap-server token revoke --name NAME
 

@@ -143,7 +143,7 @@ async function take(lock: string): Promise<boolean> {
   return false;
 }
 
-export function showTokens(tokens: readonly TokenRecord[]): string {
+function showTokens(tokens: readonly TokenRecord[]): string {
   const kept = tokens.map(({ name, sha256, permissions, createdAtMs, expiresAtMs }) => ({
     name,
     sha256,
@@ -154,7 +154,7 @@ export function showTokens(tokens: readonly TokenRecord[]): string {
   return `${JSON.stringify({ format: FORMAT, tokens: kept }, undefined, 2)}\n`;
 }
 
-export function parseTokens(text: string, path: string): readonly TokenRecord[] {
+function parseTokens(text: string, path: string): readonly TokenRecord[] {
   let read: unknown;
   try {
     read = JSON.parse(text);

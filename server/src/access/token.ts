@@ -12,7 +12,7 @@ const TOKEN_BYTES = 32;
 /** Says what it is to whoever finds it somewhere, and to scanners that look for secrets in code. */
 const TOKEN_START = "synap_";
 export const TOKEN_NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
-export const NAME_RULE = "a name has 1 to 64 letters, digits and . _ -, and begins with a letter or a digit";
+const NAME_RULE = "a name has 1 to 64 letters, digits and . _ -, and begins with a letter or a digit";
 /** Longer ones are not looked at. */
 export const TOKEN_BYTES_MAX = 4096;
 

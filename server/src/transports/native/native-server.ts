@@ -36,7 +36,7 @@ interface SocketData {
   readonly owner: MessageOwner;
 }
 
-export class NativeServer implements SocketServer {
+class NativeServer implements SocketServer {
   readonly #parts: SocketServerParts;
   /** The last one listens; those before it had another certificate, and go on with the connections that they have. */
   readonly #apps: TemplatedApp[];

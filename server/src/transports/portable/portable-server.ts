@@ -43,7 +43,7 @@ interface Place {
   webSocket: { readonly route: WebSocketRoute; readonly server: WebSocketServer } | undefined;
 }
 
-export class PortableServer implements SocketServer {
+class PortableServer implements SocketServer {
   readonly #parts: SocketServerParts;
   readonly #listener: Listener;
   readonly #http: HttpServer;
