@@ -1,7 +1,8 @@
 /**
  * The queues. Deterministic: `apply` is what changes them, it reads no clock and no random source.
  *
- *     QueueStore          queues by name and id; what plan asks; apply
+ *     QueueStore          queues by id; what plan asks; apply
+ *       QueueNames        the queues in the order of their names
  *       QueueMessages     the messages: records in slabs, found by id, in lanes, with deadlines
  *       QueueDuplicates   the dedup ids that are remembered
  *       QueueTransitions  what each operation on messages does
@@ -9,7 +10,7 @@
  * What is due is staged by `QueueDue.stage` (queue-due.ts), as operations. What a purge or a delete leaves is not there any more
  * for anybody, and is freed by `freeDetached` in slices.
  */
-import { ByteRange, compareRanges } from "../structures/byte-range.ts";
+import { ByteRange } from "../structures/byte-range.ts";
 import { DEADLINE_ENTRY_BYTES } from "../structures/deadline-heap.ts";
 import { PAGE_BYTES_DEFAULT, PageHeap } from "../structures/page-heap.ts";
 import { readUint32, readUint48 } from "./operation.ts";
@@ -18,6 +19,7 @@ import { QueueTransitions } from "./queue-apply.ts";
 import { checkQueues, dumpQueues } from "./queue-dump.ts";
 import { QueueDuplicates } from "./queue-duplicates.ts";
 import { QueueMessages } from "./queue-messages.ts";
+import { QueueNames } from "./queue-names.ts";
 import type { QueueObserver } from "./queue-observer.ts";
 import {
   OP_FORGET,
@@ -52,8 +54,7 @@ export class QueueStore {
   readonly #heap: PageHeap;
   readonly #duplicates: QueueDuplicates;
   readonly #transitions: QueueTransitions;
-  /** In name order. */
-  readonly #queues: Queue[] = [];
+  readonly #names = new QueueNames();
   readonly #byId = new Map<number, Queue>();
   /** By slot, with those deleted whose dedup ids are still in memory. */
   readonly #slots: (Queue | undefined)[] = [];
@@ -63,7 +64,6 @@ export class QueueStore {
   #retiredCount = 0;
   #gained: Queue[] = [];
   #drained: Queue[] = [];
-  readonly #probe = new ByteRange(new Uint8Array(0), 0, 0);
 
   constructor({ hashSeed, pageBytes = PAGE_BYTES_DEFAULT }: QueueStoreOptions) {
     this.#heap = new PageHeap(pageBytes);
@@ -76,9 +76,7 @@ export class QueueStore {
 
   /** The queue of this name. */
   find(name: ByteRange): Queue | undefined {
-    const place = this.#placeOf(name);
-    const queue = this.#queues[place];
-    return queue !== undefined && this.#compare(queue, name) === 0 ? queue : undefined;
+    return this.#names.find(name);
   }
 
   queueOf(queueId: number): Queue | undefined {
@@ -87,7 +85,7 @@ export class QueueStore {
 
   /** All queues, in unsigned byte order of their names. Changes with the store. */
   queues(): readonly Queue[] {
-    return this.#queues;
+    return this.#names.queues;
   }
 
   /** All queues, those that were created first come first. */
@@ -97,38 +95,12 @@ export class QueueStore {
 
   /** The place in `queues` of the first one whose name is above `name`. */
   placeAfter(name: ByteRange): number {
-    const place = this.#placeOf(name);
-    const queue = this.#queues[place];
-    return queue !== undefined && this.#compare(queue, name) === 0 ? place + 1 : place;
+    return this.#names.placeAfter(name);
   }
 
   /** The places in `queues` of those whose names begin with `prefix`: from `start` up to `end`, exclusive. */
   placesOf(prefix: ByteRange): { start: number; end: number } {
-    return { start: this.#placeOf(prefix), end: this.#firstPlace(prefix, prefix.length, 1) };
-  }
-
-  /** The place of the first queue whose name is not below `name`. */
-  #placeOf(name: ByteRange): number {
-    return this.#firstPlace(name, Number.POSITIVE_INFINITY, 0);
-  }
-
-  /** The place of the first queue whose name, cut after `bytesMax`, compares with `name` as `order` does with zero, or above. */
-  #firstPlace(name: ByteRange, bytesMax: number, order: number): number {
-    let low = 0;
-    let high = this.#queues.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#compare(this.#queues[middle], name, bytesMax) < order) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-
-  #compare(queue: Queue, name: ByteRange, bytesMax = Number.POSITIVE_INFINITY): number {
-    const probe = this.#probe;
-    probe.bytes = queue.nameBytes;
-    probe.end = Math.min(queue.nameBytes.length, bytesMax);
-    return compareRanges(probe, name);
+    return this.#names.placesOf(prefix);
   }
 
   // Messages
@@ -290,14 +262,12 @@ export class QueueStore {
 
   /** A new queue; throws where there is one of this name. Only apply and a restore add any. */
   add(id: number, name: ByteRange, config: QueueConfig): Queue {
-    const place = this.#placeOf(name);
-    const there = this.#queues[place];
-    if (there !== undefined && this.#compare(there, name) === 0)
-      throw new Error(`create at offset ${id} finds the queue ${there.name}`);
+    const there = this.#names.find(name);
+    if (there !== undefined) throw new Error(`create at offset ${id} finds the queue ${there.name}`);
     const slot = this.#freeSlots.pop() ?? this.#slots.length;
     const queue = new Queue(id, slot, new Uint8Array(name.bytes.subarray(name.start, name.end)), config);
     this.#slots[slot] = queue;
-    this.#queues.splice(place, 0, queue);
+    this.#names.add(queue);
     this.#byId.set(id, queue);
     return queue;
   }
@@ -305,7 +275,7 @@ export class QueueStore {
   #delete(queue: Queue): void {
     this.messages.observer?.beforeDelete(queue);
     this.#purge(queue, -1);
-    this.#queues.splice(this.#placeOf(new ByteRange(queue.nameBytes, 0, queue.nameBytes.length)), 1);
+    this.#names.remove(queue);
     this.#byId.delete(queue.id);
     queue.deleted = true;
     if (queue.dedupHandle >= 0) this.messages.deadlines.remove(queue.dedupHandle);
@@ -443,12 +413,12 @@ export class QueueStore {
 
   /** All of the state as text, the same for the same operations, however they were cut into records. */
   dump(): string {
-    return dumpQueues(this.#queues, this.messages, this.#duplicates);
+    return dumpQueues(this.#names.queues, this.messages, this.#duplicates);
   }
 
   /** Checks the structures against each other; throws where they disagree. */
   checkInvariants(): void {
-    checkQueues(this.#slots, this.#queues, this.messages, this.#duplicates);
+    checkQueues(this.#slots, this.#names.queues, this.messages, this.#duplicates);
     if (this.messages.slab.heldBytes + this.#duplicates.slab.heldBytes !== this.#heap.heldBytes)
       throw new Error("pages are lost");
   }
