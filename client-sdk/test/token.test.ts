@@ -80,6 +80,6 @@ describe("why a handshake failed is asked of a page", () => {
   });
 
   it("and not where there is none left", async () => {
-    expect(await opening((socket) => socket.resume(), 50)).toBe(1);
+    expect(await opening((socket) => socket.resume(), 300)).toBe(1);
   });
 });
