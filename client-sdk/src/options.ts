@@ -116,16 +116,29 @@ export function resolveOptions(given: SynapClientOptions): ResolvedOptions {
 /** To each server; a process that needs more needs more processes. */
 const CONNECTIONS_MAX = 1_000;
 const NAMES = new Set(
-  (
-    "url format token connections maxInFlight maxQueued maxRequestBytes timeoutMs connectTimeoutMs heartbeatMs reconnect " +
-    "idempotentWrites followMaster readFrom readYourWrites"
-  ).split(" "),
+  Object.keys({
+    url: true,
+    format: true,
+    token: true,
+    connections: true,
+    maxInFlight: true,
+    maxQueued: true,
+    maxRequestBytes: true,
+    timeoutMs: true,
+    connectTimeoutMs: true,
+    heartbeatMs: true,
+    reconnect: true,
+    idempotentWrites: true,
+    followMaster: true,
+    readFrom: true,
+    readYourWrites: true,
+  } satisfies Record<keyof SynapClientOptions, true>),
 );
 const SOCKET_PATH = "/api/v1/ws";
 const SCHEMES: Readonly<Record<string, string>> = { "ws:": "ws:", "wss:": "wss:", "http:": "ws:", "https:": "wss:" };
 
 /** The address of a server's WebSocket, from whichever of its addresses was given. */
-export function socketUrl(given: string): string {
+function socketUrl(given: string): string {
   let url: URL;
   try {
     url = new URL(given);

@@ -17,7 +17,7 @@ import type { CallOptions, Commander } from "./commander.ts";
 import { CommandTimeoutError } from "./errors.ts";
 import type { KvSetReply } from "./generated/shapes.ts";
 import { type StandardSchema, validated } from "./standard-schema.ts";
-import { unref } from "./transport/socket.ts";
+import { unref } from "./timer.ts";
 
 /** How to keep a value that was loaded. */
 export interface LoadOptions<T> extends CallOptions {
@@ -126,7 +126,8 @@ export class ReadThrough {
       if (lease.success && !isFresh) return this.#loadUnderLease(key, loader, options, signal, lease.version ?? 0);
       if (lease.success) await this.#release(key, lease.version ?? 0);
       if (kept !== undefined) return kept.value;
-      await pause(waitMs * (0.5 + Math.random()));
+      // Whoever waits for the value keeps the process alive.
+      await new Promise((resolve) => setTimeout(resolve, waitMs * (0.5 + Math.random())));
     }
   }
 
@@ -230,8 +231,4 @@ async function usable<T>(
 
 function isStale({ ttl_ms }: State, { staleTtl = 0 }: LoadOptions<unknown>): boolean {
   return ttl_ms !== null && ttl_ms <= staleTtl * 1_000;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

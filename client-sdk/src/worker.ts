@@ -16,8 +16,8 @@ import { MessageNotFoundError, QueueNotFoundError, StaleDeliveryError } from "./
 import { positive } from "./options.ts";
 import type { Acknowledger, Delivery, QueueMessage, QueueSubscribeOptions } from "./subscriptions/delivery.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
+import { pause, unref } from "./timer.ts";
 import { Backoff } from "./transport/backoff.ts";
-import { unref } from "./transport/socket.ts";
 
 /**
  * What is done with a message. When it returns, the message is acknowledged; when it throws, it comes again. The signal is
@@ -165,7 +165,7 @@ export class Worker<T> implements AsyncDisposable {
       } catch (error) {
         if (!(error instanceof QueueNotFoundError) || this.#stopping !== undefined) throw error;
       }
-      await new Promise<void>((resolve) => unref(setTimeout(resolve, this.#backoff.nextMs())));
+      await pause(this.#backoff.nextMs());
       if (this.#stopping !== undefined) return;
       this.#subscription = this.#subscribe();
     }

@@ -1,5 +1,5 @@
 /** Following rooms, topics, keys and queues: what is promised over lost connections, and to readers that are slow. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import {
   connect,
   type RoomEvent,
@@ -11,6 +11,7 @@ import {
   type Subscription,
   type SynapClient,
 } from "../src/index.ts";
+import { Backoff } from "../src/transport/backoff.ts";
 import { failure, until } from "./condition.ts";
 import { FaultProxy } from "./fault-proxy.ts";
 import { ServerProcess } from "./server-process.ts";
@@ -212,6 +213,23 @@ describe("a room", () => {
     await until(() => subscription.bufferedCount === 0);
     proxy.isRefusing = false;
     expect(offsets(await events)).toEqual(numbers(100, 1));
+  });
+
+  it("keeps no process alive while it waits to come back to a room that is gone", async () => {
+    await publish(1);
+    const subscription = synap.stream.subscribe(name, { fromOffset: 0, bufferSize: 10 });
+    expect(offsets(await take(subscription, 1))).toEqual([0]);
+    await publish(100);
+    await until(() => subscription.bufferedCount === 10);
+    await until(async () => (await direct.stream.stats(name)).subscriberCount === 0);
+    await direct.stream.delete(name);
+    const nextMs = vi.spyOn(Backoff.prototype, "nextMs").mockReturnValue(60_000);
+    const timers = vi.spyOn(globalThis, "setTimeout");
+    onTestFinished(() => void vi.restoreAllMocks());
+    await take(subscription, 10);
+    await until(() => nextMs.mock.calls.length > 0);
+    const waiting = timers.mock.results.filter((_made, index) => timers.mock.calls[index][1] === 60_000);
+    expect(waiting.map(({ value }) => value.hasRef())).toEqual([false]);
   });
 
   it.each([0, -1, Number.NaN])("refuses a buffer of %d", (bufferSize) => {

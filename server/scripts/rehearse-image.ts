@@ -2,32 +2,25 @@
  * `npm run rehearse-image -w server`: does what server/Dockerfile says, where there is no container engine. Each stage gets a
  * folder of its own; COPY, RUN, ENV, WORKDIR and USER do in it what they would do in an image, and the last stage is then
  * started by its ENTRYPOINT as an unprivileged user (where this runs as root), health-checked by its HEALTHCHECK, asked for a
- * key, and ended by its STOPSIGNAL. What an image has beside these, such as a read-only root file system, is not rehearsed:
- * instead nothing may have changed outside of the data directory.
+ * key, and ended by its STOPSIGNAL: open to everybody, with a token that its ENTRYPOINT has made, and with a certificate. What an
+ * image has beside these, such as a read-only root file system, is not rehearsed: instead nothing may have changed outside of the
+ * data directory.
  *
  *     /data of the image  -->  <folder of the stage>/data       and so for every absolute path of the Dockerfile
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** Of `nobody`, on Linux. */
 const UNPRIVILEGED = 65_534;
 const PORT = "15987";
+
+type Environment = Readonly<Record<string, string>>;
 
 interface Stage {
   readonly folder: string;
@@ -58,11 +51,16 @@ chmodSync(folder, 0o755);
 const stages = new Map<string, Stage>();
 const children: ChildProcess[] = [];
 
+/** Where a path of the image is here. */
+function within({ folder: own, workdir }: Stage, path: string): string {
+  return join(own, resolve(workdir, path));
+}
+
 function run(stage: Stage, command: string): void {
   const inside = command.replace(/(^|\s)\/data\b/g, `$1${stage.folder}/data`).replace("-o node -g node ", "");
   console.log(`  RUN ${command}`);
   const { status } = spawnSync("bash", ["-euc", inside], {
-    cwd: join(stage.folder, stage.workdir),
+    cwd: within(stage, "."),
     env: { ...process.env, ...stage.env, NODE_ENV: "" },
     stdio: ["ignore", "ignore", "inherit"],
   });
@@ -75,12 +73,12 @@ function copy(stage: Stage, rest: string): void {
   const target = words.pop() ?? "";
   const origin = from === undefined ? ROOT : stages.get(from)?.folder;
   if (origin === undefined) throw new Error(`there is no stage ${from}`);
-  const within = target.startsWith("/") ? join(stage.folder, target) : join(stage.folder, stage.workdir, target);
+  const destination = within(stage, target);
   const isFolder = words.length > 1 || target.endsWith("/");
   for (const word of words) {
     const source = join(origin, word);
     // Of a folder COPY takes what is in it; links between workspaces stay links.
-    const into = isFolder && !statSync(source).isDirectory() ? join(within, basename(word)) : within;
+    const into = isFolder && !statSync(source).isDirectory() ? join(destination, basename(word)) : destination;
     cpSync(source, into, { recursive: true, verbatimSymlinks: true });
   }
 }
@@ -88,8 +86,8 @@ function copy(stage: Stage, rest: string): void {
 function follow({ name, rest }: { name: string; rest: string }, stage: Stage): void {
   switch (name) {
     case "WORKDIR":
-      stage.workdir = rest;
-      mkdirSync(join(stage.folder, rest), { recursive: true });
+      stage.workdir = resolve(stage.workdir, rest);
+      mkdirSync(within(stage, "."), { recursive: true });
       break;
     case "ENV":
       for (const [, key, value] of rest.matchAll(/(\w+)=(\S+)/g)) stage.env[key] = value;
@@ -147,11 +145,15 @@ function filesOf(root: string): string {
     .join("\n");
 }
 
-function start(stage: Stage, env: Record<string, string>, args: readonly string[]): ChildProcess {
-  const [program, path, ...rest] = stage.entrypoint;
-  if (program !== "node") throw new Error(`the entry point is ${program}`);
-  const child = spawn(process.execPath, [join(stage.folder, path), ...rest, ...args], {
-    cwd: join(stage.folder, stage.workdir),
+/** What is run in the image: of a command by `node` what follows it, with the path that its program has here. */
+function argumentsIn(stage: Stage, [program, path, ...rest]: readonly string[]): string[] {
+  if (program !== "node") throw new Error(`what is run is ${program}`);
+  return [within(stage, path), ...rest];
+}
+
+function start(stage: Stage, env: Environment, args: readonly string[]): ChildProcess {
+  const child = spawn(process.execPath, [...argumentsIn(stage, stage.entrypoint), ...args], {
+    cwd: within(stage, "."),
     env,
     stdio: ["ignore", "pipe", "inherit"],
     ...(process.getuid?.() === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : {}),
@@ -160,9 +162,67 @@ function start(stage: Stage, env: Record<string, string>, args: readonly string[
   return child;
 }
 
+/** Runs the image as a server, until `work` is done. It has to be healthy meanwhile, and not after that. */
+async function serve(
+  stage: Stage,
+  env: Environment,
+  args: readonly string[],
+  work: () => Promise<void>,
+): Promise<void> {
+  const server = start(stage, env, args);
+  const ended = once(server, "close");
+  for await (const text of server.stdout ?? []) {
+    process.stdout.write(`  ${text}`);
+    if (String(text).includes("ready: ")) break;
+  }
+  if (!isHealthy(stage, env)) throw new Error("it is not healthy");
+  console.log("  healthy");
+  await work();
+  server.kill(stage.stopSignal);
+  const [code] = await ended;
+  if (code !== 0) throw new Error(`${stage.stopSignal} ended it with ${code}`);
+  console.log(`  ${stage.stopSignal} ends it with 0`);
+  if (isHealthy(stage, env)) throw new Error("it is healthy without a server");
+}
+
+function isHealthy(stage: Stage, env: Environment): boolean {
+  return spawnSync(process.execPath, argumentsIn(stage, stage.healthCheck), { env }).status === 0;
+}
+
+/** The status of a write. */
+async function write(headers: Readonly<Record<string, string>>): Promise<number> {
+  const { status } = await fetch(`http://127.0.0.1:${PORT}/api/v1/command`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body: JSON.stringify({ command: "kv.set", payload: { key: "a", value: 1 } }),
+  });
+  return status;
+}
+
+async function createToken(stage: Stage, env: Environment): Promise<string> {
+  const creation = start(stage, env, ["token", "create", "--name", "app", "--allow", "*"]);
+  let printed = "";
+  for await (const text of creation.stdout ?? []) printed += text;
+  const token = /: (synap_\S+)\n$/.exec(printed)?.[1];
+  if (token === undefined) throw new Error(`it makes no token: ${printed}`);
+  console.log("  makes a token");
+  return token;
+}
+
+/** Where the unprivileged user may read it. */
+function copyCertificate(): Environment {
+  const certificate = join(folder, "certificate");
+  cpSync(join(ROOT, "server", "test", "access", "certificates"), certificate, { recursive: true });
+  for (const name of readdirSync(certificate)) chmodSync(join(certificate, name), 0o644);
+  return {
+    SYNAP_ACCESS_TLS_CERT_FILE: join(certificate, "first.crt"),
+    SYNAP_ACCESS_TLS_KEY_FILE: join(certificate, "first.key"),
+  };
+}
+
 async function rehearse(): Promise<void> {
   const stage = build();
-  const data = join(stage.folder, "data");
+  const data = within(stage, "/data");
   chmodSync(data, 0o777);
   const before = filesOf(stage.folder);
   const env = {
@@ -174,27 +234,18 @@ async function rehearse(): Promise<void> {
   const refused = start(stage, { ...env, PATH: "" }, []);
   const [refusedCode] = await once(refused, "close");
   if (refusedCode !== 1) throw new Error("without --insecure it must not listen beyond its machine");
-  const server = start(stage, env, ["--insecure"]);
-  const ended = once(server, "close");
-  for await (const text of server.stdout ?? []) {
-    process.stdout.write(`  ${text}`);
-    if (String(text).includes("ready: ")) break;
-  }
-  const [node, ...check] = stage.healthCheck;
-  if (node !== "node" || spawnSync(process.execPath, check, { env }).status !== 0) throw new Error("it is not healthy");
-  console.log("  healthy");
-  const body = JSON.stringify({ command: "kv.set", payload: { key: "a", value: 1 } });
-  const url = `http://127.0.0.1:${PORT}/api/v1/command`;
-  const answer = await fetch(url, { method: "POST", headers: { "content-type": "application/json" }, body });
-  if (!(await answer.text()).includes('"success":true')) throw new Error("it does not answer");
-  server.kill(stage.stopSignal);
-  const [code] = await ended;
-  if (code !== 0) throw new Error(`${stage.stopSignal} ended it with ${code}`);
-  console.log(`  ${stage.stopSignal} ends it with 0`);
-  if (spawnSync(process.execPath, check, { env }).status === 0) throw new Error("it is healthy without a server");
+  await serve(stage, env, ["--insecure"], async () => {
+    if ((await write({})) !== 200) throw new Error("it does not answer");
+  });
+  const token = await createToken(stage, env);
+  await serve(stage, env, [], async () => {
+    if ((await write({})) !== 401) throw new Error("it lets in who has no token");
+    if ((await write({ authorization: `Bearer ${token}` })) !== 200) throw new Error("it does not know its token");
+  });
+  await serve(stage, { ...env, ...copyCertificate() }, [], async () => {});
   if (filesOf(stage.folder) !== before) throw new Error("it has written beside its data directory");
-  if (!existsSync(join(data, "log")) && readdirSync(data).length === 0) throw new Error("it has kept nothing");
-  const { stdout } = spawnSync("du", ["-sm", join(stage.folder, "synap")], { encoding: "utf8" });
+  if (readdirSync(data).length === 0) throw new Error("it has kept nothing");
+  const { stdout } = spawnSync("du", ["-sm", within(stage, "/synap")], { encoding: "utf8" });
   console.log(`  ${stdout.split("\t")[0]} MB beside Node`);
 }
 

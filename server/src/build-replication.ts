@@ -1,5 +1,5 @@
 /** This node's place among others, over the log and the executor that it has. */
-import { readPem } from "./access/certificate.ts";
+import { readNamed } from "./access/watched-file.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Fanout } from "./fanout/fanout.ts";
@@ -45,7 +45,7 @@ export async function buildReplication(parts: BuiltReplicationParts): Promise<Re
 async function webSocketOpener({ replication }: Config): Promise<LinkOpener> {
   const { WsLinkOpener } = await import("./replication/ws-link.ts");
   const { caFile } = replication;
-  const ca = caFile === "" ? undefined : await readPem(caFile, "replication.ca_file");
+  const ca = caFile === "" ? undefined : await readNamed(caFile, "replication.ca_file");
   return new WsLinkOpener(replication.linkTimeoutMs, replication.token, ca);
 }
 

@@ -9,6 +9,7 @@ import { nodeFileSystem } from "./oplog/node-file-system.ts";
 import { OperationLog, offsetAt } from "./oplog/operation-log.ts";
 import { isRunning, thisProcess } from "./oplog/process-identity.ts";
 import type { Clock } from "./runtime/clock.ts";
+import { codeOf } from "./runtime/error-code.ts";
 import { pause } from "./runtime/pause.ts";
 import { StartError } from "./runtime/start-error.ts";
 import { KeyStore } from "./state/key-store.ts";
@@ -88,9 +89,9 @@ function explained(error: unknown, directory: string): unknown {
   if (error instanceof Error && "syscall" in error) {
     const advice = "name another directory with --data-dir, or keep nothing with --no-persistence";
     // Of a file in its place the system says only that it exists.
-    const isFile = error.syscall === "mkdir" && "code" in error && error.code === "EEXIST";
+    const isFile = error.syscall === "mkdir" && codeOf(error) === "EEXIST";
     const why = isFile ? "it is a file" : error.message;
-    return new StartError(`the data directory ${directory} cannot be used: ${why}; ${advice}`, {
+    return new StartError(`the data directory ${directory} cannot be used: ${why}; ${advice}.`, {
       cause: error,
     });
   }

@@ -10,6 +10,7 @@ import { TokenFile, type WrittenTokens } from "./access/token-file.ts";
 import { readCommandLine } from "./config/command-line.ts";
 import { loadConfig } from "./config/load.ts";
 import type { Config } from "./config/schema.ts";
+import { nodeFileSystem } from "./oplog/node-file-system.ts";
 import { StartError } from "./runtime/start-error.ts";
 
 const TOKEN_USAGE = `Usage: synap-server token create --name NAME --allow LIST [--expires 30d]
@@ -31,8 +32,9 @@ const HELP = "synap-server token --help tells more";
 
 /** Where a node keeps its tokens; undefined where it keeps nothing on disk. */
 export function tokenFileOf({ access, persistence }: Config): TokenFile | undefined {
-  if (access.tokensFile !== "") return new TokenFile(access.tokensFile);
-  return persistence.enabled ? new TokenFile(`${persistence.directory}/tokens.json`) : undefined;
+  if (access.tokensFile === "" && !persistence.enabled) return undefined;
+  const path = access.tokensFile === "" ? `${persistence.directory}/tokens.json` : access.tokensFile;
+  return new TokenFile(path, nodeFileSystem.makeDirectory);
 }
 
 interface Environment {

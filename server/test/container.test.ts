@@ -142,8 +142,10 @@ describe("the Dockerfile", () => {
     expect(dockerfile).toContain(`EXPOSE ${server.port} ${protocol.respPort}`);
     expect(dockerfile).toContain(`VOLUME ${persistence.directory}`);
     expect(dockerfile).toMatch(/^USER node$/m);
-    const entryPoint: string[] = JSON.parse(/^ENTRYPOINT (.*)$/m.exec(dockerfile)?.[1] ?? "[]");
-    expect(existsSync(join(root, entryPoint[1].replace("/synap/", "")))).toBe(true);
+    for (const run of [/^ENTRYPOINT (.*)$/m, /^HEALTHCHECK .* CMD (.*)$/m]) {
+      const [, path]: string[] = JSON.parse(run.exec(dockerfile)?.[1] ?? "[]");
+      expect(existsSync(join(root, path.replace("/synap/", "")))).toBe(true);
+    }
   });
 
   it("does not listen beyond its machine unless it is told to", async () => {

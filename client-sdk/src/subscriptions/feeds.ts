@@ -9,10 +9,10 @@
  */
 import { ClientClosedError, ConnectionLostError, ServerError, SynapError } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { unref } from "../timer.ts";
 import { Backoff } from "../transport/backoff.ts";
 import { Lane, type LaneListener } from "../transport/lane.ts";
 import type { Router, Tell } from "../transport/router.ts";
-import { unref } from "../transport/socket.ts";
 import type { Codec, Message } from "../wire/codec.ts";
 import { Request } from "../wire/request.ts";
 import type { Session } from "../wire/session.ts";

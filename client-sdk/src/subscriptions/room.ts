@@ -7,6 +7,7 @@
  */
 import type { ReadOptions } from "../commander.ts";
 import { validated } from "../standard-schema.ts";
+import { pause } from "../timer.ts";
 import { Backoff } from "../transport/backoff.ts";
 import { Feed, type Push, type Sink, type SubscribeReply, type Subscribing } from "./feed.ts";
 import { type Feeds, mayComeBack } from "./feeds.ts";
@@ -201,7 +202,7 @@ class RoomReader<T> implements Sink, Source {
       } catch (error) {
         if (!mayComeBack(error)) this.#subscription.fail(error);
         this.#isAway = true;
-        await new Promise((resolve) => setTimeout(resolve, backoff.nextMs()));
+        await pause(backoff.nextMs());
       }
     }
     this.#isReturning = false;

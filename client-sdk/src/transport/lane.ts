@@ -18,12 +18,12 @@ import {
   TooManyCommandsError,
 } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
+import { unref } from "../timer.ts";
 import type { Codec, Message } from "../wire/codec.ts";
 import { Request } from "../wire/request.ts";
 import type { Session } from "../wire/session.ts";
 import { Backoff } from "./backoff.ts";
 import { Connection } from "./connection.ts";
-import { unref } from "./socket.ts";
 import { tokenOf } from "./token.ts";
 
 const LOSSES_TOGETHER_MAX = 3;

@@ -6,9 +6,9 @@
  *     written 7 --> master: offset 120 --> replica: offset 118, ... 120 --> the replica has 7
  */
 import { ProtocolError } from "../errors.ts";
+import { pause } from "../timer.ts";
 import { Request } from "../wire/request.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { unref } from "./socket.ts";
 
 /** Between two questions to a replica that is not there yet. */
 const ASK_AGAIN_MS = 5;
@@ -68,8 +68,4 @@ async function offsetOf(endpoint: Endpoint): Promise<number> {
   const { replication } = (await request.promise) as { readonly replication?: { readonly offset?: unknown } };
   if (typeof replication?.offset !== "number") throw new ProtocolError("admin.info tells no offset");
   return replication.offset;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => unref(setTimeout(resolve, ms)));
 }

@@ -135,7 +135,10 @@ export class Router {
     if (url === this.#master.url) this.#passOn(this.#master);
   }
 
-  /** A server that is not the master was asked for what only a master does. @returns where to ask now */
+  /**
+   * A server that is not the master was asked for what only a master does. `masterUrl` is where to ask then.
+   * @param told where the master is, if that server has said so.
+   */
   masterTold(url: string, told: string | undefined): void {
     const from = this.#endpoints.find((endpoint) => endpoint.url === url);
     if (from !== undefined) this.#follow(from, told);

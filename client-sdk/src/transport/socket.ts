@@ -1,6 +1,7 @@
 /** A WebSocket, whoever made it: by `#socket` of package.json that is another file in Node than elsewhere. */
 import { createSocket } from "#socket";
 import { ConnectionFailedError, serverError } from "../errors.ts";
+import { unref } from "../timer.ts";
 
 interface SocketProblem {
   readonly message?: unknown;
@@ -53,16 +54,22 @@ export async function openSocket(
   listener: SocketListener,
   timeoutMs: number,
 ): Promise<Socket> {
+  const startedAt = performance.now();
   const socket = await createSocket(url, token);
   try {
     await opened(socket, url, timeoutMs);
   } catch (error) {
-    throw (token === undefined ? undefined : await refusalOf(url, token, timeoutMs)) ?? error;
+    // Whole, as timers are: where nothing was answered in time, there is none left.
+    const leftMs = Math.floor(timeoutMs - (performance.now() - startedAt));
+    throw (token === undefined || leftMs <= 0 ? undefined : await refusalOf(url, token, leftMs)) ?? error;
   }
   return new OpenSocket(socket, listener);
 }
 
-/** A WebSocket does not tell why its handshake was refused; a page of the same server does, where it is for the token. */
+/**
+ * A WebSocket does not tell why its handshake was refused; a page of the same server does, where it is for the token. To the
+ * server a wrong one has come twice then, of the few that it takes from an address.
+ */
 async function refusalOf(url: string, token: string, timeoutMs: number): Promise<Error | undefined> {
   const page = new URL("/ready", url.replace(/^ws/, "http"));
   const headers = { authorization: `Bearer ${token}` };
@@ -143,8 +150,3 @@ class OpenSocket implements Socket {
 }
 
 function silent(): void {}
-
-/** In Node a timer keeps the process alive unless told otherwise; in a browser it is a number. */
-export function unref(timer: unknown): void {
-  (timer as { unref?(): void }).unref?.();
-}

@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
 import { makeToken } from "../../src/access/token.ts";
 import { TokenFile } from "../../src/access/token-file.ts";
+import { nodeFileSystem } from "../../src/oplog/node-file-system.ts";
 import { ServerProcesses } from "../../test/integration/server-process.ts";
 
 const ROUNDS = 6;
@@ -76,7 +77,8 @@ async function main(): Promise<void> {
   const made = makeToken({ name: "app", allow: ["kv:read:*"], expiresAtMs: Number.POSITIVE_INFINITY }, 0);
   if (typeof made === "string") throw new Error(made);
   const { text: token, record } = made;
-  await new TokenFile(join(processes.pathOf("data"), "tokens.json")).update(() => [record]);
+  const file = new TokenFile(join(processes.pathOf("data"), "tokens.json"), nodeFileSystem.makeDirectory);
+  await file.update(() => [record]);
   const server = await processes.start("data");
   const { url, respUrl = "" } = server;
   const socket = new WebSocket(`${url.replace("http", "ws")}/api/v1/ws`, {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { nodeFileSystem } from "../oplog/node-file-system.ts";
 import { ManualClock } from "../runtime/clock.ts";
 import { type Logger, silentLogger } from "../runtime/logger.ts";
 import { StartError } from "../runtime/start-error.ts";
@@ -23,7 +24,7 @@ let file: TokenFile;
 
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "synap-access-"));
-  file = new TokenFile(join(directory, "inner", "tokens.json"));
+  file = new TokenFile(join(directory, "inner", "tokens.json"), nodeFileSystem.makeDirectory);
   clock = new ManualClock();
   lines = [];
   ended = 0;

@@ -32,7 +32,8 @@ import {
   TOKEN_BYTES_MAX,
   type TokenRecord,
 } from "./token.ts";
-import { type FileStamp, readText, stampOf, TOKENS_MAX, type TokenFile } from "./token-file.ts";
+import { TOKENS_MAX, type TokenFile } from "./token-file.ts";
+import { type FileStamp, readNamed, stampOf } from "./watched-file.ts";
 
 /** Who sends a token. Only what fails or is new asks for the address. */
 export interface Peer {
@@ -49,6 +50,9 @@ export interface AccessRefusal {
   /** Whoever sends so many wrong tokens is to be answered slowly. */
   readonly isSlow?: true;
 }
+
+/** How long who has sent too many wrong tokens waits for its answer, at least. */
+export const HELD_BACK_MS = 1000;
 
 export interface AccessControlParts {
   /** Where tokens are kept; undefined where nothing is, since there is no directory. */
@@ -218,7 +222,7 @@ export class AccessControl {
     const { keysFile } = signing;
     const stamp = await stampOf(keysFile);
     if (stamp !== undefined && stamp === this.#keysStamp) return;
-    const text = await readText(keysFile, "access.jwt_keys_file");
+    const text = (await readNamed(keysFile, "access.jwt_keys_file")).toString();
     this.#signed ??= new SignedTokens(signing, await import("jose"));
     const haveEnded = this.#signed.load(text, keysFile);
     this.#keysStamp = stamp;

@@ -3,9 +3,9 @@
  * sentence, and not by the first client that cannot connect.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import type { Logger } from "../runtime/logger.ts";
 import { StartError } from "../runtime/start-error.ts";
+import { messageOf, readNamed, stampOf } from "./watched-file.ts";
 
 export interface Certificate {
   readonly certFile: string;
@@ -21,8 +21,8 @@ const WARNING_MS = 14 * 86_400_000;
 
 /** Throws `StartError`: which file, what is wrong with it, what to do. */
 export async function readCertificate(certFile: string, keyFile: string, nowMs: number): Promise<Certificate> {
-  const cert = await readPem(certFile, "access.tls_cert_file");
-  const key = await readPem(keyFile, "access.tls_key_file");
+  const cert = await readNamed(certFile, "access.tls_cert_file");
+  const key = await readNamed(keyFile, "access.tls_key_file");
   const certificate = parsedCertificate(cert, certFile);
   const privateKey = parsedKey(key, keyFile);
   if (!certificate.checkPrivateKey(privateKey)) {
@@ -41,14 +41,6 @@ export async function readCertificate(certFile: string, keyFile: string, nowMs: 
     );
   }
   return { certFile, keyFile, cert, key, expiresAtMs };
-}
-
-/** PEM that the configuration names, for whoever verifies others by it. */
-export function readPem(file: string, setting: string): Promise<Buffer> {
-  return readFile(file).catch((cause: unknown) => {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StartError(`${setting} cannot be read: ${reason}.`, { cause });
-  });
 }
 
 function parsedCertificate(cert: Buffer, file: string): X509Certificate {
@@ -99,8 +91,10 @@ export class ServerCertificate {
   /** Throws `StartError`. */
   static async read(parts: CertificateParts): Promise<ServerCertificate> {
     const { certFile, keyFile, clock } = parts;
+    // Before they are read: what is renewed meanwhile is read again.
+    const stamp = await stampOfPair(certFile, keyFile);
     const current = await readCertificate(certFile, keyFile, clock.nowMs());
-    const certificate = new ServerCertificate(parts, current, await stampOf(certFile, keyFile));
+    const certificate = new ServerCertificate(parts, current, stamp);
     certificate.#warn();
     return certificate;
   }
@@ -113,7 +107,7 @@ export class ServerCertificate {
   async reloadLater(): Promise<void> {
     const { certFile, keyFile, logger, clock } = this.#parts;
     try {
-      const stamp = await stampOf(certFile, keyFile);
+      const stamp = await stampOfPair(certFile, keyFile);
       if (stamp === this.#stamp) return;
       const renewed = await readCertificate(certFile, keyFile, clock.nowMs());
       this.onRenewed(renewed);
@@ -123,7 +117,7 @@ export class ServerCertificate {
       logger.info(`the certificate in ${certFile} is in use, valid until ${dayOf(renewed.expiresAtMs)}`);
       this.#warn();
     } catch (error) {
-      const failure = error instanceof Error ? error.message : String(error);
+      const failure = messageOf(error);
       if (failure !== this.#lastFailure) logger.error(`${failure} The certificate stays the one it was.`);
       this.#lastFailure = failure;
     }
@@ -140,12 +134,7 @@ export class ServerCertificate {
   }
 }
 
-async function stampOf(...files: string[]): Promise<string> {
-  const stamps = await Promise.all(
-    files.map(async (file) => {
-      const { ino, size, mtimeNs } = await stat(file, { bigint: true });
-      return `${ino} ${size} ${mtimeNs}`;
-    }),
-  );
-  return stamps.join(", ");
+/** Where one of them is missing it differs from that of any two. */
+async function stampOfPair(certFile: string, keyFile: string): Promise<string> {
+  return `${await stampOf(certFile)}, ${await stampOf(keyFile)}`;
 }

@@ -11,8 +11,6 @@ import { RecentMap } from "../structures/recent-map.ts";
 const FREE_FAILURES = 10;
 const FIRST_WAIT_MS = 1000;
 const WAIT_MS_MAX = 60_000;
-/** How long who has to wait, and tries all the same, waits for its answer, at least. */
-export const HELD_BACK_MS = 1000;
 /** An address that has not failed for so long is forgotten. */
 const MEMORY_MS = 600_000;
 const ADDRESSES_MAX = 10_000;

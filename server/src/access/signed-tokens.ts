@@ -11,6 +11,7 @@
  */
 import { createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
 import { StartError } from "../runtime/start-error.ts";
+import { isObject } from "../structures/json-object.ts";
 import { END_TEXTS, Grant, type GrantIssuer } from "./grant.ts";
 import { parsePermissions } from "./permission.ts";
 
@@ -127,7 +128,7 @@ function parseKeys(text: string, path: string): readonly Key[] {
   } catch (cause) {
     throw bad("it is not JSON", cause);
   }
-  const keys = (read as { keys?: unknown } | null)?.keys;
+  const keys = isObject(read) ? read.keys : undefined;
   if (!Array.isArray(keys)) throw bad('it is no key set: {"keys": [...]}');
   return keys.map((key: unknown, index) => {
     const parsed = parseKey(key);
@@ -137,9 +138,8 @@ function parseKeys(text: string, path: string): readonly Key[] {
 }
 
 function parseKey(given: unknown): Key | string {
-  if (typeof given !== "object" || given === null) return "it is no object";
-  // Members of what JSON has made of an object are unknown.
-  const { kty, k, crv, d, x, kid, alg } = given as Readonly<Record<string, unknown>>;
+  if (!isObject(given)) return "it is no object";
+  const { kty, k, crv, d, x, kid, alg } = given;
   if (kid !== undefined && typeof kid !== "string") return "kid is no string";
   const text = JSON.stringify(given);
   const common = { text, id: kid, end: undefined };

@@ -8,23 +8,22 @@
  * the other. The file is for its owner alone; though nobody can log in with a hash, who may write it may let anybody in.
  */
 import { constants } from "node:fs";
-import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { codeOf } from "../runtime/error-code.ts";
 import { pause } from "../runtime/pause.ts";
 import { StartError } from "../runtime/start-error.ts";
+import { isObject, type JsonObject } from "../structures/json-object.ts";
 import { parsePermissions, showPermission } from "./permission.ts";
 import { TOKEN_NAME, type TokenRecord } from "./token.ts";
+import { type FileStamp, isNoFile, messageOf, stampOf } from "./watched-file.ts";
 
 const FORMAT = 1;
 const OWNER_ONLY = 0o600;
-const OWNER_ONLY_DIRECTORY = 0o700;
 const OTHERS_MAY_WRITE = 0o022;
 const LOCK_TRIES_MAX = 40;
 const LOCK_PAUSE_MS = 50;
 export const TOKENS_MAX = 10_000;
-
-/** A file, as far as `stat` can tell it from another. */
-export type FileStamp = string;
 
 /** What a change has left in the file. */
 export interface WrittenTokens {
@@ -33,11 +32,17 @@ export interface WrittenTokens {
   readonly stamp: FileStamp | undefined;
 }
 
+/** Makes a directory and those above it, for their owner alone. */
+export type MakeDirectory = (path: string) => Promise<void>;
+
 export class TokenFile {
   readonly path: string;
+  readonly #makeDirectory: MakeDirectory;
 
-  constructor(path: string) {
+  /** @param makeDirectory as the data directory is made: nothing of oplog/ may be imported here. */
+  constructor(path: string, makeDirectory: MakeDirectory) {
     this.path = path;
+    this.#makeDirectory = makeDirectory;
   }
 
   /** The tokens; undefined where there is no such file. Throws `StartError` for what cannot be read as one. */
@@ -46,8 +51,8 @@ export class TokenFile {
     try {
       text = await readFile(this.path, "utf8");
     } catch (cause) {
-      if (codeOf(cause) === "ENOENT") return undefined;
-      throw new StartError(`The tokens in ${this.path} cannot be read: ${messageOf(cause)}.`, { cause });
+      if (isNoFile(cause)) return undefined;
+      throw this.#unusable("read", cause);
     }
     return parseTokens(text, this.path);
   }
@@ -59,17 +64,34 @@ export class TokenFile {
 
   /** Whether others than its owner may write it, and so let anybody in. */
   async isOpenToOthers(): Promise<boolean> {
-    return ((await stat(this.path)).mode & OTHERS_MAY_WRITE) !== 0;
+    try {
+      return ((await stat(this.path)).mode & OTHERS_MAY_WRITE) !== 0;
+    } catch (cause) {
+      throw this.#unusable("read", cause);
+    }
   }
 
   /**
    * Replaces the tokens by what `change` makes of them. It answers with a sentence where that cannot be; then nothing changes.
+   * Throws `StartError` where they cannot be read or written.
    * @param change is given none where there is no file.
    */
   async update(
     change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string,
   ): Promise<WrittenTokens | string> {
-    await mkdir(dirname(this.path), { recursive: true, mode: OWNER_ONLY_DIRECTORY });
+    try {
+      return await this.#update(change);
+    } catch (cause) {
+      // The disk has refused; the rest is a bug, or told in a sentence already.
+      if (codeOf(cause) === undefined) throw cause;
+      throw this.#unusable("written", cause);
+    }
+  }
+
+  async #update(
+    change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string,
+  ): Promise<WrittenTokens | string> {
+    await this.#makeDirectory(dirname(this.path));
     const lock = `${this.path}.lock`;
     if (!(await take(lock))) return `${lock} is there: another process changes the tokens, or has died; then remove it`;
     try {
@@ -80,6 +102,11 @@ export class TokenFile {
     } finally {
       await rm(lock, { force: true });
     }
+  }
+
+  #unusable(what: "read" | "written", cause: unknown): StartError {
+    const advice = "Let this user read and write there, or name another file with access.tokens_file";
+    return new StartError(`The tokens in ${this.path} cannot be ${what}: ${messageOf(cause)}. ${advice}.`, { cause });
   }
 
   async #write(tokens: readonly TokenRecord[]): Promise<void> {
@@ -100,26 +127,6 @@ export class TokenFile {
     } finally {
       await directory.close();
     }
-  }
-}
-
-/** Changes when the file does; undefined where there is none. */
-export async function stampOf(path: string): Promise<FileStamp | undefined> {
-  try {
-    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
-    return `${ino} ${size} ${mtimeNs}`;
-  } catch (cause) {
-    if (codeOf(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
-}
-
-/** A file that the configuration names. Throws `StartError`. */
-export async function readText(path: string, setting: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw new StartError(`${setting} cannot be read: ${messageOf(cause)}.`, { cause });
   }
 }
 
@@ -183,15 +190,6 @@ function recordOf(token: unknown): TokenRecord | string {
   return { name, sha256, permissions, createdAtMs, expiresAtMs: expiresAtMs ?? Number.POSITIVE_INFINITY };
 }
 
-function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
-  // Members of what JSON has made of an object are unknown; of anything else there are none.
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function fieldsOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {};
 }

@@ -14,7 +14,7 @@ const WIDE_DIGITS = 20;
 
 export const INT64_MIN = -(2n ** 63n);
 export const INT64_MAX = 2n ** 63n - 1n;
-export const UINT64_MAX = 2n ** 64n - 1n;
+const UINT64_MAX = 2n ** 64n - 1n;
 
 /** Writes the digits of an integer; a `number` must be a safe one. */
 export function writeInteger(out: OutputBuffer, value: number | bigint): void {

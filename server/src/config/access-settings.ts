@@ -1,5 +1,5 @@
 /** The configuration keys of rates, of counts of connections, of TLS and of signed tokens; a part of the section access in schema.ts. */
-import { bytes, text, whole } from "./setting.ts";
+import { bytes, path, text, whole } from "./setting.ts";
 
 const GB = 2 ** 30;
 const ONE_AND_MORE = { default: 0, min: 1, zero: "no limit" } as const;
@@ -41,26 +41,18 @@ export const ACCESS_LIMITS = {
   }),
 } as const;
 
-const PATH = /^[^\0]{0,4096}$/;
-
 export const TLS_SETTINGS = {
-  tls_cert_file: text(PATH, {
-    default: "",
-    allowed: "a path",
+  tls_cert_file: path({
     description:
       "The server's certificate and those that lead to a root, in PEM. With it every port speaks TLS and nothing else. Read again when it changes.",
   }),
-  tls_key_file: text(PATH, {
-    default: "",
-    allowed: "a path",
+  tls_key_file: path({
     description: "The private key of the certificate, in PEM and without a passphrase.",
   }),
 } as const;
 
 export const SIGNED_TOKEN_SETTINGS = {
-  jwt_keys_file: text(PATH, {
-    default: "",
-    allowed: "a path",
+  jwt_keys_file: path({
     description:
       "A JSON Web Key Set with which signed tokens (JWT) are verified: `oct` keys for HS256, public Ed25519 keys for EdDSA. With it one has to log in. Read again when it changes.",
   }),

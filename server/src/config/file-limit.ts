@@ -1,5 +1,6 @@
 /** How many files, and so sockets, the operating system lets this process open. */
 import { readFileSync } from "node:fs";
+import { codeOf } from "../runtime/error-code.ts";
 
 /** What the process opens beside its connections: libraries, log segments, listening sockets, and a margin. */
 const RESERVED_FILES = 100;
@@ -14,7 +15,7 @@ export function connectionsWithinFileLimit(path = "/proc/self/limits"): number {
     limits = readFileSync(path, "utf8");
   } catch (error) {
     // Not Linux, or a container without /proc: connections past the limit are then refused by the system itself.
-    if (error instanceof Error && "code" in error) return Number.POSITIVE_INFINITY;
+    if (codeOf(error) !== undefined) return Number.POSITIVE_INFINITY;
     throw error;
   }
   const match = /^Max open files\s+(\d+)/m.exec(limits);

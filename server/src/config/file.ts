@@ -1,5 +1,6 @@
 /** The configuration file: YAML of two levels, sections and keys. Every problem is named with its file and line. */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { codeOf } from "../runtime/error-code.ts";
 import { StartError } from "../runtime/start-error.ts";
 import {
   type Assignment,
@@ -24,7 +25,7 @@ export function readConfigFile(path: string): string | undefined {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(readRegularFile(path));
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    const code = codeOf(error) ?? "";
     if (code === "ENOENT") return undefined;
     const problem = error instanceof Unreadable ? error.message : (READ_PROBLEMS[code] ?? code);
     throw new StartError(`The configuration file ${path} cannot be read: ${problem}.`, { cause: error });

@@ -1,5 +1,5 @@
 /** The configuration keys of replication; a part of the table in schema.ts. */
-import { bytes, choice, text, whole } from "./setting.ts";
+import { bytes, choice, path, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
 const MB = 2 ** 20;
@@ -26,9 +26,7 @@ export const REPLICATION_SETTINGS = {
       secret: true,
       description: "What a replica logs in to its master with, where that wants tokens.",
     }),
-    ca_file: text(/^[^\0]{0,4096}$/, {
-      default: "",
-      allowed: "a path",
+    ca_file: path({
       description:
         "Certificates, in PEM, by one of which the master's is signed; empty for those of public authorities. For a `master_url` with https or wss.",
     }),

@@ -8,7 +8,7 @@
 import { ACCESS_LIMITS, SIGNED_TOKEN_SETTINGS, TLS_SETTINGS } from "./access-settings.ts";
 import { MESSAGING_SETTINGS } from "./messaging-settings.ts";
 import { REPLICATION_SETTINGS } from "./replication-settings.ts";
-import { bytes, choice, DEFAULT_PORT, flag, list, optionalPort, type Setting, text, whole } from "./setting.ts";
+import { bytes, choice, DEFAULT_PORT, flag, list, optionalPort, path, type Setting, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
 const MB = 2 ** 20;
@@ -20,7 +20,7 @@ const ORIGIN = /^(?:\*|https?:\/\/[^/\s*,]+)$/;
 /** Where Redis clients look. */
 export const RESP_PORT = 6379;
 
-export const SETTINGS = {
+const SETTINGS = {
   server: {
     host: text(HOST_NAME, {
       default: "127.0.0.1",
@@ -162,9 +162,8 @@ export const SETTINGS = {
       description:
         "Whether data is kept on disk. Without it a restart begins empty. Flag: `--no-persistence` switches it off.",
     }),
-    directory: text(/^[^\0]{1,4096}$/, {
+    directory: path({
       default: "data",
-      allowed: "a path",
       description:
         "The directory of the log and the snapshots, made where it is missing. A second server cannot use it meanwhile. Flag: `--data-dir`.",
     }),
@@ -208,9 +207,7 @@ export const SETTINGS = {
   },
   ...REPLICATION_SETTINGS,
   access: {
-    tokens_file: text(/^[^\0]{0,4096}$/, {
-      default: "",
-      allowed: "a path",
+    tokens_file: path({
       description:
         "The file of the tokens; empty for `tokens.json` in the data directory. Once it is there, one has to log in. It is read again when it changes.",
     }),

@@ -133,6 +133,12 @@ export function text(
   };
 }
 
+/** The path of a file or a directory. Empty, where that is the default, for none. */
+export function path(options: Description & { readonly default?: string }): Setting<string> {
+  const { default: usual = "" } = options;
+  return text(usual === "" ? /^[^\0]{0,4096}$/ : /^[^\0]{1,4096}$/, { ...options, default: usual, allowed: "a path" });
+}
+
 /** A list of strings that match `pattern`: a YAML list, or text with commas. Its order is kept. */
 export function list(
   pattern: RegExp,

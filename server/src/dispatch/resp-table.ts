@@ -38,7 +38,7 @@ export interface RespEntry {
 const BUCKETS = 1024;
 
 /** Entries by name. */
-export class NameTable {
+class NameTable {
   readonly entries: RespEntry[] = [];
   readonly #buckets: RespEntry[][] = Array.from({ length: BUCKETS }, () => []);
 

@@ -2,7 +2,7 @@
  * What one connection waits for and is subscribed to: it tells all of that when the connection closes or has read what it
  * was sent. Made by the first command of a connection that needs it.
  */
-import type { Caller, Outbox, PushFormat, Session } from "../dispatch/caller.ts";
+import type { Caller, PushFormat, Session } from "../dispatch/caller.ts";
 
 /** Something that ends with its connection: a subscription, or a command that waits. */
 export interface SessionPart {
@@ -71,11 +71,4 @@ export class ClientSession implements Session {
   drained(): void {
     for (const part of this.#parts.values()) part.drained();
   }
-}
-
-/** Where and how a subscriber gets its pushes. */
-export interface Receiver {
-  readonly session: ClientSession;
-  readonly outbox: Outbox;
-  readonly format: PushFormat;
 }

@@ -9,6 +9,7 @@
  *
  * The second part is done when a data directory is opened, and can be done again: after a crash in the middle of it, it is.
  */
+import { parseObject } from "../structures/json-object.ts";
 import { type FileSystem, readWhole, replaceFile } from "./file-system.ts";
 import { decodeIdentity, encodeIdentity, IDENTITY_NAME, type Identity, saveIdentity } from "./identity.ts";
 import { listSegments } from "./log-file-reader.ts";
@@ -161,14 +162,9 @@ function damaged(directory: string, problem: string): LogDamage {
 
 /** The reason where it cannot be read. */
 function readAdoption(text: string): Adoption | string {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    return error instanceof Error ? error.message : "it is not JSON";
-  }
-  if (typeof parsed !== "object" || parsed === null) return "it is not an object";
-  const { offset, identity: encoded, keepLogIn } = parsed as Record<string, unknown>;
+  const parsed = parseObject(text);
+  if (typeof parsed === "string") return parsed;
+  const { offset, identity: encoded, keepLogIn } = parsed;
   if (typeof offset !== "number" || !Number.isSafeInteger(offset) || offset < 0) return "its offset is none";
   if (keepLogIn !== undefined && (typeof keepLogIn !== "string" || !/^[\w-]+$/.test(keepLogIn)))
     return "its folder is none";

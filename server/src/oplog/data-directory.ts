@@ -3,9 +3,13 @@
  *
  *     lock-...            whose it is now (data-lock.ts)
  *     identity.json       whose log it is, and its epochs (identity.ts)
+ *     node-id             which of the nodes of that log this is (identity.ts)
  *     log-OFFSET.synap    the log, in segments (segment.ts)
  *     snapshot-...synap   the state at an offset (snapshot-file.ts)
  *     cut-OFFSET.bytes    a torn tail that was cut off (log-recovery.ts)
+ *     given-up-OFFSET/    what the operator has given up of a damaged log (give-up-log.ts)
+ *     incoming.synap      a snapshot of the master, which this log is to begin with (adoption.ts)
+ *     adoption.json       that it is to, and what becomes of what was here before (adoption.ts)
  *     diverged-.../       a directory like this one: what was here before a master's log took its place (adoption.ts)
  *
  * Opening leads to the state as it was: the newest snapshot that is whole, then the log behind it.
@@ -190,7 +194,7 @@ export class DataDirectory {
     await saveIdentity(files, path, identity);
     const directory = new DataDirectory(options, lock, { nodeId, identity, opened });
     await directory.writer.start(opened.log.tail);
-    if (!identity.hasLog) await directory.#logBegun();
+    if (!identity.hasLog) await directory.#save({ hasLog: true });
     await directory.reserve.measure();
     await directory.logFiles.measure();
     return directory;
@@ -216,13 +220,11 @@ export class DataDirectory {
 
   /** Makes another history durable, such as one with a new epoch; then the log may begin it. */
   async saveHistory(history: EpochHistory, isReplica: boolean): Promise<void> {
-    const identity = { ...this.#identity, history, isReplica };
-    await saveIdentity(this.#options.files, this.path, identity);
-    this.#identity = identity;
+    await this.#save({ history, isReplica });
   }
 
-  async #logBegun(): Promise<void> {
-    const identity = { ...this.#identity, hasLog: true };
+  async #save(change: Partial<Identity>): Promise<void> {
+    const identity = { ...this.#identity, ...change };
     await saveIdentity(this.#options.files, this.path, identity);
     this.#identity = identity;
   }
@@ -310,7 +312,7 @@ export class DataDirectory {
     await this.snapshots.close();
     await this.writer.close();
     const closedOffset = this.log.isAllDurable ? this.log.nextOffset - 1 : 0;
-    await saveIdentity(this.#options.files, this.path, { ...this.#identity, isClosed: true, closedOffset });
+    await this.#save({ isClosed: true, closedOffset });
     await this.#lock.release();
   }
 }

@@ -10,6 +10,7 @@
  * second. Clocks are not compared. An owner that was held up for long enough to be taken for dead finds its own file gone
  * when it goes on, and has to end.
  */
+import { parseObject } from "../structures/json-object.ts";
 import { type FileSystem, isMissing, readWhole } from "./file-system.ts";
 
 /** A process, as others can tell whether it is still the same. */
@@ -151,16 +152,9 @@ export class DataLock {
 
 /** Undefined where it is none, or is being written. */
 function readOwner(bytes: Uint8Array): ProcessIdentity | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(new TextDecoder().decode(bytes));
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-  if (typeof parsed !== "object" || parsed === null) return undefined;
-  const fields: { pid?: unknown; space?: unknown; startedAt?: unknown } = parsed;
-  const { pid, space, startedAt } = fields;
+  const parsed = parseObject(new TextDecoder().decode(bytes));
+  if (typeof parsed === "string") return undefined;
+  const { pid, space, startedAt } = parsed;
   if (typeof pid !== "number" || typeof space !== "string" || typeof startedAt !== "string") return undefined;
   return { pid, space, startedAt };
 }

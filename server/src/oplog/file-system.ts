@@ -4,6 +4,8 @@
  *
  * Paths are absolute or relative to the process. Errors are those of Node, with their `code`.
  */
+import { codeOf } from "../runtime/error-code.ts";
+
 export interface FileSystem {
   /** Makes the directory and those above it, where they are missing. */
   makeDirectory(path: string): Promise<void>;
@@ -57,22 +59,21 @@ export async function replaceFile(files: FileSystem, directory: string, name: st
   const path = `${directory}/${name}`;
   const temporary = `${path}.tmp`;
   await files.remove(temporary);
-  const file = await files.open(temporary, "create");
-  try {
-    await file.write(bytes, 0);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
+  await writeAndClose(await files.open(temporary, "create"), bytes, 0);
   await files.rename(temporary, path);
   await files.syncDirectory(directory);
 }
 
-export function isMissing(error: unknown): boolean {
-  return codeOf(error) === "ENOENT";
+/** When this returns, the bytes are on disk. */
+export async function writeAndClose(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
+  try {
+    await file.write(bytes, at);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
-/** The error's code as the system names it, such as ENOSPC. */
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
+export function isMissing(error: unknown): boolean {
+  return codeOf(error) === "ENOENT";
 }

@@ -5,7 +5,7 @@
  *     log-1 [rec][rec][rec]   log-2 [rec][xxxxxxxxxxx]   log-3 [rec][rec]
  *           '------- stay --------------' '--- given-up-OFFSET/ ---------'
  */
-import { type FileSystem, readWhole } from "./file-system.ts";
+import { type FileSystem, readWhole, replaceFile, writeAndClose } from "./file-system.ts";
 import { type Damage, listSegments } from "./log-file-reader.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment.ts";
 
@@ -48,28 +48,9 @@ async function cutFrom(files: FileSystem, directory: string, name: string, at: n
   const kept = `${name}.from-${at}`;
   // A crash before this may have left zeros here, and then what was here is there already.
   if (!(await files.list(aside)).includes(kept)) {
-    const temporary = `${aside}/${kept}.tmp`;
-    await files.remove(temporary);
-    await writeWhole(files, temporary, "create", rest, 0);
-    await files.rename(temporary, `${aside}/${kept}`);
-    await files.syncDirectory(aside);
+    await replaceFile(files, aside, kept, rest);
   }
-  await writeWhole(files, `${directory}/${name}`, "write", new Uint8Array(rest.length), at);
+  const damaged = await files.open(`${directory}/${name}`, "write");
+  await writeAndClose(damaged, new Uint8Array(rest.length), at);
   return rest.length;
-}
-
-async function writeWhole(
-  files: FileSystem,
-  path: string,
-  mode: "create" | "write",
-  bytes: Uint8Array,
-  at: number,
-): Promise<void> {
-  const file = await files.open(path, mode);
-  try {
-    await file.write(bytes, at);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
 }

@@ -3,6 +3,7 @@
  * replaced as a whole, and that has to be durable before the first record of an epoch is.
  */
 import { randomBytes } from "node:crypto";
+import { isObject, parseObject } from "../structures/json-object.ts";
 import { type Epoch, EpochHistory } from "./epochs.ts";
 import { type FileSystem, readWhole, replaceFile } from "./file-system.ts";
 
@@ -78,13 +79,8 @@ export function encodeIdentity({ replicationId, history, isClosed, closedOffset,
 
 /** Reads what `encodeIdentity` has written, also from another node: the reason where it cannot be. */
 export function decodeIdentity(text: string): Identity | string {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    return error instanceof Error ? error.message : "it is not JSON";
-  }
-  if (!isObject(parsed)) return "it is not an object";
+  const parsed = parseObject(text);
+  if (typeof parsed === "string") return parsed;
   const {
     format,
     replication_id: replicationId,
@@ -125,8 +121,4 @@ function readEpoch(value: unknown): Epoch | undefined {
 
 function isWhole(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

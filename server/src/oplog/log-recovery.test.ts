@@ -89,12 +89,12 @@ class DamagedLog {
   }
 
   /** The last offsets of the records that are applied, in order. */
-  async recover(fromOffset?: number): Promise<RecoveredLog & { readonly offsets: number[] }> {
+  async recover(fromOffset?: number, history = this.history): Promise<RecoveredLog & { readonly offsets: number[] }> {
     const offsets: number[] = [];
     const recovered = await recoverLog({
       files: this.files,
       directory: PATH,
-      history: this.history,
+      history,
       replicationId: REPLICATION_ID,
       fromOffset: fromOffset ?? this.history.epochs[0].firstOffset - 1,
       durableOffset: 0,
@@ -105,9 +105,9 @@ class DamagedLog {
   }
 
   /** Why it is refused; undefined where it is not. */
-  async refusal(): Promise<string | undefined> {
+  async refusal(history = this.history): Promise<string | undefined> {
     try {
-      await this.recover();
+      await this.recover(undefined, history);
       return undefined;
     } catch (error) {
       if (error instanceof LogDamage) return error.message;
@@ -464,6 +464,38 @@ describe("what clients have sent", () => {
     await log.with(log.lastName, (bytes) => void bytes.fill(0, torn.at, torn.at + 40));
     const { cut, nextOffset } = await log.recover();
     expect([cut?.at, nextOffset]).toEqual([torn.at, next]);
+  });
+
+  /** Heads of records that would reach to the end of the value, one behind the other, and are whole but for their checksums. */
+  function headsOfRecords(firstOffset: number): Uint8Array {
+    const bytes = new Uint8Array(2 ** 20);
+    for (let at = 0; at < 300 * RECORD_HEADER_BYTES; at += RECORD_HEADER_BYTES) {
+      const mark = { kind: KIND_MARK, firstOffset, durableOffset: firstOffset - 1, epoch: 1, count: 0 };
+      writeRecord(bytes, at, mark, bytes, 0);
+      new DataView(bytes.buffer).setUint32(at, bytes.length - at, true);
+    }
+    return bytes;
+  }
+
+  it.each([
+    ["in the epoch that is going on", (history: EpochHistory) => history],
+    // What comes next lies behind the gap then: to name the offset before that is to name nothing that is missing.
+    ["where the next epoch has begun", (history: EpochHistory, next: number) => history.next(next - 1, next + 1000)],
+  ])("is refused where it looks like more records than can be checked, %s", async (_name, historyOf) => {
+    let next = 0;
+    const log = await DamagedLog.of(
+      async (node) => {
+        await node.acknowledged("first", "1");
+        next = node.log.nextOffset;
+        const value = headsOfRecords(next + 2000);
+        node.commit((writer) => writer.put(rangeOf("torn"), TAG_BYTES, new ByteRange(value, 0, value.length), 0));
+        await node.durable();
+      },
+      { segmentBytes: 2 ** 21 },
+    );
+    const torn = log.placesIn(log.lastName)[1];
+    await log.with(log.lastName, (bytes) => void bytes.fill(0, torn.at, torn.at + 40));
+    expect(await log.refusal(historyOf(log.history, next))).toMatch(REFUSAL);
   });
 });
 

@@ -19,7 +19,7 @@
  * records written later.
  */
 import type { EpochHistory } from "./epochs.ts";
-import type { FileHandle, FileSystem } from "./file-system.ts";
+import { type FileSystem, writeAndClose } from "./file-system.ts";
 import { type Damage, listSegments, type SegmentInfo, SegmentReader } from "./log-file-reader.ts";
 import {
   firstOffsetAt,
@@ -325,15 +325,6 @@ const ZEROS = Buffer.alloc(2 ** 20);
 /** What is checked of a torn end, which is 16 MB at most where nobody plays tricks: some of it twice. */
 const CHECKED_BYTES_MAX = 256 * 2 ** 20;
 
-async function writeAndClose(file: FileHandle, bytes: Uint8Array, at: number): Promise<void> {
-  try {
-    await file.write(bytes, at);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-}
-
 /** Where the last byte from `at` on ends that is not zero; `at` where all are. */
 async function endOfBytes(reader: SegmentReader, at: number): Promise<number> {
   let end = at;
@@ -352,8 +343,9 @@ async function endOfBytes(reader: SegmentReader, at: number): Promise<number> {
  * @param nextOffset that of the first record that is missing.
  */
 function greatestNamed(bytes: Uint8Array, nextOffset: number, history: EpochHistory): number {
+  const missing = history.behindGap(nextOffset);
   // An operation has a byte at least.
-  const offsetMax = history.behindGap(nextOffset) + bytes.length;
+  const offsetMax = missing + bytes.length;
   let named = 0;
   let checkedBytes = 0;
   for (let at = 1; at + RECORD_HEADER_BYTES <= bytes.length; ) {
@@ -362,8 +354,9 @@ function greatestNamed(bytes: Uint8Array, nextOffset: number, history: EpochHist
       continue;
     }
     checkedBytes += recordBytesAt(bytes, at);
-    // So much of what looks like records and is none was put there. What it hides cannot be told.
-    if (checkedBytes > CHECKED_BYTES_MAX) return nextOffset;
+    // So much of what looks like records and is none was put there. What it hides cannot be told, so what is missing counts as
+    // named: behind a gap, since nothing that is in one was ever written.
+    if (checkedBytes > CHECKED_BYTES_MAX) return Math.max(named, missing);
     if (recordProblem(bytes, at, bytes.length) === undefined) {
       named = Math.max(named, readRecord(bytes, at).durableOffset);
       at += recordBytesAt(bytes, at);

@@ -3,12 +3,11 @@
 import { fdatasync, write, writeSync } from "node:fs";
 import { mkdir, type FileHandle as NodeHandle, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { FileHandle, FileSystem } from "./file-system.ts";
+import { codeOf } from "../runtime/error-code.ts";
+import { type FileHandle, type FileSystem, isMissing } from "./file-system.ts";
 
 export const nodeFileSystem: FileSystem = {
-  async makeDirectory(path) {
-    await makeDirectories(path);
-  },
+  makeDirectory: makeDirectories,
   list: (path) => readdir(path),
   async open(path, mode) {
     return new OpenFile(await open(path, mode === "read" ? "r" : mode === "write" ? "r+" : "wx+", 0o600));
@@ -90,10 +89,9 @@ async function makeDirectories(path: string): Promise<void> {
   try {
     await mkdir(path, { mode: 0o700 });
   } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    if (code === "EEXIST" && (await stat(path)).isDirectory()) return;
+    if (codeOf(error) === "EEXIST" && (await stat(path)).isDirectory()) return;
     const parent = dirname(path);
-    if (code !== "ENOENT" || parent === path || (await exists(parent))) throw error;
+    if (!isMissing(error) || parent === path || (await exists(parent))) throw error;
     await makeDirectories(parent);
     await mkdir(path, { mode: 0o700 });
   }
@@ -104,7 +102,7 @@ async function exists(path: string): Promise<boolean> {
     await stat(path);
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    if (isMissing(error)) return false;
     throw error;
   }
 }

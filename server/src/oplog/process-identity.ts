@@ -1,8 +1,8 @@
 /** What the lock of a data directory needs to know of processes. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
+import { codeOf } from "../runtime/error-code.ts";
 import type { ProcessIdentity } from "./data-lock.ts";
-import { codeOf } from "./file-system.ts";
 
 export function thisProcess(): ProcessIdentity {
   return { pid: process.pid, space: `${hostname()} ${processSpace()}`.trim(), startedAt: startOf(process.pid) };

@@ -2,7 +2,8 @@
  * The segment that is written to, and the next one, which is got ready beforehand: filling it with zeros takes longer than
  * a group of writes should wait, and may find the disk full while there is still time to say so.
  */
-import { codeOf, type FileHandle, type FileSystem } from "./file-system.ts";
+import { codeOf } from "../runtime/error-code.ts";
+import type { FileHandle, FileSystem } from "./file-system.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, type SegmentHeader, segmentName } from "./segment.ts";
 
 const SPARE_NAME = "log-next.tmp";

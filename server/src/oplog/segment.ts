@@ -15,7 +15,7 @@ import { readUint32, readUint48, writeUint32, writeUint48 } from "../state/opera
 import { crc32 } from "../structures/crc32.ts";
 
 export const SEGMENT_HEADER_BYTES = 64;
-export const SEGMENT_VERSION = 1;
+const SEGMENT_VERSION = 1;
 
 const MAGIC = new TextEncoder().encode("SYNAPLOG");
 const CHECKSUM_AT = 60;

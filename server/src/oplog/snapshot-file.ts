@@ -18,7 +18,7 @@ import { readUint32, readUint48, writeUint32, writeUint48 } from "../state/opera
 import { crc32 } from "../structures/crc32.ts";
 import type { FileHandle, FileSystem } from "./file-system.ts";
 
-export const SNAPSHOT_VERSION = 1;
+const SNAPSHOT_VERSION = 1;
 export const SNAPSHOT_HEADER_BYTES = 64;
 
 /** How the problem of a snapshot begins that is whole, and was written by another version of the server. */

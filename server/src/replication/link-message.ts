@@ -18,6 +18,7 @@
  */
 import { decodeIdentity, encodeIdentity, type Identity } from "../oplog/identity.ts";
 import { readUint32, readUint48, writeUint32, writeUint48 } from "../state/operation.ts";
+import { isObject, type JsonObject, parseObject } from "../structures/json-object.ts";
 import { printable } from "./printable.ts";
 
 /** Raised where messages change so that an older node would not understand them. */
@@ -244,18 +245,13 @@ function encoded(identity: LinkIdentity): string {
 }
 
 function decodeJson(kind: typeof HELLO | typeof WELCOME | typeof REFUSAL, bytes: Uint8Array): LinkMessage | string {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder().decode(bytes.subarray(1)));
-  } catch (error) {
-    return error instanceof Error ? error.message : "it is not JSON";
-  }
-  if (!isObject(value)) return "it is not an object";
+  const value = parseObject(new TextDecoder().decode(bytes.subarray(1)));
+  if (typeof value === "string") return value;
   if (kind === HELLO) return decodeHello(value);
   return kind === WELCOME ? decodeWelcome(value) : decodeRefusal(value);
 }
 
-function decodeHello(value: Record<string, unknown>): Hello | string {
+function decodeHello(value: JsonObject): Hello | string {
   const { version, node_id: nodeId, address, last_offset: lastOffset } = value;
   const identity = decodeLinkIdentity(value.identity);
   if (typeof identity === "string") return identity;
@@ -263,7 +259,7 @@ function decodeHello(value: Record<string, unknown>): Hello | string {
   return { kind: HELLO, version, nodeId, address, identity, lastOffset };
 }
 
-function decodeWelcome(value: Record<string, unknown>): Welcome | string {
+function decodeWelcome(value: JsonObject): Welcome | string {
   const identity = decodeLinkIdentity(value.identity);
   if (typeof identity === "string") return identity;
   if (!isName(value.address)) return "a field is missing";
@@ -279,7 +275,7 @@ function decodeFullSync(value: unknown): FullSync | string {
   return isOffset(offset) && isOffset(bytes) ? { reason, offset, bytes } : "its snapshot is none";
 }
 
-function decodeRefusal({ reason, message }: Record<string, unknown>): Refusal | string {
+function decodeRefusal({ reason, message }: JsonObject): Refusal | string {
   if (typeof reason !== "string" || typeof message !== "string") return "a field is missing";
   // A reason of a later version is as good as any: the sentence says more.
   return { kind: REFUSAL, reason: REASONS.find((known) => known === reason) ?? "FAILURE", message: printable(message) };
@@ -310,10 +306,6 @@ function isOffset(value: unknown): value is number {
 /** Names go into lines of the log and labels of metrics as they are. */
 function isName(value: unknown): value is string {
   return typeof value === "string" && /^[\x20-\x7e]{1,255}$/.test(value);
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 const NOTHING = new Uint8Array(0);

@@ -16,8 +16,6 @@ export const MESSAGE_IMAGE = 146;
 export const ROOM_IMAGE = 160;
 export const EVENT_IMAGE = 161;
 export const REPLY_IMAGE = 176;
-/** The first kind that is no store's yet. */
-export const FREE_IMAGE_MIN = 192;
 
 /** What passing an object by counts for, so that a step that finds little to write is bounded too. */
 const SKIP_BYTES = 64;

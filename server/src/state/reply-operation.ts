@@ -15,7 +15,7 @@ export const OP_FORGET_REPLIES = 97;
 
 /** The fixed part of each operation, in bytes. */
 export const REMEMBER_HEADER_BYTES = 34;
-export const FORGET_REPLIES_BYTES = 5;
+const FORGET_REPLIES_BYTES = 5;
 
 export const PAYLOAD_HASH_BYTES = 16;
 

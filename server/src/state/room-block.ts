@@ -28,7 +28,7 @@ import type { Value, ValueTag } from "./value.ts";
 
 export const BLOCK_HEADER_BYTES = 20;
 /** What an event takes at the end of its block. */
-export const START_BYTES = 2;
+const START_BYTES = 2;
 /** Of one event, as `eventRecordBytes` counts it. */
 export const EVENT_RECORD_BYTES_MAX = CHUNK_BYTES / 2;
 

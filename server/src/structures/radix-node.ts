@@ -14,7 +14,7 @@
  */
 const CAPACITY = [2, 4, 5, 7, 8, 10, 12, 16, 20, 24, 32, 40, 48, 63, 76, 95, 127, 256] as const;
 export const KIND_FULL = CAPACITY.length - 1;
-export const NODE_BYTES_MAX = 4 + 4 * 257;
+const NODE_BYTES_MAX = 4 + 4 * 257;
 
 /** Children (the terminal is one) that a node of each kind has room for. */
 const capacityOf = Int32Array.from(CAPACITY);

@@ -25,7 +25,7 @@ const NO_BYTES = new Uint8Array(0);
 /** Fullest node whose records are touched ahead. */
 const TOUCH_MAX = 48;
 
-export class RadixScan {
+class RadixScan {
   readonly #tree: RadixTree;
   readonly #nodes: number[] = [];
   /** Of each node in the stack, the word to visit next; -1 when all were. */

@@ -14,7 +14,7 @@
  * the reference names, `at` the record's first word in it.
  */
 export const RECORD_HEADER_BYTES = 16;
-export const DEADLINE_BYTES = 12;
+const DEADLINE_BYTES = 12;
 export const KEY_BYTES_MAX = 65_535;
 
 const HAS_DEADLINE = 1 << 29;

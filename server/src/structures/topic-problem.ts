@@ -1,9 +1,9 @@
 /** What topics and patterns may look like (wire contract, section pubsub), and sentences about what is wrong with one. */
 
 export const TOPIC_BYTES_MAX = 255;
-export const TOPIC_LEVELS_MAX = 32;
+const TOPIC_LEVELS_MAX = 32;
 /** The most `#` in one pattern. */
-export const PATTERN_MANY_MAX = 3;
+const PATTERN_MANY_MAX = 3;
 /** So many `*` before the last level make a pattern costly. */
 const COSTLY_ONES_MIN = 3;
 

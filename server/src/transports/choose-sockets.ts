@@ -2,6 +2,7 @@
  * Which library speaks HTTP and WebSocket: uWebSockets.js where its binary loads, else what every Node has. It is imported
  * only here, when the server starts, so that a machine without the binary finds no mistake but a sentence.
  */
+import { codeOf } from "../runtime/error-code.ts";
 import { StartError } from "../runtime/start-error.ts";
 import type { CreateSocketServer } from "./http/socket-server.ts";
 
@@ -64,7 +65,6 @@ async function portable(why: string): Promise<ChosenSockets> {
 /** Of uWebSockets.js not being installed, or not having a binary, or of one that the system cannot load. */
 function isAboutBinary(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  const code = "code" in error ? error.code : undefined;
-  if (code === "ERR_DLOPEN_FAILED") return true;
+  if (codeOf(error) === "ERR_DLOPEN_FAILED") return true;
   return /uWS\.js supports only|uWebSockets\.js|uws_\w+\.node/.test(error.message);
 }

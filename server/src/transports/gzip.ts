@@ -9,6 +9,7 @@
  * many wait already it is turned away.
  */
 import { constants, gunzip, gunzipSync, gzip, gzipSync } from "node:zlib";
+import { codeOf } from "../runtime/error-code.ts";
 
 /** Expanding a body gave bytes, or it ran over the limit, or it is no gzip, or nobody wants it, or too many wait. */
 export type GunzipResult = Uint8Array | "too-large" | "invalid" | "abandoned" | "no-room";
@@ -124,6 +125,5 @@ function expandNow(body: Uint8Array, maxOutputLength: number): GunzipResult {
 
 /** zlib throws nothing but its own errors here. */
 function failure(error: unknown): "too-large" | "invalid" {
-  const isOverLimit = error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
-  return isOverLimit ? "too-large" : "invalid";
+  return codeOf(error) === "ERR_BUFFER_TOO_LARGE" ? "too-large" : "invalid";
 }

@@ -8,6 +8,7 @@ import { WebSocket } from "ws";
 import { makeToken } from "../../src/access/token.ts";
 import { TokenFile } from "../../src/access/token-file.ts";
 import { configFromFlags } from "../../src/config/load.ts";
+import { nodeFileSystem } from "../../src/oplog/node-file-system.ts";
 import { type Logger, silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { requestBytes } from "../protocol/differential/raw-connection.ts";
@@ -23,7 +24,7 @@ export class AccessServer {
   readonly directory = mkdtempSync(join(tmpdir(), "synap-access-"));
   /** What it has logged, one JSON text a line. */
   readonly lines: string[] = [];
-  readonly #file = new TokenFile(join(this.directory, "tokens.json"));
+  readonly #file = new TokenFile(join(this.directory, "tokens.json"), nodeFileSystem.makeDirectory);
   readonly #sockets: { terminate(): void }[] = [];
   #server: RunningServer | undefined;
 

@@ -77,6 +77,17 @@ describe("HTTP", () => {
     expect((await server.events("topic=t", { ...bearer(token), "sec-fetch-site": "same-origin" })).status).toBe(200);
   });
 
+  it("looks at no token that comes from a foreign origin", async () => {
+    await server.token("app", ["*"]);
+    await server.start();
+    const get = async (headers: Record<string, string>) =>
+      (await server.fetch("/metrics", { headers: { ...bearer("wrong"), ...headers } })).status;
+    for (let i = 0; i < 15; i++) expect(await get({ origin: "http://elsewhere.example" })).toBe(403);
+    expect(server.lines.join()).not.toContain("login_refused");
+    // One of the ten that an address has.
+    expect(await get({})).toBe(401);
+  });
+
   it("shows its metrics to everybody where the configuration says so", async () => {
     await server.token("app", ["*"]);
     await server.start("--set", "metrics.require_token=false");

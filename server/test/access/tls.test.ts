@@ -1,7 +1,9 @@
 /** TLS on every port, with certificates that are renewed while the server runs. */
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { connect as connectTls, type TLSSocket } from "node:tls";
 import { fileURLToPath } from "node:url";
@@ -141,6 +143,50 @@ describe("a server with a certificate", () => {
       silentLogger,
     );
     await expect(second).rejects.toThrow(StartError);
+  });
+});
+
+describe("the health check of a container", () => {
+  const program = fileURLToPath(new URL("../../bin/health-check.js", import.meta.url));
+  /** Its exit code, and what it tells. */
+  const checked = async (url: string) => {
+    const check = spawn(process.execPath, [program], {
+      env: { SYNAP_SERVER_PORT: new URL(url).port },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let told = "";
+    check.stderr.on("data", (text: Buffer) => {
+      told += text.toString();
+    });
+    const [code] = (await once(check, "close")) as [number | null];
+    return { code, told };
+  };
+
+  it.each([
+    ["in the clear", () => []],
+    ["over TLS", tlsFlags],
+  ])("finds a server that answers %s, and none that does not", async (_, flags) => {
+    await server.token("app", ["*"]);
+    await server.start(...flags());
+    const { url } = server.server;
+    expect(await checked(url)).toEqual({ code: 0, told: "" });
+    await server.server.stop();
+    expect(await checked(url)).toEqual({ code: 1, told: expect.stringContaining("ECONNREFUSED") });
+  });
+
+  it("does not take any answer for a healthy one, nor wait for ever", async () => {
+    let answer = "503 Service Unavailable";
+    const other = createServer((socket) => {
+      socket.on("error", () => socket.destroy());
+      if (answer !== "") socket.end(`HTTP/1.1 ${answer}\r\nContent-Length: 0\r\n\r\n`);
+    });
+    other.listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const url = `http://127.0.0.1:${(other.address() as AddressInfo).port}`;
+    expect(await checked(url)).toEqual({ code: 1, told: expect.stringContaining("it answers 503") });
+    answer = "";
+    expect(await checked(url)).toEqual({ code: 1, told: expect.stringContaining("aborted") });
+    other.close();
   });
 });
 

@@ -1,7 +1,7 @@
 /** The built program as a person starts it: real processes, their output, signals and exit codes. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -163,6 +163,29 @@ describe("a start that cannot be", () => {
     const { code, stderr } = await run([]);
     expect([code, stderr]).toEqual([1, expect.stringMatching(oneSentence)]);
     expect(stderr).toContain("no section ser\\u000aver\\u001b[2J;");
+  });
+
+  it.each([
+    ["is a file", "synap.yml", "it is a file"],
+    ["lies below a file", "synap.yml/data", "ENOTDIR"],
+    ["cannot be made", "/proc/synap", "mkdir '/proc"],
+  ])("names a data directory that %s", async (_, path, why) => {
+    writeFileSync(join(directory, "synap.yml"), "server:\n  port: 0\n");
+    const { code, stderr } = await run(["--resp-port", "0", "--data-dir", path]);
+    expect([code, stderr]).toEqual([1, expect.stringMatching(oneSentence)]);
+    expect(stderr).toContain(`the data directory ${path} cannot be used: `);
+    expect(stderr).toContain(why);
+    expect(stderr).toContain("name another directory with --data-dir");
+    const made = await run(["token", "create", "--name", "app", "--allow", "*", "--data-dir", path]);
+    expect(made).toEqual({ code: 1, stdout: "", stderr: expect.stringMatching(oneSentence) });
+    expect(made.stderr).toContain(`The tokens in ${path}/tokens.json cannot be written: `);
+  });
+
+  it("names a file of tokens that cannot be looked at", async () => {
+    symlinkSync("loop", join(directory, "loop"));
+    const { code, stdout, stderr } = await run(["--port", "0", "--resp-port", "0", "--data-dir", "loop"]);
+    expect([code, stdout, stderr]).toEqual([1, "", expect.stringMatching(oneSentence)]);
+    expect(stderr).toContain("loop/tokens.json cannot be looked at: ELOOP");
   });
 
   it("names a port in use", async () => {

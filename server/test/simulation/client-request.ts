@@ -40,8 +40,6 @@ const WEIGHTS = {
   wait: 2,
 } as const;
 
-export type RequestKind = keyof typeof WEIGHTS;
-
 /** A message that a client has been given. */
 export interface HeldMessage {
   readonly queue: string;

@@ -387,7 +387,7 @@ function int64Reader({ invalid = NOT_AN_INTEGER, outside = invalid, fitsTimes }:
 }
 
 /** As Redis reads floats: a decimal or an exponent, or infinity; no spaces around it. */
-export function parseFloat64(text: string): number | undefined {
+function parseFloat64(text: string): number | undefined {
   if (/^[+-]?inf(?:inity)?$/i.test(text)) return text.startsWith("-") ? -Infinity : Infinity;
   if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text)) return undefined;
   const value = Number(text);

@@ -191,7 +191,7 @@ export class RespWriter implements ReplySink {
 }
 
 /** As Redis prints doubles: 17 digits at most, `inf`, `-inf` and `nan`. */
-export function doubleText(value: number): string {
+function doubleText(value: number): string {
   if (Number.isNaN(value)) return "nan";
   if (!Number.isFinite(value)) return value > 0 ? "inf" : "-inf";
   return String(value);

@@ -23,7 +23,7 @@ import {
 import type { ScanCursors } from "./scan-cursors.ts";
 
 /** A pattern of so many bytes takes eight times as long to match as one of up to 31. */
-export const PATTERN_BYTES_MAX = 255;
+const PATTERN_BYTES_MAX = 255;
 const SCAN_LIMIT_MAX = 2_000;
 /** How many keys one scan may look at for each that it may return, so that a rare pattern cannot hold the loop. */
 const VISITS_PER_KEY = 5;

@@ -5,7 +5,7 @@ import { type CommandError, fail } from "../errors.ts";
 import { List, Name } from "../schema.ts";
 
 /** Keeps what one command does within the step that the loop allows. */
-export const PATTERNS_PER_COMMAND_MAX = 1000;
+const PATTERNS_PER_COMMAND_MAX = 1000;
 
 export const patternList = List(
   Name({ description: "Levels joined by '.'. '*' is exactly one level, '#' any number of them, none included." }),

@@ -12,7 +12,7 @@ import type { QueueLimits } from "./queue-limits.ts";
 import type { PublishRequest, QueueEntry } from "./queue-planner.ts";
 
 /** Messages of one batch: it is planned and applied in one step of the loop. */
-export const PUBLISH_BATCH_MAX = 1_000;
+const PUBLISH_BATCH_MAX = 1_000;
 const OPEN_BRACE = 0x7b;
 const NULL = "null";
 

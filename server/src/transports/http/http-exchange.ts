@@ -43,8 +43,9 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
   protected readonly traffic: HttpTraffic;
   protected readonly dispatch: Dispatch;
   readonly #terms: ReplyTerms;
-  /** Until the reply is handed over or the client is gone: then it must not be touched any more. */
+  /** Refuses, when it has been held back for long enough. */
   #slowRefusal: (() => void) | undefined;
+  /** Until the reply is handed over or the client is gone: then it must not be touched any more. */
   #response: HttpResponse | undefined;
   /** The reply has been offered to the socket; a part of it may still wait here. */
   #isAnswered = false;

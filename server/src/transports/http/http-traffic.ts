@@ -1,6 +1,6 @@
 /** What all HTTP exchanges of one transport share: the way into the server, its limits, and how many are under way. */
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { HELD_BACK_MS } from "../../access/failed-attempts.ts";
+import { HELD_BACK_MS } from "../../access/access-control.ts";
 import type { TransportAccess } from "../../access/request-access.ts";
 import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import type { Connections } from "../connections.ts";

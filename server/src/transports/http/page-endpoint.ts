@@ -11,9 +11,10 @@ import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts"
 export function handlePage(traffic: HttpTraffic, route: PageRoute, request: HttpRequest, response: HttpResponse): void {
   const isHead = request.getMethod() === "head";
   const query = request.getQuery();
-  const refused = route.needs === undefined ? undefined : pageRefusal(traffic, route.needs, request, response);
   const exchange = open(traffic, request, response);
   if (exchange === undefined) return;
+  // Only now: a token that comes with a foreign page is none of its user's, and a wrong one counts for the address.
+  const refused = route.needs === undefined ? undefined : pageRefusal(traffic, route.needs, request, response);
   if (refused !== undefined) {
     refuseAccess(exchange, refused, "json");
     return;

@@ -60,7 +60,7 @@ function accept(http: HttpTraffic, request: HttpRequest, response: HttpResponse)
     }
     http.connections.httpActive -= 1;
     http.connections.replicaActive += 1;
-    return new ReplicaSocket(http, response.address(), grant);
+    return new ReplicaSocket(http, peer.address, grant);
   }
   return undefined;
 }

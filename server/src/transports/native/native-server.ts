@@ -36,7 +36,7 @@ interface SocketData {
   readonly owner: MessageOwner;
 }
 
-export class NativeServer implements SocketServer {
+class NativeServer implements SocketServer {
   readonly #parts: SocketServerParts;
   /** The last one listens; those before it had another certificate, and go on with the connections that they have. */
   readonly #apps: TemplatedApp[];
@@ -55,7 +55,12 @@ export class NativeServer implements SocketServer {
     const isShared = certificate !== undefined;
     if (isShared) this.#port = await bindable(host, this.#port);
     this.#listenSocket = await listenOn(this.#apps[0], host, this.#port, isShared);
-    if (this.#listenSocket === undefined) throw new ListenError(await explainFailure(host, this.#port));
+    if (this.#listenSocket === undefined) {
+      // uWS does not say why; Node does.
+      await bindable(host, this.#port);
+      const address = addressOf(host, this.#port);
+      throw new ListenError(`Cannot listen on ${address}, though the address is free now; try again.`);
+    }
     this.#port = portOf(this.#listenSocket);
     return this.#port;
   }
@@ -166,16 +171,4 @@ function isViolation(code: number, reason: ArrayBuffer): boolean {
 /** uWS pings 16 s before the silence is over, or 8 s where it is short, and allows none below 8 s. */
 function silenceSecs(secsMax: number): number {
   return secsMax === 0 ? 0 : Math.max(SILENCE_SECS_MIN, secsMax);
-}
-
-/** Node says what uWS does not: binds the same address once more and reads the error. */
-function explainFailure(host: string, port: number): Promise<string> {
-  const address = addressOf(host, port);
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", (error: NodeJS.ErrnoException) => resolve(explainListenFailure(error, address)));
-    probe.listen({ host, port, exclusive: true }, () => {
-      probe.close(() => resolve(`Cannot listen on ${address}, though the address is free now; try again.`));
-    });
-  });
 }

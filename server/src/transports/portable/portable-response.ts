@@ -39,7 +39,8 @@ export class PortableResponse implements HttpResponse {
   readonly #headers: string[] = [];
   /** The connection ends with this reply. */
   #isLast: boolean;
-  readonly #onFlushed = (): void => this.#flushed();
+  /** Of a stream. */
+  #onFlushed: (() => void) | undefined;
 
   constructor(connection: ResponseConnection, request: IncomingMessage, response: ServerResponse, isLast = false) {
     this.#connection = connection;
@@ -110,6 +111,7 @@ export class PortableResponse implements HttpResponse {
 
   /** Needs no filler: what is kept leaves by itself. */
   beginStream(): void {
+    this.#onFlushed = () => this.#flushed();
     this.#sendHead();
   }
 

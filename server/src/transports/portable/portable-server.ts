@@ -16,7 +16,7 @@ import {
 } from "node:http";
 import type { Server as Listener, Socket } from "node:net";
 import { createRouter, type RadixRouter } from "radix3";
-import { type ServerOptions, type WebSocket, WebSocketServer } from "ws";
+import { type ServerOptions, WebSocketServer } from "ws";
 import type { Certificate } from "../../access/certificate.ts";
 import type { Handle, Route, SocketServer, SocketServerParts, WebSocketRoute } from "../http/socket-server.ts";
 import { Overdue } from "../overdue.ts";
@@ -43,13 +43,13 @@ interface Place {
   webSocket: { readonly route: WebSocketRoute; readonly server: WebSocketServer } | undefined;
 }
 
-export class PortableServer implements SocketServer {
+class PortableServer implements SocketServer {
   readonly #parts: SocketServerParts;
   readonly #listener: Listener;
   readonly #http: HttpServer;
   readonly #router: RadixRouter<Place>;
   readonly #connections = new Map<Socket, PortableConnection>();
-  readonly #webSockets = new Map<WebSocket, PortableSocket>();
+  readonly #webSockets = new Set<PortableSocket>();
   /** Those that have not taken their reply. */
   readonly #behind = new Set<PortableConnection>();
   /** Those from which a request is awaited. */
@@ -79,16 +79,13 @@ export class PortableServer implements SocketServer {
     const nowMs = this.#parts.clock.monotonicMs();
     this.#idle.sweep(nowMs, (connection) => connection.cut());
     for (const connection of [...this.#behind]) connection.watch(nowMs);
-    for (const socket of this.#webSockets.values()) socket.watch(nowMs);
+    for (const socket of this.#webSockets) socket.watch(nowMs);
   }
 
   close(): void {
     for (const connection of [...this.#connections.values()]) connection.cut();
-    for (const [webSocket, socket] of [...this.#webSockets]) {
-      socket.close();
-      // It may have ended already, and wait for its peer.
-      webSocket.terminate();
-    }
+    // Also those that have ended already, and wait for their peers.
+    for (const socket of [...this.#webSockets]) socket.close();
   }
 
   /** @param connection has no request under way. */
@@ -196,8 +193,9 @@ export class PortableServer implements SocketServer {
     let isOpen = false;
     server.handleUpgrade(message, socket, head, (opened) => {
       isOpen = true;
-      this.#webSockets.set(opened, new PortableSocket(opened, socket, owner, route));
-      opened.on("close", () => this.#webSockets.delete(opened));
+      const webSocket = new PortableSocket(opened, socket, owner, route);
+      this.#webSockets.add(webSocket);
+      opened.on("close", () => this.#webSockets.delete(webSocket));
     });
     // The peer has left meanwhile.
     if (!isOpen) owner.closed(false);

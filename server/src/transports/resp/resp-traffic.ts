@@ -1,5 +1,5 @@
 /** What all RESP connections share: the way into the server, who is connected, whose turn comes later, and who is overdue. */
-import { HELD_BACK_MS } from "../../access/failed-attempts.ts";
+import { HELD_BACK_MS } from "../../access/access-control.ts";
 import type { RespDispatcher } from "../../dispatch/resp-dispatcher.ts";
 import type { TurnEndTask } from "../../runtime/turn-end.ts";
 import type { Connections } from "../connections.ts";
