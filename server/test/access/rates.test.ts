@@ -75,7 +75,8 @@ it("wrong tokens from an address are answered slowly after ten of them, and righ
   expect(refused).toEqual({ status: 429, retryAfter: "1", isSlow: true });
   expect(known).toMatchObject({ status: 200, isSlow: false });
   expect(await get(inUse)).toMatchObject({ status: 200 });
-  for (let i = 0; i < 12; i++) await get(`wrong-${i}`);
+  // Each that comes when a wait is over begins one twice as long: RESP finds the address in the middle of eight seconds.
+  for (let wrong = 0, i = 0; wrong < 3; i++) if ((await get(`wrong-${i}`)).status === 401) wrong++;
   const [resp, right] = [await server.resp(), await server.resp()];
   right.say("AUTH", late);
   await vi.waitFor(() => expect(right.received).toBe("+OK\r\n"), WAIT);
