@@ -43,6 +43,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
+/** What every caller of a test begins as. A connection that subscribes or waits needs a copy of its own, which has a session. */
 export const caller: Caller = {
   id: 1,
   protocol: "websocket",
@@ -50,7 +51,12 @@ export const caller: Caller = {
   connectedAtMs: 0,
   commandCount: 0,
   unreadBytes: () => 0,
-  session: undefined,
+  get session() {
+    return undefined;
+  },
+  set session(_) {
+    throw new Error("a connection of a test that subscribes or waits needs a caller of its own, a copy");
+  },
   pushFormat: "json",
   answerLate: () => {},
   outbox: undefined,
@@ -111,6 +117,7 @@ export class Engine {
     clock: { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs },
   });
   nowMs = 1_700_000_000_000;
+  readonly #caller = { ...caller };
   readonly #turnEnds: (() => void)[] = [];
 
   constructor(options: EngineOptions = {}) {
@@ -178,7 +185,7 @@ export class Engine {
   run(name: string, payload: Readonly<Record<string, Plain>> = {}): Plain {
     this.executor.at(this.nowMs);
     const command = commandNamed(name);
-    return plain(this.executor.run(command, argumentsFor(command.shape, payload), caller));
+    return plain(this.executor.run(command, argumentsFor(command.shape, payload), this.#caller));
   }
 
   /** What a codec would have made of this payload, for a command of this name. */
@@ -195,7 +202,7 @@ export class Engine {
     const results: Plain[] = [];
     for (const [name, payload] of commands) {
       const command = commandNamed(name);
-      const result = plain(this.executor.stage(command, argumentsFor(command.shape, payload), caller));
+      const result = plain(this.executor.stage(command, argumentsFor(command.shape, payload), this.#caller));
       if (result instanceof CommandError) {
         this.executor.discard();
         return result;

@@ -268,7 +268,7 @@ export class ReplicationNode {
   run(name: string, payload: Readonly<Record<string, Plain>> = {}): Plain {
     this.executor.at(this.set.clock.nowMs());
     const command = commandNamed(name);
-    return plain(this.executor.run(command, argumentsFor(command.shape, payload), caller));
+    return plain(this.executor.run(command, argumentsFor(command.shape, payload), { ...caller }));
   }
 
   /** All that it holds, as text. */
