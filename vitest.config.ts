@@ -1,4 +1,5 @@
-import { configDefaults, defineConfig } from "vitest/config";
+import { defineConfig } from "vitest/config";
+import { soaked } from "./server/test/soak.ts";
 
 /** What a client can tell of the transports, which must be the same over both of them. */
 const OVER_BOTH = [
@@ -8,12 +9,6 @@ const OVER_BOTH = [
   "server/test/integration/replica.test.ts",
   "server/test/access/{protocols,tls,http-smuggling,websocket-frames}.test.ts",
 ];
-
-/**
- * The tests beside the code that they test: many small files, for which a process and the modules each of its own cost more than
- * what they do. What they share must not keep anything of them.
- */
-const BESIDE_THE_CODE = ["{server,client-sdk}/src/**/*.test.ts"];
 
 const EVERYTHING = ["{server,client-sdk,benchmark-cli}/{src,test}/**/*.test.ts"];
 
@@ -39,27 +34,19 @@ const isNativeHere = await import("uWebSockets.js").then(
 
 export default defineConfig({
   test: {
-    // Two cores are the smallest machine the project supports; the tests must pass on it.
-    maxWorkers: 2,
-    testTimeout: 20_000,
+    // Two cores are the smallest machine the project supports; the tests must pass on it. Many of them wait for a while.
+    maxWorkers: 3,
+    testTimeout: 20_000 * soaked(1),
     globalSetup: ["server/test/build.ts", "client-sdk/test/build.ts"],
     reporters: ["default", "json"],
     // Read by .ci/run, which counts what passed and failed from it.
     outputFile: { json: "node_modules/.cache/synap/test-report.json" },
-    projects: isNativeHere ? [...everything("native"), project("portable", OVER_BOTH)] : everything("portable"),
+    projects: isNativeHere
+      ? [project("native", EVERYTHING), project("portable", OVER_BOTH)]
+      : [project("portable", EVERYTHING)],
   },
 });
 
-type Transport = "native" | "portable";
-
-function everything(transport: Transport) {
-  const { extends: extended, test } = project(transport, EVERYTHING);
-  return [
-    { extends: extended, test: { ...test, exclude: [...configDefaults.exclude, ...BESIDE_THE_CODE] } },
-    { extends: extended, test: { ...test, name: "unit", include: BESIDE_THE_CODE, isolate: false } },
-  ];
-}
-
-function project(transport: Transport, include: string[]) {
+function project(transport: "native" | "portable", include: string[]) {
   return { extends: true as const, test: { name: transport, include, provide: { transport } } };
 }

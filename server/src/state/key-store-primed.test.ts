@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { seededRandom } from "../../test/engine.ts";
+import { soaked } from "../../test/soak.ts";
 import { ByteRange, copyRange, rangeOf } from "../structures/byte-range.ts";
 import { KeyStore, NONE } from "./key-store.ts";
 import { TAG_TEXT } from "./value.ts";
@@ -33,7 +34,7 @@ describe("primed keys", () => {
   });
 
   it("stay right while their keys are added, replaced, resized and removed", () => {
-    for (let seed = 1; seed <= 300; seed++) {
+    for (let seed = 1; seed <= soaked(300); seed++) {
       const random = seededRandom(seed);
       const churned = new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" });
       const names = Array.from({ length: 40 }, (_, i) => rangeOf(`some-key-${i}`));

@@ -4,6 +4,7 @@
  */
 import { expect, it } from "vitest";
 import { quietCopy, SnapshotCopy } from "../../test/snapshot-copy.ts";
+import { soaked } from "../../test/soak.ts";
 import { checkState, follow, StateWorkload, smallState, type WorkloadOptions } from "../../test/state-workload.ts";
 
 const VARIANTS: readonly { readonly name: string; readonly options: WorkloadOptions }[] = [
@@ -12,7 +13,7 @@ const VARIANTS: readonly { readonly name: string; readonly options: WorkloadOpti
   { name: "little memory", options: { memoryBytesMax: 900_000, flushesPerMille: 2 } },
   { name: "large offsets", options: { offsetBefore: 2 ** 47, flushesPerMille: 2 } },
 ];
-const SEEDS = 5;
+const SEEDS = soaked(3);
 /** A purge takes away the lane that is being walked, and the next lane has older messages. */
 const PURGED_LANE = 85_686_739;
 const STEPS = 2000;

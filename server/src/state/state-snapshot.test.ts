@@ -185,7 +185,7 @@ describe("keys of a snapshot", () => {
     expect(keys.heldBytes).toBe(keptBytes);
     put(state, "key 2");
     expectRestores(copy, dump);
-    expect(keys.freeDetached(1)).toBe(false);
+    while (keys.freeDetached(1));
     expect(keys.heldBytes).toBeLessThan(keptBytes);
     checkState(state);
   });

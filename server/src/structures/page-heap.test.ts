@@ -1,5 +1,44 @@
 import { describe, expect, it } from "vitest";
-import { PageHeap } from "./page-heap.ts";
+import { CHUNK_BYTES, PageHeap } from "./page-heap.ts";
+
+describe("the first chunk", () => {
+  const bytesOf = (heap: PageHeap): number[] => heap.bytes.map(({ length }) => length);
+
+  it("is small, and used before there are others", () => {
+    const heap = new PageHeap();
+    expect(bytesOf(heap)).toEqual([]);
+    heap.take(1, 0);
+    const [first] = bytesOf(heap);
+    expect(first).toBeLessThan(CHUNK_BYTES / 16);
+    for (let pages = 2; pages < first / heap.pageBytes; pages++) heap.take(1, 0);
+    expect(bytesOf(heap)).toEqual([first]);
+    heap.take(1, 0);
+    expect(bytesOf(heap)).toEqual([first, CHUNK_BYTES]);
+  });
+
+  it("is added when it is needed, where something large came before", () => {
+    const heap = new PageHeap();
+    const pages = CHUNK_BYTES / heap.pageBytes;
+    const large = heap.take(pages, 0);
+    expect(bytesOf(heap)).toEqual([0, CHUNK_BYTES]);
+    expect([heap.heldBytes, heap.residentBytes]).toEqual([CHUNK_BYTES, CHUNK_BYTES]);
+    const small = heap.take(1, 0);
+    expect([large >> heap.chunkShift, small >> heap.chunkShift]).toEqual([1, 0]);
+    heap.give(1, 0);
+    heap.give(0, small);
+    // The small one is kept, and the large one dropped.
+    expect(bytesOf(heap).map((bytes) => bytes > 0)).toEqual([true, false]);
+    expect(heap.heldBytes).toBe(0);
+  });
+
+  it("is no place for what is larger, nor for all of its pages", () => {
+    const heap = new PageHeap();
+    heap.take(1, 0);
+    const pages = bytesOf(heap)[0] / heap.pageBytes;
+    expect(heap.take(pages, 0) >> heap.chunkShift).toBe(1);
+    expect(() => heap.take(CHUNK_BYTES / heap.pageBytes + 1, 0)).toThrow(RangeError);
+  });
+});
 
 describe("the address space", () => {
   it.each([513, 129, 17])("lets the caller know in time that spans of %i pages will not fit", (pages) => {

@@ -1,7 +1,7 @@
 /**
  * Pages of memory outside the JavaScript heap, handed out in runs, without a copy when it grows.
  *
- *     chunk   64 MB ArrayBuffer, added when needed, dropped when wholly free
+ *     chunk   64 MB ArrayBuffer, the first one 2 MB, added when needed, dropped when wholly free
  *       page  64 KB (less in small stores)
  *       span  a run of pages of one chunk, taken and given back as a whole
  *
@@ -11,10 +11,14 @@
  * The page table of a chunk has one row of 16 words per page. A span's first row describes it, its other rows only name the
  * first; what is in the row beyond that belongs to the slab allocator that has taken the span.
  *
+ * The first chunk is small since the garbage collector counts what an `ArrayBuffer` could hold, not what was touched of it: it
+ * would run for nearly every store that is made. Its addresses are as far apart as those of the others.
+ *
  * Pages that were touched once stay with the process until their chunk is dropped. So runs are first looked for among
  * those, and `residentBytes` says what the process really has, as `heldBytes` what is in use.
  */
 export const CHUNK_BYTES = 2 ** 26;
+const FIRST_CHUNK_BYTES = 2 ** 21;
 /** What the 8 bits for the chunk in a reference can tell apart. */
 const CHUNKS_MAX = 256;
 export const ADDRESSABLE_BYTES = CHUNK_BYTES * CHUNKS_MAX;
@@ -43,6 +47,7 @@ export class PageHeap {
   readonly tables: Int32Array[] = [];
   readonly pageBytes: number;
   readonly pageShift: number;
+  /** Of each chunk but the first, and what the addresses of all are made for. */
   readonly pagesPerChunk: number;
   /** A span's id is its chunk shifted by this, plus its first page. */
   readonly chunkShift: number;
@@ -104,7 +109,7 @@ export class PageHeap {
     const pages = table[(page << ROW_SHIFT) + PAGES];
     for (let i = page; i < page + pages; i++) table[(i << ROW_SHIFT) + FIRST] = 0;
     this.#freePages[chunk] += pages;
-    this.#runPagesMax[chunk] = this.pagesPerChunk;
+    this.#runPagesMax[chunk] = this.#pagesOf(chunk);
     if (page < this.#firstFreePage[chunk]) this.#firstFreePage[chunk] = page;
     this.heldBytes -= pages * this.pageBytes;
     if (this.#freePages[chunk] === this.#usablePages(chunk)) this.#dropSpareChunks(chunk);
@@ -120,12 +125,13 @@ export class PageHeap {
    * the spans; without enough of them, one run must be long enough for all, and for a span of two size classes more.
    */
   canTake(bytes: number): boolean {
-    if (bytes * 2 + CHUNK_BYTES <= (CHUNKS_MAX - this.#chunkCount) * CHUNK_BYTES) return true;
+    const largeChunks = CHUNKS_MAX - this.#chunkCount - (this.#hasChunk(0) ? 0 : 1);
+    if (bytes * 2 + CHUNK_BYTES <= largeChunks * CHUNK_BYTES) return true;
     const pages = Math.ceil(bytes / this.pageBytes) + SPARE_PAGES;
     for (let chunk = 0; chunk < this.tables.length; chunk++) {
-      if (this.#freePages[chunk] >= pages && this.#findRun(chunk, pages, this.pagesPerChunk)) return true;
+      if (this.#freePages[chunk] >= pages && this.#findRun(chunk, pages, this.#pagesOf(chunk))) return true;
     }
-    return this.#chunkCount < CHUNKS_MAX && pages < this.pagesPerChunk;
+    return largeChunks > 0 && pages < this.pagesPerChunk;
   }
 
   #chunkWithTouchedRun(pages: number): number {
@@ -140,11 +146,11 @@ export class PageHeap {
 
   #chunkWithRun(pages: number): number {
     for (let chunk = 0; chunk < this.tables.length; chunk++) {
-      if (this.#touchedEnd[chunk] === this.pagesPerChunk || this.#freePages[chunk] < pages) continue;
-      if (this.#findRun(chunk, pages, this.pagesPerChunk)) return chunk;
+      if (this.#touchedEnd[chunk] === this.#pagesOf(chunk) || this.#freePages[chunk] < pages) continue;
+      if (this.#findRun(chunk, pages, this.#pagesOf(chunk))) return chunk;
     }
-    const chunk = this.#addChunk();
-    if (!this.#findRun(chunk, pages, this.pagesPerChunk))
+    const chunk = this.#addChunk(pages);
+    if (!this.#findRun(chunk, pages, this.#pagesOf(chunk)))
       throw new RangeError(`${pages} pages do not fit into a chunk`);
     return chunk;
   }
@@ -171,17 +177,20 @@ export class PageHeap {
     return false;
   }
 
-  #addChunk(): number {
-    let chunk = this.words.indexOf(NO_WORDS);
+  /** Adds a chunk that has room for so many pages: the first one, if that is not there and is large enough. */
+  #addChunk(pages: number): number {
+    if (this.words.length === 0) this.#setDropped(0);
+    const fitsFirst = pages <= this.#usablePages(0);
+    let chunk = this.words.indexOf(NO_WORDS, fitsFirst ? 0 : 1);
     if (chunk < 0) chunk = this.words.length;
     if (chunk === CHUNKS_MAX) throw new RangeError("all of the address space is in use");
     this.#chunkCount++;
-    const buffer = new ArrayBuffer(CHUNK_BYTES);
+    const buffer = new ArrayBuffer(this.#pagesOf(chunk) * this.pageBytes);
     this.words[chunk] = new Int32Array(buffer);
     this.bytes[chunk] = new Uint8Array(buffer);
-    this.tables[chunk] = new Int32Array(this.pagesPerChunk << ROW_SHIFT);
+    this.tables[chunk] = new Int32Array(this.#pagesOf(chunk) << ROW_SHIFT);
     this.#freePages[chunk] = this.#usablePages(chunk);
-    this.#runPagesMax[chunk] = this.pagesPerChunk;
+    this.#runPagesMax[chunk] = this.#pagesOf(chunk);
     // Page 0 of chunk 0 stays unused, so that no reference is 0.
     if (chunk === 0) {
       this.tables[0][FIRST] = 1;
@@ -193,8 +202,16 @@ export class PageHeap {
     return chunk;
   }
 
+  #hasChunk(chunk: number): boolean {
+    return chunk < this.words.length && this.words[chunk] !== NO_WORDS;
+  }
+
+  #pagesOf(chunk: number): number {
+    return chunk === 0 ? FIRST_CHUNK_BYTES / this.pageBytes : this.pagesPerChunk;
+  }
+
   #usablePages(chunk: number): number {
-    return chunk === 0 ? this.pagesPerChunk - 1 : this.pagesPerChunk;
+    return chunk === 0 ? this.#pagesOf(chunk) - 1 : this.#pagesOf(chunk);
   }
 
   /** Keeps one empty chunk, so that a store at the edge of a chunk does not allocate and drop it in turns. */
@@ -212,19 +229,25 @@ export class PageHeap {
     this.#chunkCount--;
     this.heldBytes -= (this.#usablePages(chunk) - this.#freePages[chunk]) * this.pageBytes;
     this.residentBytes -= (this.#touchedEnd[chunk] - reserved) * this.pageBytes;
+    this.#setDropped(chunk);
+  }
+
+  /** Has nothing at a place, so that nothing is looked for there. */
+  #setDropped(chunk: number): void {
     this.words[chunk] = NO_WORDS;
     this.bytes[chunk] = NO_BYTES;
     this.tables[chunk] = NO_WORDS;
     this.#freePages[chunk] = 0;
-    this.#touchedEnd[chunk] = this.pagesPerChunk;
+    this.#touchedEnd[chunk] = this.#pagesOf(chunk);
     this.#runPagesMax[chunk] = 0;
+    this.#firstFreePage[chunk] = 0;
   }
 
   /** Drops one chunk with all that is in it and returns whether there is another. For owners that are done with all of it. */
   dropNextChunk(): boolean {
     const chunk = this.words.findLastIndex((words) => words !== NO_WORDS);
     if (chunk >= 0) this.#dropChunk(chunk);
-    return chunk > 0;
+    return this.#chunkCount > 0;
   }
 
   /**

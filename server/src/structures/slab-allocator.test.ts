@@ -109,7 +109,7 @@ describe("SlabAllocator", () => {
       write(slab, ref, i);
       return ref;
     });
-    expect(heap.words.filter((words) => words.length > 0).length).toBe(6);
+    expect(heap.words.filter((words) => words.length > 0).length).toBe(5);
     for (const ref of refs) slab.free(ref);
     expect(heap.words.filter((words) => words.length > 0).length).toBe(1);
     expect(heap.heldBytes).toBe(0);

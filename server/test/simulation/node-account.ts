@@ -10,7 +10,6 @@ import type { OperationLog } from "../../src/oplog/operation-log.ts";
 import { Finding } from "./finding.ts";
 import { LogHistory, stretchesOf, type WrittenEpoch } from "./log-history.ts";
 import type { SimulatedNode } from "./simulated-node.ts";
-import { checkSmallChunks } from "./small-chunks.ts";
 
 interface Account {
   /** By the key of the epoch. */
@@ -171,7 +170,6 @@ export class NodeAccounts {
     const { engine } = node;
     if (engine === undefined) return;
     const { log, state } = engine;
-    checkSmallChunks(state);
     const expected = this.history.replay(this.pathOf(node, log), state.appliedOffset).dump();
     const found = state.dump();
     if (found === expected) return;

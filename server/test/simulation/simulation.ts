@@ -24,7 +24,6 @@ import { SeededChoices } from "./seeded-choices.ts";
 import { noteShown } from "./shown-offsets.ts";
 import { type ClientObserver, type ReplyBody, SimulatedClient } from "./simulated-client.ts";
 import { type Engine, type NodeObserver, SimulatedNode } from "./simulated-node.ts";
-import { useSmallChunks } from "./small-chunks.ts";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -126,7 +125,7 @@ export class Simulation implements NodeObserver, ConnectionOwner, ClientObserver
 
   async run(): Promise<SimulationResult> {
     let finding: Finding | undefined;
-    const undo = [useSmallChunks(), this.#fault.begin(), onUnhandledRejection((error) => this.failed(error))];
+    const undo = [this.#fault.begin(), onUnhandledRejection((error) => this.failed(error))];
     try {
       await this.#play();
     } catch (error) {
