@@ -32,7 +32,11 @@ export const auth = nodeCommand({
       );
     }
     const grant = newGrant(access, caller, token, undefined);
-    if (isCommandError(grant)) return grant;
+    if (isCommandError(grant)) {
+      // Who tries at full speed is answered slowly, and has to connect anew then: that costs it more than us.
+      if (grant.code === "RATE_LIMIT_EXCEEDED") caller.isHeldBack = true;
+      return grant;
+    }
     caller.grant = grant;
     return { success: true, ...access.describe(grant) };
   },

@@ -59,7 +59,12 @@ export class Batches {
         let atMs = clock.monotonicMs();
         try {
           for (let i = 0; i < count; i++, done++) {
-            if (atMs - startedMs >= BATCH_MS_MAX) return this.#overtime(encoder, done, envelope.itemCount);
+            if (atMs - startedMs >= BATCH_MS_MAX) {
+              return this.#refuseRest(encoder, done, envelope.itemCount, tooMuchAtOnce(done));
+            }
+            if (caller.isHeldBack === true) {
+              return this.#refuseRest(encoder, done, envelope.itemCount, afterWrongToken());
+            }
             encoder.separateBatchItem(out, done);
             atMs = this.#runPrepared(envelope, this.#group[i], decoder, encoder, caller, atMs);
           }
@@ -111,10 +116,9 @@ export class Batches {
     return runner.observe(index, startedMs, error === undefined, caller);
   }
 
-  /** What is left of a batch that has had its time is answered and not run. */
-  #overtime(encoder: Codec, done: number, count: number): Reply {
+  /** What is left of a batch that has had its time, or whose caller is held back, is answered and not run. */
+  #refuseRest(encoder: Codec, done: number, count: number, error: CommandError): Reply {
     const { out } = this.#runner;
-    const error = tooMuchAtOnce(done);
     for (let i = done; i < count; i++) {
       encoder.separateBatchItem(out, i);
       encoder.encodeFailure(out, undefined, error);
@@ -267,6 +271,10 @@ function notInBatch(): CommandError {
 
 function atCommand({ code, message, details }: CommandError, index: number): CommandError {
   return fail(code, `command ${index} of the batch: ${message}`, { ...details, index });
+}
+
+function afterWrongToken(): CommandError {
+  return fail("RATE_LIMIT_EXCEEDED", "too many wrong tokens came from this address: the rest of the batch was not run");
 }
 
 function tooMuchAtOnce(done: number): CommandError {

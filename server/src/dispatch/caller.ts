@@ -33,6 +33,8 @@ export interface Caller {
   grant: Grant;
   /** What it has used of its rates; undefined until it is limited. */
   rate?: Buckets | undefined;
+  /** Set where its address has sent too many wrong tokens: its answer waits, nothing more of it is run, and it ends behind that. */
+  isHeldBack?: boolean;
   /** Its grant has ended: it is told so, and the connection ends. */
   expel(message: string): void;
   /** Where pushes go; `undefined` where the protocol has none. */

@@ -154,6 +154,11 @@ export class WebSocketPeer {
     });
   }
 
+  /** Sends a message as it is; what comes is in `messages`. */
+  send(message: object): void {
+    this.#socket.send(JSON.stringify(message));
+  }
+
   /** The reply to one command. */
   async ask(command: string, payload: object = {}): Promise<Record<string, unknown>> {
     const id = ++this.#id;

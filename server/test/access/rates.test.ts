@@ -86,6 +86,32 @@ it("wrong tokens from an address are answered slowly after ten of them, and righ
   expect(resp.received).toBe("-ERR too many wrong tokens came from this address: try again later\r\n");
 }, 60_000);
 
+it("wrong tokens on a WebSocket are answered a second late, and the connection ends with nothing run behind them", async () => {
+  const right = await server.token("right", ["*"]);
+  await server.start();
+  const known = await server.webSocket("", { authorization: `Bearer ${right}` });
+  for (let i = 0; i < 10; i++) {
+    expect(await known.ask("auth", { token: `wrong-${i}` })).toMatchObject({ code: "UNAUTHORIZED" });
+  }
+  const set = (key: string) => ({ command: "kv.set", payload: { key, value: 1 } });
+  const wrong = { command: "auth", payload: { token: "wrong" } };
+  const [alone, inBatch] = [await server.webSocket(), await server.webSocket("", { authorization: `Bearer ${right}` })];
+  const startedMs = performance.now();
+  alone.send({ ...wrong, request_id: 1 });
+  alone.send({ command: "auth", payload: { token: right }, request_id: 2 });
+  inBatch.send({ type: "batch", commands: [set("before"), wrong, set("behind")], request_id: 1 });
+  inBatch.send({ ...set("later"), request_id: 2 });
+  expect(await known.ask("kv.get", { key: "before" })).toMatchObject({ success: true });
+  await vi.waitFor(() => expect([alone.closeCode, inBatch.closeCode]).toEqual([1008, 1008]), WAIT);
+  expect(performance.now() - startedMs).toBeGreaterThan(900);
+  const tooMany = { success: false, code: "RATE_LIMIT_EXCEEDED" };
+  const goodbye = { type: "closing", code: "RATE_LIMIT_EXCEEDED" };
+  expect(alone.messages).toMatchObject([{ ...tooMany, request_id: 1, details: { retry_after_secs: 1 } }, goodbye]);
+  expect(inBatch.messages).toMatchObject([{ request_id: 1, results: [{ success: true }, tooMany, tooMany] }, goodbye]);
+  const keys = { keys: ["behind", "later"] };
+  expect(await known.ask("kv.mget", keys)).toMatchObject({ payload: { values: [null, null] } });
+});
+
 describe("connections of one address", () => {
   it("are as many as they may be, over all protocols, and fewer again when one ends", async () => {
     await server.start("--set", "access.max_connections_per_address=3");

@@ -9,6 +9,9 @@
  * most `outboxBytesMax`. Past that the connection is closing: it takes no more messages, says why in a `closing` push, and
  * ends as soon as the peer has read it all, or is cut. When the outboxes of all connections together are too full, the
  * fullest is cut at once: it would not read the push anyway.
+ *
+ * After too many wrong tokens the answer to `auth` is held back (`isHeldBack`): nothing that comes meanwhile is looked at, and the
+ * connection ends behind it.
  */
 import type { Grant } from "../../access/grant.ts";
 import type { Buckets } from "../../access/rate-limits.ts";
@@ -30,6 +33,12 @@ const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = {
 /** Room for a token, generously. */
 const STRANGER_BYTES_MAX = 16 * 1024;
 
+/** An answer that leaves later, and the frame it leaves in. */
+interface HeldAnswer {
+  readonly reply: Reply;
+  readonly isBinary: boolean;
+}
+
 interface Closing {
   readonly code: ClosingCode;
   readonly message: string;
@@ -45,6 +54,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
   pushFormat: PushFormat = "json";
   grant: Grant;
   rate: Buckets | undefined;
+  isHeldBack = false;
   readonly #traffic: WebSocketTraffic;
   /** Set from open to close. */
   #socket: MessageSocket | undefined;
@@ -57,6 +67,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
   /** What is counted in the budget of all outboxes: the above, the pushes behind it, and the messages that wait. */
   #heldBytes = 0;
   #closing: Closing | undefined;
+  #heldAnswer: HeldAnswer | undefined;
   /** The push that says why was sent: nothing comes after it. */
   #hasSaidGoodbye = false;
   /** That of the last message. */
@@ -110,6 +121,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
     this.#socket = undefined;
     this.#socketBytes = 0;
     this.#isBacklogged = false;
+    this.#heldAnswer = undefined;
     this.#endPushes();
     // What the peer sent before it left is worked on. What that subscribes or waits for ends with it.
     if (this.#pace.waitingBytes === 0) this.#endSession();
@@ -125,7 +137,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
     const { connections } = this.#traffic;
     connections.websocketMessages += 1;
     connections.bytesIn += message.length;
-    if (this.#closing !== undefined) return;
+    if (this.#closing !== undefined || this.isHeldBack) return;
     if (!this.#hasSpoken) {
       this.#hasSpoken = true;
       this.#traffic.hasSpoken(this);
@@ -140,13 +152,35 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
 
   /** Works on a message, now or when it has waited for its turn. */
   handle(message: Uint8Array, isBinary: boolean): void {
-    if (this.#closing !== undefined) return;
+    if (this.#closing !== undefined || this.isHeldBack) return;
     const { dispatch } = this.#traffic;
     this.#format = isBinary ? "msgpack" : "json";
     const reply = dispatch.handle(message, this.#format, this.#format, this);
     if (reply === undefined) return;
+    if (this.isHeldBack) {
+      this.#holdBack(reply, isBinary);
+      return;
+    }
     if (!this.#send(reply, isBinary)) this.refuseSlow();
     if (this.#isBacklogged || this.#outbox?.isHolding) this.#traffic.outboxes.cutSlowest();
+  }
+
+  #holdBack(reply: Reply, isBinary: boolean): void {
+    // The dispatcher's buffer is used again.
+    this.#heldAnswer = { reply: { ...reply, bytes: exactly(reply).slice() }, isBinary };
+    this.#pace.close();
+    this.recount();
+    this.#traffic.holdsBack(this);
+  }
+
+  /** What was held back has waited long enough. */
+  endNow(): void {
+    const held = this.#heldAnswer;
+    if (held === undefined || this.#closing !== undefined) return;
+    this.#heldAnswer = undefined;
+    if (!this.#send(held.reply, held.isBinary)) this.refuseSlow();
+    this.close("RATE_LIMIT_EXCEEDED", "Too many wrong tokens came from this address.");
+    this.recount();
   }
 
   /** Called in the middle of a command of somebody else, so that whoever is too slow is cut off when that is done. */
@@ -209,6 +243,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
     let heldBytes = this.#pace.waitingBytes;
     if (this.#isBacklogged) heldBytes += this.#socketBytes + (outbox?.waitingBytes ?? 0);
     else if (outbox !== undefined) heldBytes += outbox.heldReplyBytes;
+    if (this.#heldAnswer !== undefined) heldBytes += this.#heldAnswer.reply.length;
     if (heldBytes === this.#heldBytes) return;
     this.#traffic.outboxes.add(heldBytes - this.#heldBytes);
     this.#heldBytes = heldBytes;

@@ -1,4 +1,5 @@
 /** What all WebSockets of one transport share: the way into the server, who is connected, and who is overdue. */
+import { HELD_BACK_MS } from "../../access/access-control.ts";
 import type { ReleaseGate } from "../../runtime/release-gate.ts";
 import type { Connections } from "../connections.ts";
 import { MessagePacer } from "../message-pacer.ts";
@@ -24,6 +25,7 @@ export class WebSocketTraffic {
   readonly #open = new Set<WebSocketConnection>();
   readonly #silent: Overdue<WebSocketConnection>;
   readonly #lingering: Overdue<WebSocketConnection>;
+  readonly #heldBack = new Overdue<WebSocketConnection>(HELD_BACK_MS);
   #onEmpty: (() => void) | undefined;
   /** Whose pushes are being written. One function serves all connections, where each would need its own closure. */
   #corked: WebSocketConnection | undefined;
@@ -59,6 +61,11 @@ export class WebSocketTraffic {
     this.#lingering.add(connection, this.#clock.monotonicMs());
   }
 
+  /** It is to be answered and ended, and not at once. */
+  holdsBack(connection: WebSocketConnection): void {
+    this.#heldBack.add(connection, this.#clock.monotonicMs());
+  }
+
   /** Writes pushes of a connection so that small ones leave together. */
   cork(socket: MessageSocket, connection: WebSocketConnection): void {
     this.#corked = connection;
@@ -70,6 +77,7 @@ export class WebSocketTraffic {
     this.#open.delete(connection);
     this.#silent.remove(connection);
     this.#lingering.remove(connection);
+    this.#heldBack.remove(connection);
     this.outboxes.unregister(connection);
     this.connections.unregister(connection);
     this.connections.websocketActive -= 1;
@@ -82,6 +90,7 @@ export class WebSocketTraffic {
       this.connections.silentClientsCutOff += 1;
       connection.cut();
     });
+    this.#heldBack.sweep(nowMs, (connection) => connection.endNow());
     this.#lingering.sweep(nowMs, (connection) => connection.cut());
   }
 
