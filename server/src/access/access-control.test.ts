@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { chmod, lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import { type Logger, silentLogger } from "../runtime/logger.ts";
 import { StartError } from "../runtime/start-error.ts";
 import { AccessControl, isRefusal } from "./access-control.ts";
 import type { Grant } from "./grant.ts";
+import { SignedTokens } from "./signed-tokens.ts";
 import { TokenFile } from "./token-file.ts";
 
 const PEER = { address: "10.0.0.1", protocol: "http" };
@@ -232,6 +233,34 @@ describe("wrong tokens", () => {
     const token = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(secret);
     for (let i = 0; i < 20; i++) expect(login(token)).toBe("UNAUTHORIZED");
     expect(login("wrong")).toBe("UNAUTHORIZED");
+  });
+
+  it("that look signed are checked so often alone, however many come, and right ones are let in again soon", async () => {
+    const keysFile = join(directory, "keys.json");
+    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+    await writeFile(keysFile, JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
+    access = made(file, keysFile);
+    await access.reload();
+    const sign = (sub: string, lifeSecs: number) => {
+      const claims = { sub, allow: ["*"], exp: Math.floor(clock.nowMs() / 1000) + lifeSecs };
+      return new SignJWT(claims).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
+    };
+    const [known, late, over] = [await sign("known", 600), await sign("late", 600), await sign("over", -1)];
+    expect(login(known)).toBe("jwt:known");
+    const checks = vi.spyOn(SignedTokens.prototype, "verify");
+    const madeUp = late.slice(0, late.lastIndexOf(".") + 1) + Buffer.alloc(64, 1).toString("base64url");
+    const answers = Array.from({ length: 1000 }, (_, i) => login(i % 2 === 0 ? madeUp : over));
+    expect(checks).toHaveBeenCalledTimes(20);
+    expect(answers.slice(20).every((code) => code === "RATE_LIMIT_EXCEEDED")).toBe(true);
+    expect([login(known), login(late), checks.mock.calls.length]).toEqual(["jwt:known", "RATE_LIMIT_EXCEEDED", 20]);
+    expect(access.authenticate(late, undefined, { ...PEER, address: "10.0.0.2" })).toMatchObject({ name: "jwt:late" });
+    // The address has to wait still, and what is right comes in as soon as one may be checked.
+    clock.advance(50);
+    const others = await Promise.all(Array.from({ length: 100 }, (_, i) => sign(`other-${i}`, 600)));
+    expect(login("wrong")).toBe("RATE_LIMIT_EXCEEDED");
+    expect(others.map((token) => login(token))).toEqual(others.map((_, i) => `jwt:other-${i}`));
+    expect([login(over), login(over)]).toEqual(["UNAUTHORIZED", "RATE_LIMIT_EXCEEDED"]);
+    checks.mockRestore();
   });
 
   it("are told in the audit log, without a token, and no more often than it takes", async () => {

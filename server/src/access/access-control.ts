@@ -3,6 +3,7 @@
  * asks it, and nothing of it knows a socket.
  *
  *     token --> verified? --------------------------------> its grant         a look into a map
+ *           --> signed, and too many that are wrong? -----> RATE_LIMIT_EXCEEDED   signature-budget.ts
  *           --> SHA-256 or signature --> known? ----------> its grant         and verified from then on
  *           --> address has failed too often? ------------> RATE_LIMIT_EXCEEDED
  *           --> counted ----------------------------------> UNAUTHORIZED
@@ -22,7 +23,8 @@ import { Audit } from "./audit.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { anonymousGrant, END_TEXTS, Grant, type GrantEnd, unrestrictedGrant } from "./grant.ts";
 import { showPermission } from "./permission.ts";
-import { SIGNED_TOKEN, SignedTokens, type SignedTokenTerms, UNKNOWN_TOKEN } from "./signed-tokens.ts";
+import { SignatureBudget } from "./signature-budget.ts";
+import { KEYS_TRIED_MAX, SIGNED_TOKEN, SignedTokens, type SignedTokenTerms, UNKNOWN_TOKEN } from "./signed-tokens.ts";
 import {
   digestOf,
   makeToken,
@@ -79,6 +81,7 @@ interface KnownToken {
 export class AccessControl {
   readonly audit: Audit;
   readonly failures = new FailedAttempts();
+  readonly #signatures = new SignatureBudget();
   /** Wrong tokens, requests without one, and commands that were not permitted. Grows; for the metrics. */
   refusedCount = 0;
   /** Grants have ended, or may have: whoever knows the connections looks after those that have one. */
@@ -137,7 +140,8 @@ export class AccessControl {
       const end = verified.endAt(nowMs);
       return end === undefined ? verified : this.#refused(peer, ended(end), verified.name);
     }
-    const found = token.length > TOKEN_BYTES_MAX ? UNKNOWN_TOKEN : this.#find(token, nowMs);
+    const found = token.length > TOKEN_BYTES_MAX ? UNKNOWN_TOKEN : this.#find(token, nowMs, peer);
+    if (typeof found !== "string" && isRefusal(found)) return found;
     // Of what somebody has signed it may be told what is wrong: it is no guess.
     if (typeof found === "string" && found !== UNKNOWN_TOKEN) return this.#refused(peer, { ...WRONG, message: found });
     if (typeof found === "string" || !isNamed(found, name)) return this.#failed(peer);
@@ -146,10 +150,19 @@ export class AccessControl {
     return this.#remember(token, found, peer);
   }
 
-  /** The grant of a token that was not seen before, or what is wrong with it. */
-  #find(token: string, nowMs: number): Grant | string {
-    if (this.#signed !== undefined && SIGNED_TOKEN.test(token)) return this.#signed.verify(token, nowMs);
-    return this.#byDigest.get(digestOf(token))?.grant ?? UNKNOWN_TOKEN;
+  /** The grant of a token that was not seen before, or what is wrong with it; a refusal where it was not looked at. */
+  #find(token: string, nowMs: number, { address }: Peer): Grant | string | AccessRefusal {
+    const signed = this.#signed;
+    if (signed === undefined || !SIGNED_TOKEN.test(token)) {
+      return this.#byDigest.get(digestOf(token))?.grant ?? UNKNOWN_TOKEN;
+    }
+    const monotonicMs = this.#parts.clock.monotonicMs();
+    const waitMs = this.#signatures.waitMs(address, monotonicMs);
+    if (waitMs > 0) return tooMany(waitMs);
+    const before = signed.signaturesChecked;
+    const found = signed.verify(token, nowMs);
+    if (typeof found === "string") this.#signatures.charge(address, signed.signaturesChecked - before, monotonicMs);
+    return found;
   }
 
   #remember(token: string, grant: Grant, peer: Peer): Grant {
@@ -217,7 +230,7 @@ export class AccessControl {
   }
 
   async #reloadKeys(): Promise<void> {
-    const { signing } = this.#parts;
+    const { signing, logger } = this.#parts;
     if (signing === undefined) return;
     const { keysFile } = signing;
     const stamp = await stampOf(keysFile);
@@ -228,6 +241,11 @@ export class AccessControl {
     this.#keysStamp = stamp;
     this.turnOn();
     this.audit.record("tokens", {}, `the keys of signed tokens were read from ${keysFile}`);
+    if (this.#signed.needsKeyIds) {
+      logger.warn(
+        `${keysFile} holds more than ${KEYS_TRIED_MAX} keys of one kind: give each a kid, and have tokens name theirs, or they are refused`,
+      );
+    }
     if (!haveEnded) return;
     this.#forgetEnded();
     this.onEnded();

@@ -113,6 +113,18 @@ describe("a signed token", () => {
     expect(outcome(signed, await sign({ iss: "login" }))).toContain("another audience");
   });
 
+  it("without a kid is checked with four keys of its kind at most, and has to name one where there are more", async () => {
+    const secrets = Array.from({ length: 5 }, () => randomBytes(32));
+    const keys = secrets.map((secret, i) => ({ kty: "oct", k: secret.toString("base64url"), kid: `k${i}` }));
+    const [unnamed, named] = [await sign({}, {}, secrets[3]), await sign({}, { kid: "k3" }, secrets[3])];
+    const four = tokens({ keys: [...keys.slice(0, 4), OKP] });
+    expect([four.needsKeyIds, outcome(four, unnamed), four.signaturesChecked]).toEqual([false, "jwt:ada", 4]);
+    const five = tokens({ keys: [...keys, OKP] });
+    expect([five.needsKeyIds, outcome(five, unnamed), five.signaturesChecked]).toEqual([true, INVALID, 0]);
+    expect([outcome(five, named), five.signaturesChecked]).toEqual(["jwt:ada", 1]);
+    expect(outcome(five, await sign({}, { alg: "EdDSA" }, privateKey))).toBe("jwt:ada");
+  });
+
   it("ends with its key, and not with another", async () => {
     const signed = tokens();
     const shared = signed.verify(await sign(), NOW);

@@ -8,6 +8,10 @@
  * signature is checked, and never the token: one that says otherwise, or `none`, is refused. jose reads what is not checked yet;
  * the signature is checked by Node itself, since a request has to be judged before its body comes, and jose's check has no
  * answer within the same step.
+ *
+ * A token may leave out the `kid` of its key, as RFC 7515 has it, and many signers do. It is then checked with each key of its
+ * algorithm, of which there may be four: the old and the new one of two signers. Where there are more, the token has to say which,
+ * so that one that somebody has made up costs no more the more keys there are.
  */
 import { createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
 import { StartError } from "../runtime/start-error.ts";
@@ -35,6 +39,8 @@ interface Key extends GrantIssuer {
 }
 
 const SECRET_BYTES_MIN = 32;
+/** So many keys are tried for a token that does not say which is its own. */
+export const KEYS_TRIED_MAX = 4;
 /** Clocks differ. */
 const TOLERANCE_MS = 5000;
 /** Nobody can revoke one, and who gives milliseconds for seconds means less. */
@@ -45,6 +51,8 @@ export const UNKNOWN_TOKEN = "the token is not valid";
 export const SIGNED_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 export class SignedTokens {
+  /** Grows. */
+  signaturesChecked = 0;
   #keys: readonly Key[] = [];
   readonly #terms: SignedTokenTerms;
   readonly #reader: TokenReader;
@@ -69,7 +77,7 @@ export class SignedTokens {
     const read = this.#read(token);
     if (read === undefined) return UNKNOWN_TOKEN;
     const { header, claims } = read;
-    const key = this.#keys.find((each) => isFor(each, header.kid, header.alg) && isSignedBy(each, token));
+    const key = this.#signerOf(token, header.kid, header.alg);
     if (key === undefined) return UNKNOWN_TOKEN;
     // It is the signer's: what is wrong with it may be told.
     const { exp, nbf, iss, sub, aud } = claims;
@@ -85,6 +93,21 @@ export class SignedTokens {
     const permissions = permissionsOf(claims.allow);
     if (typeof permissions === "string") return `of the token's allow, ${permissions}`;
     return new Grant(`jwt:${sub}`, permissions, exp * 1000, key);
+  }
+
+  /** Whether there are so many keys that a token which names none is refused. */
+  get needsKeyIds(): boolean {
+    const shared = this.#keys.filter(({ algorithm }) => algorithm === "HS256").length;
+    return Math.max(shared, this.#keys.length - shared) > KEYS_TRIED_MAX;
+  }
+
+  #signerOf(token: string, kid: unknown, alg: unknown): Key | undefined {
+    const keys = this.#keys.filter((each) => isFor(each, kid, alg));
+    if (keys.length > KEYS_TRIED_MAX) return undefined;
+    return keys.find((each) => {
+      this.signaturesChecked++;
+      return isSignedBy(each, token);
+    });
   }
 
   /** What the token says, which nobody has checked yet. */
