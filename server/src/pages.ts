@@ -21,9 +21,10 @@ export function pages(config: Config, { metrics, unready, replication }: PageSou
   const ready = jsonPage({ status: "ready" });
   let openApi: Page | undefined;
   const routes: PageRoute[] = [
-    { path: "/health", respond: () => health },
+    { path: "/health", isProbe: true, respond: () => health },
     {
       path: "/ready",
+      isProbe: true,
       needs: "known",
       respond({ isStopping }) {
         const reason = isStopping ? "The server is stopping." : unready();

@@ -184,6 +184,7 @@ function buildFront(config: Config, { logger, clock, access, certificate, socket
   const gate = new ReleaseGate(released, onLoopBug(reportBug, "what the log released"));
   const wireCodecs = codecs(config);
   const dispatch = new FrontDispatch(wireCodecs);
+  const rates = rateLimitsOf(ratesOf(config));
   let opened: OpenedParts | undefined;
   let durable = (offset: number): void => gate.advance(offset);
   const transport: Transport = new HttpTransport(
@@ -200,6 +201,7 @@ function buildFront(config: Config, { logger, clock, access, certificate, socket
       turnEnd,
       gate,
       access,
+      rates,
       replicaLinks: () => opened?.replication.links,
       reportBug: (error, where) => reportBug(where, error),
       acceptFailed: acceptReporter(logger),
@@ -213,6 +215,7 @@ function buildFront(config: Config, { logger, clock, access, certificate, socket
     gate,
     wireCodecs,
     dispatch,
+    rates,
     transport,
     /** Of the memory limit, what the fan-out holds; there is none yet. */
     fanoutBytes: (): number => 0,
@@ -277,14 +280,13 @@ async function recover(front: Front, config: Config, logger: Logger, clock: Cloc
 /** Everything that needs the state: commands, fan-out, metrics, and the transport of Redis clients. */
 function buildEngine(front: Front, storage: Storage, config: Config, lasting: LastingParts) {
   const { clock, access: control, certificate } = lasting;
-  const { connections, turnEnd, gate, wireCodecs, reportBug } = front;
+  const { connections, turnEnd, gate, wireCodecs, rates, reportBug } = front;
   const { state, log, directory } = storage;
   const access = new AccessReport(control);
   const parts = { config, clock, access, connections, state, log, directory, turnEnd, wireCodecs, reportBug };
   const { fanout, node, executor } = buildExecutor(parts);
   front.fanoutBytes = () => fanout.heldBytes;
   const instruments = new CommandInstruments(allCommands);
-  const rates = rateLimitsOf(ratesOf(config));
   const runnerOptions: RunnerOptions = {
     registry: new Registry(allCommands),
     executor,

@@ -7,7 +7,8 @@
  * So a bucket that nobody has used for the burst is a full one, and can be forgotten. A request that costs more than a whole
  * burst passes where the bucket is full, and is paid for afterwards: what is too large for a limit is for `max_request_bytes` to say.
  *
- * A request that one bucket refuses is charged to none. With no limit configured there is no object of this class.
+ * A request that one bucket refuses is charged to none. The address comes first, and also for who has no token: what is over at its
+ * headers (no token, a page, a handshake) is a request of the address, and nothing of it is looked at while that has to wait. With no limit configured there is no object of this class.
  */
 
 import { RecentMap } from "../structures/recent-map.ts";
@@ -86,6 +87,23 @@ export class RateLimits {
     if (ofToken !== undefined) charge(ofToken, token, requests, bytes, nowMs);
     if (ofAddress !== undefined) charge(ofAddress, address, requests, bytes, nowMs);
     return 0;
+  }
+
+  /** How long an address has to wait before anything of it is looked at. Counts as a refusal where that is so. */
+  addressWaitMs(address: string, nowMs: number): number {
+    const rate = this.#options.address;
+    if (!isLimited(rate)) return 0;
+    const waitMs = this.#waitMs(bucketsOf(this.#addresses, networkOf(address)), rate, nowMs);
+    if (waitMs > 0) this.refusedCount++;
+    return waitMs;
+  }
+
+  /** Charges an address for a request that is no command. One that has to wait is not charged more. */
+  chargeAddress(address: string, nowMs: number): void {
+    const rate = this.#options.address;
+    if (!isLimited(rate)) return;
+    const buckets = bucketsOf(this.#addresses, networkOf(address));
+    if (this.#waitMs(buckets, rate, nowMs) === 0) charge(buckets, rate, 1, 0, nowMs);
   }
 
   /** How long until the buckets take something again. */

@@ -4,11 +4,11 @@ import { bytes, path, text, whole } from "./setting.ts";
 const GB = 2 ** 30;
 const ONE_AND_MORE = { default: 0, min: 1, zero: "no limit" } as const;
 
-const requests = (of: string) =>
+const requests = (of: string, more = "") =>
   whole("requests/s", {
     ...ONE_AND_MORE,
     max: 1_000_000_000,
-    description: `Requests a second ${of}; each command of a batch is one. Past it: RATE_LIMIT_EXCEEDED.`,
+    description: `Requests a second ${of}; each command of a batch is one. Past it: RATE_LIMIT_EXCEEDED.${more}`,
   });
 const bytesOf = (of: string) =>
   bytes({ ...ONE_AND_MORE, max: 1024 * GB, description: `Bytes of requests a second ${of}.` });
@@ -16,7 +16,10 @@ const bytesOf = (of: string) =>
 export const ACCESS_LIMITS = {
   token_requests_per_sec: requests("of one token, over all of its connections"),
   token_bytes_per_sec: bytesOf("of one token"),
-  address_requests_per_sec: requests("from one address, or from one IPv6 network of 64 bits"),
+  address_requests_per_sec: requests(
+    "from one address, or from one IPv6 network of 64 bits, with and without a token, also for pages and to open a WebSocket",
+    " `/health` and `/ready` count, and are answered whatever has come, also on the loopback: a load balancer would take the server out otherwise.",
+  ),
   address_bytes_per_sec: bytesOf("from one address"),
   connection_requests_per_sec: requests("of one WebSocket or RESP connection"),
   connection_bytes_per_sec: bytesOf("of one WebSocket or RESP connection"),

@@ -67,7 +67,7 @@ export class Dispatcher {
     const envelope = decoder.decodeEnvelope(message);
     if (envelope instanceof CommandError) {
       runner.refused.envelope++;
-      return runner.failure(encoder, undefined, envelope);
+      return runner.failure(encoder, undefined, this.#charge(1, message.length, caller) ?? envelope);
     }
     // A request id is echoed as it was encoded; in another format it is encoded anew.
     const requestId = format === replyFormat ? envelope.requestId : translateId(envelope, decoder, encoder);
@@ -89,8 +89,8 @@ export class Dispatcher {
   }
 
   #refusalOfEvents({ query, lastEventId }: EventsQuery, caller: Caller): CommandError | undefined {
-    const stranger = this.#runner.executor.strangerRefusal(caller, undefined);
-    return stranger ?? this.#charge(1, query.length + lastEventId.length, caller);
+    const tooFast = this.#charge(1, query.length + lastEventId.length, caller);
+    return tooFast ?? this.#runner.executor.strangerRefusal(caller, undefined);
   }
 
   #charge(requests: number, bytes: number, caller: Caller): CommandError | undefined {

@@ -264,8 +264,8 @@ export class RespDispatcher {
   #answer(client: RespClient, named: RespEntry | undefined, request: RespRequest): void {
     client.commandCount++;
     if (named === undefined && isHttp(request)) client.isClosing = true;
-    if (!this.runner.executor.knows(client.grant) && this.#isStranger(client, named)) return;
     if (this.runner.rates !== undefined && this.#isTooFast(this.runner.rates, client, request)) return;
+    if (!this.runner.executor.knows(client.grant) && this.#isStranger(client, named)) return;
     const entry = this.#checked(named, request);
     if (typeof entry === "string") {
       this.writer.error(entry);

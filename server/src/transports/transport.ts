@@ -8,6 +8,7 @@
  * Another, resp/, serves Redis clients.
  */
 import type { Certificate } from "../access/certificate.ts";
+import type { RateLimits } from "../access/rate-limits.ts";
 import type { TransportAccess } from "../access/request-access.ts";
 import type { Caller } from "../dispatch/caller.ts";
 import type { ReplicaLinks } from "../replication/link-socket.ts";
@@ -83,6 +84,8 @@ export interface PageRoute {
   readonly path: string;
   /** Whose it is where one has to log in: of any valid token, or of one with admin:read. Absent for a page that is everybody's. */
   readonly needs?: "known" | "admin:read" | undefined;
+  /** Asked by load balancers: one that was told to wait would send nothing to a server that is well. */
+  readonly isProbe?: true;
   respond(request: PageRequest): Page | Promise<Page>;
 }
 
@@ -140,6 +143,8 @@ export interface TransportParts {
   readonly gate: ReleaseGate;
   /** Who may come in. */
   readonly access: TransportAccess;
+  /** How much may be sent; undefined where nothing is limited. */
+  readonly rates?: Pick<RateLimits, "addressWaitMs" | "chargeAddress"> | undefined;
   /** Where replicas link; undefined while the server starts. */
   readonly replicaLinks: () => ReplicaLinks | undefined;
   /** Logs a bug found by the transport, such as a page that threw, and returns the id that goes into `details.id`. */

@@ -51,6 +51,54 @@ describe("a rate of requests", () => {
     await vi.waitFor(() => expect(resp.received).toContain("RATE_LIMIT_EXCEEDED"), WAIT);
   });
 
+  describe("of an address", () => {
+    const post = async (body: string, headers = {}) =>
+      (await server.fetch("/api/v1/command", { method: "POST", body, headers })).status;
+    const json = { "content-type": "application/json" };
+    it.each<[string, number, () => Promise<number>]>([
+      ["commands without a token", 401, () => post(JSON.stringify(GET), json)],
+      ["commands with a wrong one", 401, () => post(JSON.stringify(GET), { ...json, "x-api-key": "wrong" })],
+      ["event streams without a token", 401, async () => (await server.events("topic=t")).status],
+      ["pages", 401, async () => (await server.fetch("/metrics")).status],
+      ["paths where nothing is", 404, async () => (await server.fetch("/nothing")).status],
+      ["handshakes", 101, async () => ((await server.webSocket()).failure.includes("429") ? 429 : 101)],
+    ])("holds for %s", async (_, usual, ask) => {
+      await server.token("some", ["*"]);
+      await server.start("--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=5");
+      const answers: number[] = [];
+      for (let i = 0; i < 6; i++) answers.push(await ask());
+      expect(answers).toEqual([...Array<number>(5).fill(usual), 429]);
+    });
+
+    it("holds for bodies that cannot be read, for what no command can be found in, and for strangers over RESP", async () => {
+      const rate = ["--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=4"];
+      await server.start(...rate);
+      const answers = [await post("x", { "content-type": "text/plain" }), await post("{", json), await post("{", json)];
+      answers.push(await post("{", { ...json, "content-encoding": "br" }), await post("{", json));
+      expect(answers).toEqual([415, 400, 400, 415, 429]);
+      await server.end();
+      server = new AccessServer();
+      await server.token("some", ["*"]);
+      await server.start(...rate);
+      const resp = await server.resp();
+      for (let i = 0; i < 5; i++) resp.say("PING");
+      await vi.waitFor(() => expect(resp.received.split("\r\n")).toHaveLength(6), WAIT);
+      const lines = resp.received.split("\r\n").map((line) => line.split(" ")[0]);
+      expect(lines).toEqual([...Array<string>(4).fill("-NOAUTH"), "-RATE_LIMIT_EXCEEDED", ""]);
+    });
+
+    it("lets a load balancer ask, and counts that", async () => {
+      await server.start("--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=5");
+      for (let i = 0; i < 20; i++) {
+        expect((await server.fetch(i % 2 === 0 ? "/health" : "/ready")).status).toBe(200);
+      }
+      const refused = await server.fetch("/api/v1/openapi.json");
+      // What was answered although nothing was left is not owed.
+      expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+      expect((await server.fetch("/health")).status).toBe(200);
+    });
+  });
+
   it("of bytes refuses what comes after too many", async () => {
     await server.start("--set", "access.address_bytes_per_sec=1000", "--set", "access.rate_burst_secs=1");
     const set = { command: "kv.set", payload: { key: "k", value: "x".repeat(5000) } };

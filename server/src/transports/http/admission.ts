@@ -1,4 +1,10 @@
-/** Which grant a request or a handshake has, and the answer to one that has none. Nothing is read where nobody has to log in. */
+/**
+ * Which grant a request or a handshake has, and the answer to one that has none. Nothing is read where nobody has to log in.
+ *
+ *     address has room? -- no --> 429, and nothing else is looked at
+ *       token, page, ... -- refused --> charged to the address
+ *       command ------------------> charged by the dispatcher, which knows how many there are in it
+ */
 import { type AccessRefusal, isRefusal, type Peer } from "../../access/access-control.ts";
 import { type Grant, slotOf } from "../../access/grant.ts";
 import type { Level } from "../../access/permission.ts";
@@ -6,7 +12,7 @@ import { grantOf } from "../../access/request-access.ts";
 import type { WireFormat } from "../transport.ts";
 import type { HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { HEADER, type HttpRequest } from "./socket-server.ts";
+import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
 
 /** @param query where a token may be in it: of an event stream and of a WebSocket. */
 export function admit(
@@ -19,6 +25,26 @@ export function admit(
   const authorization = request.getHeader(HEADER.authorization);
   const apiKey = authorization === "" ? request.getHeader(HEADER.apiKey) : "";
   return grantOf(access, { authorization, apiKey, query: query ?? "" }, peer);
+}
+
+/** Why nothing of an address is looked at now; undefined where it is. */
+function addressRefusal({ rates, clock }: HttpTraffic, address: string): AccessRefusal | undefined {
+  const waitMs = rates === undefined ? 0 : rates.addressWaitMs(address, clock.monotonicMs());
+  return waitMs === 0 ? undefined : { ...TOO_FAST, retryAfterSecs: Math.max(1, Math.ceil(waitMs / 1000)) };
+}
+
+/** Charges an address for a request that no dispatcher hears of. */
+export function chargeAddress({ rates, clock }: HttpTraffic, { address }: { readonly address: string }): void {
+  rates?.chargeAddress(address, clock.monotonicMs());
+}
+
+/** The same for one that is charged whatever becomes of it; answers with why nothing of its address is looked at now. */
+export function chargedOrRefusal(traffic: HttpTraffic, response: HttpResponse): AccessRefusal | undefined {
+  if (traffic.rates === undefined) return undefined;
+  const address = response.address();
+  const refusal = addressRefusal(traffic, address);
+  if (refusal === undefined) chargeAddress(traffic, { address });
+  return refusal;
 }
 
 /** Has not said who it is. */
@@ -39,6 +65,12 @@ export const TOO_MANY_CONNECTIONS: AccessRefusal = {
 };
 
 const CHALLENGE = [["WWW-Authenticate", 'Bearer realm="synap"']] as const;
+
+const TOO_FAST: AccessRefusal = {
+  code: "RATE_LIMIT_EXCEEDED",
+  message: "too much was sent: try again later",
+  retryAfterSecs: 1,
+};
 
 /** Answers 401, 403 or 429. */
 export function refuseAccess(exchange: HttpExchange, refusal: AccessRefusal, format: WireFormat): void {
@@ -94,6 +126,21 @@ export function grantOrRefusal(
   const message = `the token does not permit this: it needs admin:${needs}`;
   access.turnedAway(peer, message, grant);
   return { code: "FORBIDDEN", message, retryAfterSecs: 0 };
+}
+
+/** The same for what the dispatcher charges if it comes to that; what does not is charged to the address here. */
+export function ratedGrant(
+  traffic: HttpTraffic,
+  request: HttpRequest,
+  peer: Peer,
+  terms?: AdmissionTerms,
+): Grant | AccessRefusal {
+  if (traffic.rates === undefined) return grantOrRefusal(traffic, request, peer, terms);
+  const tooFast = addressRefusal(traffic, peer.address);
+  if (tooFast !== undefined) return tooFast;
+  const grant = grantOrRefusal(traffic, request, peer, terms);
+  if (isRefusal(grant)) chargeAddress(traffic, peer);
+  return grant;
 }
 
 export interface AdmissionTerms {

@@ -14,7 +14,7 @@ import { acceptsGzip, bodyEncoding, bodyFormat, replyFormat } from "../content-n
 import type { GunzipResult } from "../gzip.ts";
 import { RequestBody } from "../request-body.ts";
 import type { Reply, WireFormat } from "../transport.ts";
-import { grantOrRefusal, refuseAccess } from "./admission.ts";
+import { chargeAddress, ratedGrant, refuseAccess } from "./admission.ts";
 import { HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic, Waiting } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
@@ -35,24 +35,41 @@ export function handleCommand(traffic: HttpTraffic, request: HttpRequest, respon
     command.refuse("FORBIDDEN", verdict.refusal, format);
     return;
   }
-  const grant = grantOrRefusal(traffic, request, command);
+  const grant = ratedGrant(traffic, request, command);
   if (isRefusal(grant)) {
     refuseAccess(command, grant, format);
   } else if (announced === "" && !isChunkedAlone(request.getHeader("transfer-encoding"))) {
     // uWS reads it as chunked whatever else it is; who has passed it on may have read something else. Without an answer, since
     // what comes behind it has been read already, and would be taken for the next request.
     command.cut();
-  } else if (requestFormat === undefined) {
+  } else if (
+    requestFormat === undefined ||
+    encoding === undefined ||
+    announcedBytes > traffic.options.requestBytesMax
+  ) {
+    chargeAddress(traffic, command);
+    refuseBody(command, requestFormat, encoding, format);
+  } else {
+    command.grant = grant;
+    command.read(requestFormat, format, encoding === "gzip", announcedBytes);
+  }
+}
+
+/** By what its headers say of it. */
+function refuseBody(
+  command: CommandExchange,
+  requestFormat: WireFormat | undefined,
+  encoding: ReturnType<typeof bodyEncoding>,
+  format: WireFormat,
+): void {
+  if (requestFormat === undefined) {
     command.refuse("UNSUPPORTED_MEDIA_TYPE", "Content-Type must be application/json or application/msgpack.", format);
   } else if (encoding === undefined) {
     const headers = [["Accept-Encoding", "gzip"]] as const;
     command.refuse("UNSUPPORTED_MEDIA_TYPE", "The only Content-Encoding is gzip.", format, { headers });
-  } else if (announcedBytes > traffic.options.requestBytesMax) {
+  } else {
     // Not closed: a close with unread input resets the connection before the client reads why. The body is dropped.
     command.refuseTooLarge(format);
-  } else {
-    command.grant = grant;
-    command.read(requestFormat, format, encoding === "gzip", announcedBytes);
   }
 }
 

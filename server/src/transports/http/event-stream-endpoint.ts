@@ -1,7 +1,7 @@
 /** `GET /api/v1/events`: who may listen, and the answer to a HEAD. */
 import { isRefusal } from "../../access/access-control.ts";
 import { acceptsGzip } from "../content-negotiation.ts";
-import { grantOrRefusal, refuseAccess, TOO_MANY_CONNECTIONS } from "./admission.ts";
+import { chargeAddress, ratedGrant, refuseAccess, TOO_MANY_CONNECTIONS } from "./admission.ts";
 import { EVENT_STREAM, EventStream } from "./event-stream.ts";
 import type { EventStreams } from "./event-streams.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
@@ -23,14 +23,16 @@ export function handleEvents(
     stream.refuse("FORBIDDEN", verdict.refusal, "json");
     return;
   }
-  const grant = grantOrRefusal(traffic, request, stream, { query: request.getQuery() });
+  const grant = ratedGrant(traffic, request, stream, { query: request.getQuery() });
   if (isRefusal(grant)) {
     refuseAccess(stream, grant, "json");
   } else if (traffic.connections.isFullFor(stream.address)) {
+    chargeAddress(traffic, stream);
     refuseAccess(stream, TOO_MANY_CONNECTIONS, "json");
   } else if (traffic.isStopping) {
     stream.refuse("SERVICE_UNAVAILABLE", "The server is shutting down.", "json");
   } else if (request.getMethod() === "head") {
+    chargeAddress(traffic, stream);
     stream.answerHead({ status: 200, length: 0, contentType: EVENT_STREAM });
   } else {
     stream.grant = grant;

@@ -38,6 +38,7 @@ export class HttpTraffic {
   readonly pushWriter: PushWriter;
   readonly gate: ReleaseGate;
   readonly access: TransportAccess;
+  readonly rates: TransportParts["rates"];
   readonly replicaLinks: TransportParts["replicaLinks"];
   readonly gzipQueue: GzipQueue;
   /** Requests whose body did not come whole at once. */
@@ -67,6 +68,7 @@ export class HttpTraffic {
     this.pushWriter = pushWriter;
     this.gate = parts.gate;
     this.access = parts.access;
+    this.rates = parts.rates;
     this.replicaLinks = parts.replicaLinks;
     this.gzipQueue = new GzipQueue(options.requestBytesMax);
     this.#slowBodies = new Overdue(options.connectionTimeoutMs);

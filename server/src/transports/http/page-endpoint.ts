@@ -2,7 +2,7 @@
 import { type AccessRefusal, isRefusal } from "../../access/access-control.ts";
 import { acceptsGzip, replyFormat } from "../content-negotiation.ts";
 import type { Page, PageRoute, RefusalCode, Reply } from "../transport.ts";
-import { grantOrRefusal, refuseAccess } from "./admission.ts";
+import { chargedOrRefusal, grantOrRefusal, refuseAccess } from "./admission.ts";
 import { type Header, HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
@@ -11,7 +11,7 @@ import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts"
 export function handlePage(traffic: HttpTraffic, route: PageRoute, request: HttpRequest, response: HttpResponse): void {
   const isHead = request.getMethod() === "head";
   const query = request.getQuery();
-  const exchange = open(traffic, request, response);
+  const exchange = open(traffic, request, response, route.isProbe === true);
   if (exchange === undefined) return;
   // Only now: a token that comes with a foreign page is none of its user's, and a wrong one counts for the address.
   const refused = route.needs === undefined ? undefined : pageRefusal(traffic, route.needs, request, response);
@@ -122,15 +122,28 @@ export function refusePath(traffic: HttpTraffic, request: HttpRequest, response:
   open(traffic, request, response)?.refuse("INVALID_REQUEST", message, format, { status: 404 });
 }
 
-/** Starts an exchange, or refuses a foreign Host or Origin and returns undefined. */
-function open(traffic: HttpTraffic, request: HttpRequest, response: HttpResponse): HttpExchange | undefined {
+/**
+ * Starts an exchange, or refuses a foreign Host or Origin, or an address that is too fast, and returns undefined.
+ * @param isProbe answered although its address is too fast, and charged like the others.
+ */
+function open(
+  traffic: HttpTraffic,
+  request: HttpRequest,
+  response: HttpResponse,
+  isProbe = false,
+): HttpExchange | undefined {
   const verdict = traffic.originRules.judge(request.getHeader(HEADER.host), request.getHeader(HEADER.origin));
   const exchange = new HttpExchange(traffic, response, {
     allowOrigin: verdict.allowOrigin,
     acceptsGzip: acceptsGzip(request.getHeader(HEADER.acceptEncoding)),
   });
-  if (verdict.refusal === "") return exchange;
-  exchange.refuse("FORBIDDEN", verdict.refusal, "json");
+  if (verdict.refusal !== "") {
+    exchange.refuse("FORBIDDEN", verdict.refusal, "json");
+    return undefined;
+  }
+  const tooFast = chargedOrRefusal(traffic, response);
+  if (tooFast === undefined || isProbe) return exchange;
+  refuseAccess(exchange, tooFast, "json");
   return undefined;
 }
 

@@ -8,7 +8,7 @@ import type { Grant } from "../../access/grant.ts";
 import type { LinkEnd, LinkSocket } from "../../replication/link-socket.ts";
 import { afterSockets } from "../../runtime/turn-end.ts";
 import type { GrantedLink } from "../connections.ts";
-import { grantOrRefusal, refuseAccess } from "./admission.ts";
+import { ratedGrant, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
 import {
@@ -53,7 +53,7 @@ function accept(http: HttpTraffic, request: HttpRequest, response: HttpResponse)
   } else {
     const peer = { address: response.address(), protocol: "replication" };
     // It gets all there is, and what it tells decides what a master may answer.
-    const grant = grantOrRefusal(http, request, peer, { needs: "admin" });
+    const grant = ratedGrant(http, request, peer, { needs: "admin" });
     if (isRefusal(grant)) {
       refuseAccess(handshakeExchange(http, response), grant, "json");
       return undefined;

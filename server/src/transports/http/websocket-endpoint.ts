@@ -1,6 +1,6 @@
 /** `GET /api/v1/ws`: who may open a WebSocket, and its limits. */
 import { isRefusal } from "../../access/access-control.ts";
-import { admit, refuseAccess, TOO_MANY_CONNECTIONS } from "./admission.ts";
+import { admit, chargedOrRefusal, refuseAccess, TOO_MANY_CONNECTIONS } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
 import { HEADER, type HttpRequest, type HttpResponse, type WebSocketRoute } from "./socket-server.ts";
@@ -39,6 +39,11 @@ function accept(
   } else {
     const { connections } = http;
     const address = response.address();
+    const tooFast = chargedOrRefusal(http, response);
+    if (tooFast !== undefined) {
+      refuseAccess(handshakeExchange(http, response), tooFast, "json");
+      return undefined;
+    }
     if (connections.isFullFor(address)) {
       refuseAccess(handshakeExchange(http, response), TOO_MANY_CONNECTIONS, "json");
       return undefined;
