@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Grant } from "./grant.ts";
-import { type RatedPeer, type RateLimitOptions, RateLimits, rateLimitsOf } from "./rate-limits.ts";
+import { NEVER_MS, type RatedPeer, type RateLimitOptions, RateLimits, rateLimitsOf } from "./rate-limits.ts";
 
 const NONE = { requestsPerSec: 0, bytesPerSec: 0 };
 
@@ -36,8 +36,26 @@ describe("a rate", () => {
     const large = peer("large");
     // More than a burst, where nothing was used: it is paid for afterwards.
     expect(rates.admit(large, 1, 10_000, 0)).toBe(0);
-    expect(rates.admit(large, 1, 1, 0)).toBe(8000);
-    expect(rates.admit(large, 1, 1, 8000)).toBe(0);
+    expect(rates.admit(large, 1, 1, 0)).toBe(8001);
+    expect(rates.admit(large, 1, 1, 8000)).toBe(1);
+    expect(rates.admit(large, 1, 1, 8001)).toBe(0);
+  });
+
+  it("has what costs more than is left wait for that, or for the full bucket, and keeps nobody else out for it", () => {
+    const rates = limits({ address: { requestsPerSec: 10, bytesPerSec: 0 } });
+    expect(passing(rates, peer(), 0)).toBe(20);
+    expect([rates.admit(peer(), 10, 1, 0), rates.admit(peer(), 100, 1, 0)]).toEqual([1000, 2000]);
+    expect([rates.admit(peer("other"), 1, 1, 100), rates.admit(peer(), 100, 1, 1900)]).toEqual([0, 200]);
+    expect(rates.admit(peer(), 10, 1, 1100)).toBe(0);
+    expect(rates.admit(peer(), 100, 1, 3100)).toBe(0);
+  });
+
+  it("owes no more than five bursts, and lets nothing through that costs more than six", () => {
+    const rates = limits({ token: { requestsPerSec: 10, bytesPerSec: 1000 } });
+    expect([rates.admit(peer(), 121, 1, 0), rates.admit(peer(), 1, 12_001, 0)]).toEqual([NEVER_MS, NEVER_MS]);
+    expect(rates.admit(peer(), 120, 12_000, 0)).toBe(0);
+    expect(rates.admit(peer(), 1, 0, 0)).toBe(10_100);
+    expect([rates.admit(peer(), 120, 1, 0), rates.admit(peer(), 120, 1, 12_000)]).toEqual([12_000, 0]);
   });
 
   it("is each connection's, each token's and each address' own", () => {

@@ -2,10 +2,12 @@
  * How much a connection, a token and an address may send, in requests and in bytes a second: token buckets, each a single number.
  *
  *     full at ..... the instant at which a bucket would be full again, if nothing more came
- *     a request     moves it on by what it costs; it is refused while that instant is more than the burst away
+ *     a request     moves it on by what it costs; it is refused where that instant would be more than the burst away
  *
- * So a bucket that nobody has used for the burst is a full one, and can be forgotten. A request that costs more than a whole
- * burst passes where the bucket is full, and is paid for afterwards: what is too large for a limit is for `max_request_bytes` to say.
+ * So a bucket that nobody has used for the burst is a full one, and can be forgotten. A request that costs more than is left waits
+ * for that, or for the full bucket: there one that costs more than a whole burst passes too, and is paid for afterwards. That
+ * debt is of all who share the bucket, so it has a bound: what costs more than six bursts never passes, and after any
+ * other everybody may come again within five.
  *
  * A request that one bucket refuses is charged to none. The address comes first, and also for who has no token: what is over at its
  * headers (no token, a page, a handshake) is a request of the address, and nothing of it is looked at while that has to wait. With no limit configured there is no object of this class.
@@ -44,6 +46,10 @@ export interface Buckets {
   bytesFullAtMs: number;
 }
 
+/** So many bursts may one request cost. */
+const COST_BURSTS_MAX = 6;
+/** Instead of a time to wait: it would not pass then either. */
+export const NEVER_MS = Number.POSITIVE_INFINITY;
 /** Of tokens and of addresses each; those used longest ago are forgotten first. */
 const BUCKETS_MAX = 10_000;
 
@@ -67,18 +73,18 @@ export class RateLimits {
     this.#burstMs = options.burstSecs * 1000;
   }
 
-  /** Charges a message; answers with how long to wait where it may not come now, and 0 where it may. */
+  /** Charges a message; answers with how long to wait where it may not come now, perhaps `NEVER_MS`, and 0 where it may. */
   admit(peer: RatedPeer, requests: number, bytes: number, nowMs: number): number {
     const { connection, token, address } = this.#options;
     let waitMs = 0;
     if (peer.protocol !== "http" && isLimited(connection)) peer.rate ??= emptyBuckets();
     const own = peer.rate;
-    if (own !== undefined) waitMs = this.#waitMs(own, connection, nowMs);
+    if (own !== undefined) waitMs = this.#waitMs(own, connection, requests, bytes, nowMs);
     const { name } = peer.grant;
     const ofToken = name !== "" && isLimited(token) ? bucketsOf(this.#tokens, name) : undefined;
-    if (ofToken !== undefined) waitMs = Math.max(waitMs, this.#waitMs(ofToken, token, nowMs));
+    if (ofToken !== undefined) waitMs = Math.max(waitMs, this.#waitMs(ofToken, token, requests, bytes, nowMs));
     const ofAddress = isLimited(address) ? bucketsOf(this.#addresses, networkOf(peer.address)) : undefined;
-    if (ofAddress !== undefined) waitMs = Math.max(waitMs, this.#waitMs(ofAddress, address, nowMs));
+    if (ofAddress !== undefined) waitMs = Math.max(waitMs, this.#waitMs(ofAddress, address, requests, bytes, nowMs));
     if (waitMs > 0) {
       this.refusedCount++;
       return waitMs;
@@ -93,7 +99,7 @@ export class RateLimits {
   addressWaitMs(address: string, nowMs: number): number {
     const rate = this.#options.address;
     if (!isLimited(rate)) return 0;
-    const waitMs = this.#waitMs(bucketsOf(this.#addresses, networkOf(address)), rate, nowMs);
+    const waitMs = this.#waitMs(bucketsOf(this.#addresses, networkOf(address)), rate, 1, 0, nowMs);
     if (waitMs > 0) this.refusedCount++;
     return waitMs;
   }
@@ -103,15 +109,24 @@ export class RateLimits {
     const rate = this.#options.address;
     if (!isLimited(rate)) return;
     const buckets = bucketsOf(this.#addresses, networkOf(address));
-    if (this.#waitMs(buckets, rate, nowMs) === 0) charge(buckets, rate, 1, 0, nowMs);
+    if (this.#waitMs(buckets, rate, 1, 0, nowMs) === 0) charge(buckets, rate, 1, 0, nowMs);
   }
 
-  /** How long until the buckets take something again. */
-  #waitMs({ requestsFullAtMs, bytesFullAtMs }: Buckets, rate: Rate, nowMs: number): number {
-    const latestMs = nowMs + this.#burstMs;
-    const ofRequests = rate.requestsPerSec > 0 ? requestsFullAtMs + 1000 / rate.requestsPerSec - latestMs : 0;
-    const ofBytes = rate.bytesPerSec > 0 ? bytesFullAtMs - latestMs : 0;
-    return Math.max(0, ofRequests, ofBytes);
+  /** How long until the buckets take so much. */
+  #waitMs({ requestsFullAtMs, bytesFullAtMs }: Buckets, rate: Rate, requests: number, bytes: number, nowMs: number) {
+    const { requestsPerSec, bytesPerSec } = rate;
+    const ofRequests = requestsPerSec > 0 ? this.#bucketWaitMs(requestsFullAtMs, requests / requestsPerSec, nowMs) : 0;
+    const ofBytes = bytesPerSec > 0 ? this.#bucketWaitMs(bytesFullAtMs, bytes / bytesPerSec, nowMs) : 0;
+    return Math.max(ofRequests, ofBytes);
+  }
+
+  /** @param costSecs what the request takes of the rate, in seconds of it. */
+  #bucketWaitMs(fullAtMs: number, costSecs: number, nowMs: number): number {
+    const costMs = costSecs * 1000;
+    if (costMs > COST_BURSTS_MAX * this.#burstMs) return NEVER_MS;
+    const untilFullMs = Math.max(0, fullAtMs - nowMs);
+    const untilEnoughMs = Math.max(0, untilFullMs + costMs - this.#burstMs);
+    return Math.min(untilFullMs, untilEnoughMs);
   }
 }
 

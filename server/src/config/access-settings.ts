@@ -27,7 +27,8 @@ export const ACCESS_LIMITS = {
     default: 2,
     min: 1,
     max: 3600,
-    description: "How many seconds' worth of a rate may come at once.",
+    description:
+      "How many seconds' worth of a rate may come at once. A batch or a message that costs more passes where nothing was used, if it is no more than six times that; what is larger is PAYLOAD_TOO_LARGE.",
   }),
   login_timeout_secs: whole("s", {
     default: 10,

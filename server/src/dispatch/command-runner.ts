@@ -2,7 +2,7 @@
  * Runs one command and encodes its reply, for whoever has read it: a request, a batch, a wait that is over. It owns the
  * buffer that the reply is built in; two runners can have a reply under way at a time.
  */
-import type { RateLimits } from "../access/rate-limits.ts";
+import { NEVER_MS, type RateLimits } from "../access/rate-limits.ts";
 import type { Codec, Envelope } from "../codecs/codec.ts";
 import { OutputBuffer, OutputLimitError } from "../codecs/output-buffer.ts";
 import type { Command } from "../commands/command.ts";
@@ -266,8 +266,14 @@ export class CommandRunner {
   }
 }
 
-/** Why a message may not come now. Nothing of it has happened, so it may be sent again. */
+/** Why a message may not come now. Nothing of it has happened, so it may be sent again, unless it is too large for the rates. */
 export function tooFast(waitMs: number): CommandError {
+  if (waitMs === NEVER_MS) {
+    return fail(
+      "PAYLOAD_TOO_LARGE",
+      "this is more than the rates of this server let through at once: send less in one message",
+    );
+  }
   return fail("RATE_LIMIT_EXCEEDED", "too much was sent: try again later", {
     retry_after_secs: Math.max(1, Math.ceil(waitMs / 1000)),
   });

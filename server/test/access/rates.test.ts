@@ -39,6 +39,17 @@ describe("a rate of requests", () => {
     expect(answers.filter(({ code }) => code === "RATE_LIMIT_EXCEEDED").length).toBeGreaterThanOrEqual(1);
   });
 
+  it("lets no batch through that would keep everybody else out for long", async () => {
+    await server.start("--set", "access.address_requests_per_sec=10", "--set", "access.rate_burst_secs=1");
+    const batch = (count: number) => server.http({ type: "batch", commands: Array(count).fill(GET) });
+    const tooLarge = await batch(61);
+    expect(tooLarge).toMatchObject({ status: 413, body: { code: "PAYLOAD_TOO_LARGE" } });
+    expect(tooLarge.body.error).toContain("send less in one message");
+    expect([(await server.http(GET)).status, (await batch(10)).status, (await server.http(GET)).status]).toEqual([
+      200, 429, 200,
+    ]);
+  });
+
   it("counts event streams as they open, and what RESP cannot run", async () => {
     const rate = ["--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=5"];
     await server.start(...rate, "--set", "access.connection_requests_per_sec=100000");
