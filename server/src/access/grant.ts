@@ -35,8 +35,13 @@ export interface GrantIssuer {
 }
 
 export class Grant {
-  /** Whose it is: the token's name; empty for nobody's. */
+  /** The token's name, as people are told it; empty for nobody's. */
   readonly name: string;
+  /**
+   * Whose client ids, idempotent ids, scans and rates these are: the name, and of a signed token who has signed it too, since two
+   * signers may each have an `ada`. ASCII of at most 255 bytes; the same on each node and after each start.
+   */
+  readonly owner: string;
   readonly permissions: readonly Permission[];
   readonly expiresAtMs: number;
   /** Everything may be done, and nothing is looked at: nobody has to log in here. */
@@ -55,9 +60,11 @@ export class Grant {
     permissions: readonly Permission[],
     expiresAtMs = Number.POSITIVE_INFINITY,
     issuer?: GrantIssuer,
+    owner = name,
   ) {
     this.#issuer = issuer;
     this.name = name;
+    this.owner = owner;
     this.permissions = permissions;
     this.expiresAtMs = expiresAtMs;
     this.#slots = SUBSYSTEMS.flatMap((subsystem) => LEVELS.map((level) => compile(permissions, subsystem, level)));

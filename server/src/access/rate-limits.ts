@@ -80,8 +80,8 @@ export class RateLimits {
     if (peer.protocol !== "http" && isLimited(connection)) peer.rate ??= emptyBuckets();
     const own = peer.rate;
     if (own !== undefined) waitMs = this.#waitMs(own, connection, requests, bytes, nowMs);
-    const { name } = peer.grant;
-    const ofToken = name !== "" && isLimited(token) ? bucketsOf(this.#tokens, name) : undefined;
+    const { owner } = peer.grant;
+    const ofToken = owner !== "" && isLimited(token) ? bucketsOf(this.#tokens, owner) : undefined;
     if (ofToken !== undefined) waitMs = Math.max(waitMs, this.#waitMs(ofToken, token, requests, bytes, nowMs));
     const ofAddress = isLimited(address) ? bucketsOf(this.#addresses, networkOf(peer.address)) : undefined;
     if (ofAddress !== undefined) waitMs = Math.max(waitMs, this.#waitMs(ofAddress, address, requests, bytes, nowMs));

@@ -125,6 +125,35 @@ describe("a signed token", () => {
     expect(outcome(five, await sign({}, { alg: "EdDSA" }, privateKey))).toBe("jwt:ada");
   });
 
+  it("is its signer's: two that name the same sub own nothing in common", async () => {
+    const other = randomBytes(32);
+    const keys = [OCT, { kty: "oct", k: other.toString("base64url"), kid: "k2" }];
+    const owners = async (signed: SignedTokens, claims: readonly [Claims, Buffer][]) => {
+      const grants = await Promise.all(
+        claims.map(async ([each, key]) => signed.verify(await sign(each, {}, key), NOW)),
+      );
+      return grants.map((grant) => (typeof grant === "string" ? grant : grant.owner));
+    };
+    const [one, again, two] = await owners(tokens({ keys }), [
+      [{}, SECRET],
+      [{ exp: NOW / 1000 + 99, iss: "x" }, SECRET],
+      [{}, other],
+    ]);
+    expect([again, one.startsWith("jwt:ada ")]).toEqual([one, true]);
+    expect(two).not.toBe(one);
+    // A key without a kid: the signer's own name for itself, where it has one.
+    const unnamed = tokens({ keys: [{ ...OCT, kid: undefined }] });
+    const [x, y, none] = await owners(unnamed, [
+      [{ iss: "shared" }, SECRET],
+      [{ iss: "y".repeat(1000) }, SECRET],
+      [{}, SECRET],
+    ]);
+    expect(new Set([one, two, x, y, none]).size).toBe(5);
+    expect(none).toBe("jwt:ada");
+    const [longest] = await owners(tokens(), [[{ sub: "s".repeat(128) }, SECRET]]);
+    expect(longest.length).toBeLessThanOrEqual(255);
+  });
+
   it("ends with its key, and not with another", async () => {
     const signed = tokens();
     const shared = signed.verify(await sign(), NOW);

@@ -13,7 +13,7 @@
  * algorithm, of which there may be four: the old and the new one of two signers. Where there are more, the token has to say which,
  * so that one that somebody has made up costs no more the more keys there are.
  */
-import { createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
+import { createHash, createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
 import { StartError } from "../runtime/start-error.ts";
 import { isObject } from "../structures/json-object.ts";
 import { END_TEXTS, Grant, type GrantIssuer } from "./grant.ts";
@@ -45,6 +45,8 @@ export const KEYS_TRIED_MAX = 4;
 const TOLERANCE_MS = 5000;
 /** Nobody can revoke one, and who gives milliseconds for seconds means less. */
 const LIFE_MS_MAX = 10 * 366 * 86_400_000;
+/** 132 bits. */
+const SIGNER_CHARACTERS = 22;
 const SUBJECT = /^[!-~]{1,128}$/;
 /** All that is told of a token which nobody is known to have given. */
 export const UNKNOWN_TOKEN = "the token is not valid";
@@ -92,7 +94,7 @@ export class SignedTokens {
     if (typeof sub !== "string" || !SUBJECT.test(sub)) return "the token has no sub of 1 to 128 printable characters";
     const permissions = permissionsOf(claims.allow);
     if (typeof permissions === "string") return `of the token's allow, ${permissions}`;
-    return new Grant(`jwt:${sub}`, permissions, exp * 1000, key);
+    return new Grant(`jwt:${sub}`, permissions, exp * 1000, key, ownerOf(sub, key, iss));
   }
 
   /** Whether there are so many keys that a token which names none is refused. */
@@ -119,6 +121,16 @@ export class SignedTokens {
       throw error;
     }
   }
+}
+
+/**
+ * `sub`, and who says so: the `kid` of the key, which is the operator's word; where it has none, the `iss` that the signer says of
+ * itself. No `sub` has a space. Their hash, since they may be of any length.
+ */
+function ownerOf(sub: string, { id }: Key, iss: unknown): string {
+  if (id === undefined && typeof iss !== "string") return `jwt:${sub}`;
+  const signer = id === undefined ? `iss ${iss}` : `kid ${id}`;
+  return `jwt:${sub} ${createHash("sha256").update(signer).digest("base64url").slice(0, SIGNER_CHARACTERS)}`;
 }
 
 function permissionsOf(allow: unknown) {

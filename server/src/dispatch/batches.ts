@@ -204,7 +204,7 @@ export class Batches {
       hash.add(command.name, args);
       if (command.plan !== undefined) isWrite = true;
     }
-    return isWrite ? this.#idempotent.ofBatch(envelope, caller.grant.name, decoder, encoder) : undefined;
+    return isWrite ? this.#idempotent.ofBatch(envelope, caller.grant.owner, decoder, encoder) : undefined;
   }
 
   #stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {

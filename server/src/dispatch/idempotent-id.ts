@@ -14,13 +14,13 @@ const OWNED_TEXT_ID = 0x53;
 
 /** Whose a request is. */
 export interface Sender {
-  /** The name of the token; empty where nobody has to log in. */
+  /** That of the token (access/grant.ts); empty where nobody has to log in. */
   readonly owner: string;
   readonly clientId: ByteRange | undefined;
 }
 
 export function senderOf({ grant }: Pick<Caller, "grant">, clientId: ByteRange | undefined): Sender {
-  return { owner: grant.name, clientId };
+  return { owner: grant.owner, clientId };
 }
 
 /** Why a request that says it is idempotent, or has such commands in its batch, cannot be; `undefined` where it can. */
@@ -71,7 +71,7 @@ export function idOf({ owner, clientId }: Sender, requestId: ByteRange, decoder:
   const kind =
     owner === "" ? [isText ? TEXT_ID : INTEGER_ID] : [isText ? OWNED_TEXT_ID : OWNED_INTEGER_ID, owner.length];
   const client = clientId.bytes.subarray(clientId.start, clientId.end);
-  // The name of a token is ASCII.
+  // The owner is ASCII.
   const id = Buffer.concat([
     Buffer.of(client.length),
     client,

@@ -372,6 +372,33 @@ describe("a signed token", () => {
     await vi.waitFor(() => expect([peer.closeCode, resp.isClosed]).toEqual([1008, true]), WAIT);
     expect((await server.http(SET, bearer(token))).status).toBe(401);
   });
+
+  it("shares no transaction, no idempotent write and no rate with one of the same sub of another signer", async () => {
+    const signers = [randomBytes(32), randomBytes(32)];
+    const keys = signers.map((secret, i) => ({ kty: "oct", k: secret.toString("base64url"), kid: `k${i}` }));
+    const keysFile = join(server.directory, "keys.json");
+    writeFileSync(keysFile, JSON.stringify({ keys }));
+    const sign = (secret: Buffer) =>
+      new SignJWT({ sub: "ada", allow: ["kv:write:app:"], exp: Math.floor(Date.now() / 1000) + 600 })
+        .setProtectedHeader({ alg: "HS256" })
+        .sign(secret);
+    const [one, other] = (await Promise.all(signers.map(sign))).map(bearer);
+    const rate = ["--set", "access.token_requests_per_sec=1", "--set", "access.rate_burst_secs=3"];
+    await server.start("--set", `access.jwt_keys_file=${keysFile}`, ...rate);
+    const once = {
+      command: "kv.incr",
+      payload: { key: "app:count" },
+      client_id: "c",
+      request_id: 1,
+      idempotent: true,
+    };
+    const client = { client_id: "c" };
+    expect((await server.http({ command: "transaction.multi", payload: client }, one)).status).toBe(200);
+    expect((await server.http({ command: "transaction.discard", payload: client }, other)).status).toBe(400);
+    expect((await server.http({ command: "transaction.discard", payload: client }, one)).status).toBe(200);
+    const counts = [await server.http(once, one), await server.http(once, other), await server.http(once, other)];
+    expect(counts.map(({ body }) => body.payload)).toMatchObject([{ value: 1 }, { value: 2 }, { value: 2 }]);
+  });
 });
 
 it("is told of in the audit log: who came in, who did not, and what was administered", async () => {

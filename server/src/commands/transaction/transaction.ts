@@ -20,7 +20,7 @@ export const transactionMulti = nodeCommand({
   arguments: Struct({ client_id: clientId }),
   reply: done,
   act: ({ client_id }, { transactions, caller, nowMs }) =>
-    transactions.multi(ownedClient(caller, client_id), nowMs, caller.grant.name) ?? { success: true },
+    transactions.multi(ownedClient(caller, client_id), nowMs, caller.grant.owner) ?? { success: true },
 });
 
 export const transactionExec = nodeCommand({
@@ -68,7 +68,7 @@ export const transactionWatch = nodeCommand({
   arguments: Struct({ client_id: clientId, keys: List(Key(), { maxItems: WATCH_KEYS_MAX }) }),
   reply: done,
   act({ client_id, keys }, { transactions, caller, nowMs }) {
-    const refusal = transactions.watch(ownedClient(caller, client_id), keys, nowMs, caller.grant.name);
+    const refusal = transactions.watch(ownedClient(caller, client_id), keys, nowMs, caller.grant.owner);
     return isCommandError(refusal) ? refusal : { success: true };
   },
 });
