@@ -136,7 +136,12 @@ export const kvScan = readCommand({
       keys: found,
       values,
       cursor: end === undefined ? null : encodeCursor(end),
-      integer_cursor: args.integer_cursor === undefined ? undefined : end === undefined ? 0 : scanCursors.add(end),
+      integer_cursor:
+        args.integer_cursor === undefined
+          ? undefined
+          : end === undefined
+            ? 0
+            : scanCursors.add(end, caller.grant.owner),
       has_more: end !== undefined,
       count: found.length,
     };
