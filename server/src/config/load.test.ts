@@ -275,6 +275,14 @@ describe("the flags", () => {
     [["--constructor"], /^There is no flag --constructor; synap-server --help shows/],
     [["--replica-of", "a b"], /^--replica-of: replication.master_url is "a b"; allowed is an address/],
     [
+      ["--replica-of", "https://me:secret@m.example:1"],
+      /master_url is "https:\/\/m.example:1..."; allowed is an address/,
+    ],
+    [
+      ["--replica-of", "m.example/?api_key=secret"],
+      /master_url is "m.example..."; .*a token is for `replication.token`/,
+    ],
+    [
       ["--replica-of", "localhost:99999"],
       /^replication.master_url localhost:99999 is no address: give a host and a port/,
     ],

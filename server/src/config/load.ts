@@ -9,7 +9,7 @@ import { type CommandLine, readCommandLine } from "./command-line.ts";
 import { readEnvironment } from "./environment.ts";
 import { parseConfigFile, readConfigFile } from "./file.ts";
 import { connectionsWithinFileLimit } from "./file-limit.ts";
-import { linkUrlOf } from "./master-url.ts";
+import { linkUrlOf, shownMasterUrl } from "./master-url.ts";
 import { profileAssignments } from "./profiles.ts";
 import { type AnySetting, type Config, camelCase, KEYS } from "./schema.ts";
 
@@ -138,7 +138,7 @@ function checkReplication({ replication, persistence }: Config): void {
   }
   if (masterUrl !== "" && !URL.canParse(linkUrlOf(masterUrl))) {
     throw new StartError(
-      `replication.master_url ${masterUrl} is no address: give a host and a port up to 65535, such as 10.0.0.5:15500.`,
+      `replication.master_url ${shownMasterUrl(masterUrl)} is no address: give a host and a port up to 65535, such as 10.0.0.5:15500.`,
     );
   }
   if (role === "replica" && !persistence.enabled) {
@@ -178,6 +178,7 @@ export function isLoopback(host: string): boolean {
 
 function quoted(raw: unknown, setting: AnySetting): string {
   if (setting.secret) return "not readable";
-  const shown = JSON.stringify(raw) ?? String(raw);
+  if (setting.shown !== undefined && typeof raw !== "string") return "not readable";
+  const shown = JSON.stringify(setting.shown?.(String(raw)) ?? raw) ?? String(raw);
   return shown.length > 100 ? `${shown.slice(0, 100)}...` : shown;
 }

@@ -1,4 +1,5 @@
 /** The configuration keys of replication; a part of the table in schema.ts. */
+import { shownMasterUrl } from "./master-url.ts";
 import { bytes, choice, path, text, whole } from "./setting.ts";
 
 const KB = 2 ** 10;
@@ -17,7 +18,9 @@ export const REPLICATION_SETTINGS = {
     }),
     master_url: text(MASTER_URL, {
       default: "",
-      allowed: "an address such as 10.0.0.5:15500, or its URL with http, https, ws or wss",
+      allowed:
+        "an address such as 10.0.0.5:15500, or its URL with http, https, ws or wss, without a user, a path or a query (a token is for `replication.token`)",
+      shown: shownMasterUrl,
       description: "Where the master of a replica serves clients.",
     }),
     token: text(/^[^\s]{0,4096}$/, {

@@ -19,6 +19,8 @@ export interface Setting<T> {
   readonly aliases: readonly string[];
   /** Shown as `[redacted]` wherever the configuration is printed. */
   readonly secret: boolean;
+  /** What may be printed of a text that is not allowed; all of it where this is absent. */
+  readonly shown?: ((raw: string) => string) | undefined;
   /** The value, or undefined when `raw` is not allowed. */
   read(raw: unknown): T | undefined;
   /** As a person would write it in the file. */
@@ -121,10 +123,15 @@ export function choice<const T extends string>(
 /** A string that matches `pattern`, which `allowed` says in words. */
 export function text(
   pattern: RegExp,
-  options: Description & { readonly default: string; readonly allowed: string },
+  options: Description & {
+    readonly default: string;
+    readonly allowed: string;
+    readonly shown?: (raw: string) => string;
+  },
 ): Setting<string> {
   return {
     ...common(options),
+    shown: options.shown,
     default: options.default,
     unit: undefined,
     allowed: options.allowed,
