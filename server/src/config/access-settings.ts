@@ -17,8 +17,8 @@ export const ACCESS_LIMITS = {
   token_requests_per_sec: requests("of one token, over all of its connections"),
   token_bytes_per_sec: bytesOf("of one token"),
   address_requests_per_sec: requests(
-    "from one address, or from one IPv6 network of 64 bits, pages and handshakes too",
-    " `/health` and `/ready` count and are answered even so, also on the loopback: balancers ask them.",
+    "from one address or IPv6 network of 64 bits, pages and handshakes too",
+    " `/health` and `/ready` count and are answered even so, on the loopback too, for balancers.",
   ),
   address_bytes_per_sec: bytesOf("from one address"),
   connection_requests_per_sec: requests("of one WebSocket or RESP connection"),

@@ -89,6 +89,39 @@ describe.concurrent("a request that can be read in two ways", () => {
   });
 });
 
+describe.concurrent("a handshake with a body", () => {
+  const handshake = (path: string, ...lines: string[]) =>
+    [
+      `GET ${path} HTTP/1.1`,
+      "Host: localhost",
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+      ...lines,
+      "",
+      "",
+    ].join("\r\n");
+  it.for([
+    ["that is announced", handshake("/api/v1/ws", `Content-Length: ${hiddenRequest.length}`)],
+    ["in chunks", handshake("/api/v1/ws", "Transfer-Encoding: chunked")],
+    ["of a replica", handshake("/api/v1/replication", `Content-Length: ${hiddenRequest.length}`)],
+  ])("%s is refused, and none of it is taken for a request", async ([, text], context) => {
+    const server = await serverFor(context);
+    const { received } = await say(server, text + hiddenRequest);
+    // node:http reads the body first, and then sees a request like any other.
+    expect(received).toMatch(testedTransport === "native" ? /^HTTP\/1\.1 400 / : /^HTTP\/1\.1 426 /);
+    expect(received).not.toMatch(/HTTP\/1\.1 (?:101|200) /);
+    expect(await hiddenHasRun(server)).toBe(false);
+  });
+
+  it("of no bytes is none", async (context) => {
+    const server = await serverFor(context);
+    const { received } = await say(server, handshake("/api/v1/ws", "Content-Length: 0"));
+    expect(received).toMatch(/^HTTP\/1\.1 101 /);
+  });
+});
+
 // skipped: uWebSockets.js takes the first of two lengths, and to look at every header costs a tenth of its speed (security.md)
 it.skipIf(testedTransport === "native")("a request with two lengths is refused", async (context) => {
   const server = await serverFor(context);

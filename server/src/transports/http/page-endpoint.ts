@@ -111,6 +111,18 @@ export function refuseHandshake(
   handshakeExchange(traffic, response).refuse(code, message, "json");
 }
 
+/** A handshake with one could be read in two ways: the body as frames, or the frames as a body. */
+export function hasBody(request: HttpRequest): boolean {
+  const length = request.getHeader(HEADER.contentLength);
+  return (length !== "" && length !== "0") || request.getHeader("transfer-encoding") !== "";
+}
+
+/** Ends the connection, too: what of the body has come already is not to be read as something else. */
+export function refuseHandshakeBody(traffic: HttpTraffic, response: HttpResponse): void {
+  const message = "A WebSocket handshake has no body: send it without Content-Length and Transfer-Encoding.";
+  handshakeExchange(traffic, response).refuse("INVALID_REQUEST", message, "json", { close: true });
+}
+
 /** For an answer in the place of a handshake. */
 export function handshakeExchange(traffic: HttpTraffic, response: HttpResponse): HttpExchange {
   return new HttpExchange(traffic, response, { allowOrigin: "", acceptsGzip: false });

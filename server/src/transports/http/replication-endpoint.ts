@@ -10,7 +10,7 @@ import { afterSockets } from "../../runtime/turn-end.ts";
 import type { GrantedLink } from "../connections.ts";
 import { ratedGrant, refuseAccess } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
+import { handshakeExchange, hasBody, refuseHandshake, refuseHandshakeBody, refuseUpgrade } from "./page-endpoint.ts";
 import {
   DROPPED,
   HEADER,
@@ -50,6 +50,8 @@ function accept(http: HttpTraffic, request: HttpRequest, response: HttpResponse)
     refuseHandshake(http, "SERVICE_UNAVAILABLE", "The server is reading its data.", response);
   } else if (request.getHeader("sec-websocket-version") !== "13") {
     refuseUpgrade(http, request, response);
+  } else if (hasBody(request)) {
+    refuseHandshakeBody(http, response);
   } else {
     const peer = { address: response.address(), protocol: "replication" };
     // It gets all there is, and what it tells decides what a master may answer.

@@ -2,7 +2,7 @@
 import { isRefusal } from "../../access/access-control.ts";
 import { admit, chargedOrRefusal, refuseAccess, TOO_MANY_CONNECTIONS } from "./admission.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
-import { handshakeExchange, refuseHandshake, refuseUpgrade } from "./page-endpoint.ts";
+import { handshakeExchange, hasBody, refuseHandshake, refuseHandshakeBody, refuseUpgrade } from "./page-endpoint.ts";
 import { HEADER, type HttpRequest, type HttpResponse, type WebSocketRoute } from "./socket-server.ts";
 import { WebSocketConnection } from "./websocket-connection.ts";
 import type { WebSocketTraffic } from "./websocket-traffic.ts";
@@ -42,6 +42,10 @@ function accept(
     const tooFast = chargedOrRefusal(http, response);
     if (tooFast !== undefined) {
       refuseAccess(handshakeExchange(http, response), tooFast, "json");
+      return undefined;
+    }
+    if (hasBody(request)) {
+      refuseHandshakeBody(http, response);
       return undefined;
     }
     if (connections.isFullFor(address)) {
