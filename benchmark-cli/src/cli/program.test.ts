@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CommanderError } from "commander";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { BenchmarkReport } from "../report/result.ts";
+import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { buildProgram } from "./program.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../bin/synap-benchmark.js", import.meta.url));
@@ -93,14 +94,30 @@ describe("arguments", () => {
   });
 
   it("that do not go together are told in a sentence, with code 2", { timeout: TIMEOUT_MS }, async () => {
-    const { code, output } = await run(["kv", "--protocol", "http", "--pipeline", "4"]);
-    expect(output).toContain("--pipeline above 1 does not go with --protocol http");
-    expect(code).toBe(2);
     const few = await run(["kv", "--operations", "10", "--batch", "100", "--clients", "2"]);
     expect(few.output).toContain(
       "--operations 10, 100 to a request (--batch), are fewer requests than there are connections",
     );
     expect(few.code).toBe(2);
+  });
+
+  it.each([
+    [["kv", "--protocol", "http", "--pipeline", "4"], "--pipeline above 1 does not go with --protocol http"],
+    [["queue", "--protocol", "http", "--pipeline", "4"], "take more --publishers"],
+    [["pubsub", "--protocol", "http", "--pipeline", "4"], "take more --publishers"],
+    [["queue", "--protocol", "resp", "--way", "batch"], "whose QPUBLISH and QACK are about one message each"],
+    [["queue", "--protocol", "resp", "--way", "subscribed"], "what is pushed needs a WebSocket"],
+    [["queue", "--protocol", "http", "--way", "subscribed"], "what is pushed needs a WebSocket"],
+  ])("%j are refused before a server is started", async (args, sentence) => {
+    const said = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+    try {
+      const refused = buildProgram().parseAsync(args, { from: "user" });
+      await expect(refused).rejects.toSatisfy(
+        (error) => error instanceof BenchmarkError && error.message.includes(sentence),
+      );
+    } finally {
+      said.mockRestore();
+    }
   });
 });
 
@@ -139,8 +156,47 @@ describe.skipIf(process.platform !== "linux")("a run", () => {
 
   it.each([
     ["queue", "--way", "subscribed", "--messages", "2000", "--duration", "0.3"],
-    ["stream", "--rooms", "4", "--events-per-room", "50", "--subscribers-per-room", "4", "--duration", "0.3"],
-    ["pubsub", "--topics", "50", "--messages", "1000", "--subscribers", "50", "--duration", "0.3"],
+    ["queue", "--protocol", "http", "--messages", "1000", "--duration", "0.3"],
+    ["queue", "--protocol", "resp", "--messages", "1000", "--duration", "0.3"],
+    [
+      "stream",
+      "--protocol",
+      "http",
+      "--rooms",
+      "2",
+      "--events-per-room",
+      "20",
+      "--subscribers-per-room",
+      "2",
+      "--duration",
+      "0.1",
+    ],
+    [
+      "stream",
+      "--protocol",
+      "resp",
+      "--rooms",
+      "4",
+      "--events-per-room",
+      "50",
+      "--subscribers-per-room",
+      "4",
+      "--duration",
+      "0.3",
+    ],
+    [
+      "pubsub",
+      "--protocol",
+      "http",
+      "--topics",
+      "50",
+      "--messages",
+      "1000",
+      "--subscribers",
+      "50",
+      "--duration",
+      "0.3",
+    ],
     [
       "replication",
       "--replicas",
@@ -210,7 +266,7 @@ describe.skipIf(process.platform !== "linux")("a server", () => {
     const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : undefined}`;
     const { code, output } = await run(["kv", "--protocol", "resp", "--url", url]);
     await new Promise((resolve) => server.close(resolve));
-    expect(output).toContain(`${url} is an address of HTTP: for RESP give --url redis://HOST:PORT`);
+    expect(output).toContain(`${url} is an address of HTTP: say where its RESP is with --resp-port PORT`);
     expect(code).toBe(2);
     expect(socketsAsked).toBe(0);
   });

@@ -1,5 +1,6 @@
 /** Flags that several commands share: those of a run and its files, and those of a server that is there already. */
 import type { Command } from "commander";
+import { wholeFlag } from "./arguments.ts";
 
 export function serverFlag(command: Command): Command {
   return command.option("--server <file>", "the main.js of the server to start (the built one of this checkout)");
@@ -17,6 +18,7 @@ export function ofAnyServer(command: Command): Command {
   return ofSession(
     command
       .option("--url <url>", "a server that is there already (http://HOST:PORT, or redis://HOST:PORT for RESP)")
+      .addOption(wholeFlag("--resp-port <n>", "where the server of --url speaks RESP, for --protocol resp", undefined))
       .option("--overwrite", "write to the server of --url although it holds data"),
   );
 }

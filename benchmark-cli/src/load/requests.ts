@@ -18,6 +18,20 @@ export const DIGITS = 10;
 /** Microseconds since the machine's start. */
 export const INSTANT_DIGITS = 16;
 
+/** A request whose payload begins with the places of a number and of an instant, and where they are. */
+export interface NumberedFrame {
+  readonly frame: Buffer;
+  readonly at: number;
+}
+
+/** @param encode makes the request of a payload */
+export function numberedFrame(payloadBytes: number, encode: (payload: string) => Buffer): NumberedFrame {
+  const places = "0".repeat(DIGITS + INSTANT_DIGITS);
+  const frame = encode(places.padEnd(payloadBytes, "v"));
+  // Nothing else in a request has so many zeros in a row.
+  return { frame, at: frame.indexOf(places) };
+}
+
 /** Writes `value` as decimal digits. */
 export function writeDigits(bytes: Buffer, at: number, digits: number, value: number): void {
   let rest = value;

@@ -9,8 +9,9 @@ import type { Phase, ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { type FsyncPolicy, NO_SNAPSHOTS } from "../servers/synap-process.ts";
-import type { Target } from "../servers/target.ts";
+import { portOf, type Target } from "../servers/target.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
+import { checkPipeline } from "./protocol-options.ts";
 import type { Stage } from "./stage.ts";
 
 export interface KvOptions {
@@ -50,11 +51,7 @@ export function runKv(options: KvOptions, stage: Stage): Promise<ScenarioResult>
 
 function check(options: KvOptions): void {
   const { protocol, pipeline, batch, connections, clients, operations, duration, loop } = options;
-  if (protocol === "http" && pipeline > 1) {
-    throw new BenchmarkError(
-      "--pipeline above 1 does not go with --protocol http: take more --connections, or ws or resp",
-    );
-  }
+  checkPipeline(protocol, pipeline, "--connections");
   if (protocol === "resp" && batch > 1) {
     throw new BenchmarkError("--batch above 1 does not go with --protocol resp, which has no batches: use --pipeline");
   }
@@ -128,9 +125,8 @@ interface Counts {
 
 async function fillAll(options: KvOptions, target: Target): Promise<Counts> {
   const { protocol, keys, keySize, valueSize } = options;
-  if (protocol === "resp" && target.respPort === 0) {
-    throw new BenchmarkError(`${target.name} is an address of HTTP: for RESP give --url redis://HOST:PORT`);
-  }
+  // Before anything is written.
+  portOf(target, protocol);
   const fillProtocol = isOnlyResp(options, target) ? "resp" : "websocket";
   await fill(target.port, { count: keys, keyBytes: keySize, valueBytes: valueSize, protocol: fillProtocol });
   return isOnlyResp(options, target) ? { ran: Number.NaN, misses: 0 } : await counts(target);
@@ -172,7 +168,7 @@ function loadOf(options: KvOptions, target: Target): Load {
   const mix = { get: readRatio, set: 1 - readRatio };
   return {
     protocol,
-    port: protocol === "resp" ? target.respPort : target.port,
+    port: portOf(target, protocol),
     workload: { mix, keys, keyBytes: keySize, valueBytes: valueSize, batch },
     connections,
     seed,

@@ -10,6 +10,8 @@ const EXIT_NOTICE_MS = 200;
 export interface StageOptions {
   /** A server that is there already. */
   readonly url?: string | undefined;
+  /** Where it speaks RESP, on the same host. */
+  readonly respPort?: number | undefined;
   /** Also where it holds data. */
   readonly overwrite?: boolean | undefined;
   /** The main.js of those that are started; the built one by default. */

@@ -169,7 +169,8 @@ class StressScenario {
 
   async #runQueuePart(target: Target, queue: string, messages: number): Promise<void> {
     await target.command("queue.create", { name: queue, config: { max_depth: 0 } });
-    const plan = { port: target.port, queue, messages, distribution: "equal", messagesPerCommand: BATCH } as const;
+    const client = { protocol: "websocket", port: target.port, publishers: 1 } as const;
+    const plan = { ...client, queue, messages, distribution: "equal", messagesPerCommand: BATCH } as const;
     const publishing: QueuePublisherConfig = {
       ...plan,
       payloadBytes: VALUE_BYTES,

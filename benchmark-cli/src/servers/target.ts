@@ -1,5 +1,6 @@
 /** The server that a scenario is run against: one of our own, started for it, or one that `--url` names. */
 import type { ChildProcess } from "node:child_process";
+import type { Protocol } from "../load/connection.ts";
 import { setTargetHost, targetHost } from "../load/target-host.ts";
 import { BenchmarkError } from "./benchmark-error.ts";
 import { cpuSeconds, firstAnswer, ProcessGone, rssBytes } from "./processes.ts";
@@ -28,6 +29,8 @@ export interface Target {
 
 export interface TargetOptions {
   readonly url?: string | undefined;
+  /** Where that server speaks RESP, on the same host. */
+  readonly respPort?: number | undefined;
   /** Also where the server that is there already holds data. */
   readonly overwrite?: boolean | undefined;
   /** The server's main.js; the built one by default. */
@@ -36,14 +39,17 @@ export interface TargetOptions {
   readonly args?: readonly string[];
 }
 
-export async function openTarget({ url, overwrite, server, durability, args }: TargetOptions): Promise<Target> {
+export async function openTarget(options: TargetOptions): Promise<Target> {
+  const { url, respPort, overwrite, server, durability, args } = options;
   if (url !== undefined) {
-    const target = await connectTarget(url);
+    const target = await connectTarget(url, respPort);
     // What a later scenario of the same run finds is of an earlier one.
     if (!overwritten.has(url) && overwrite !== true) await checkEmpty(url, target);
     overwritten.add(url);
     return target;
   }
+  if (respPort !== undefined)
+    throw new BenchmarkError("--resp-port is of a server that is there already: give its --url");
   setTargetHost(undefined);
   const synap = await startSynap(server, { durability, ...(args === undefined ? {} : { args }) });
   return targetOf(synap, "a server of its own");
@@ -52,6 +58,15 @@ export async function openTarget({ url, overwrite, server, durability, args }: T
 /** One of our own, which was started empty. */
 export function targetOf(synap: Synap, name: string): Target {
   return { ...synap, name, usage: async () => usageOf(synap.child), holds: async () => [] };
+}
+
+/** @throws BenchmarkError where nobody has said where the protocol is spoken */
+export function portOf(target: Target, protocol: Protocol): number {
+  if (protocol !== "resp" && target.port === target.respPort) throw needsHttp(target.name);
+  if (protocol !== "resp") return target.port;
+  if (target.respPort !== 0) return target.respPort;
+  if (target.child !== undefined) throw new BenchmarkError("the server has found no port for RESP");
+  throw new BenchmarkError(`${target.name} is an address of HTTP: say where its RESP is with --resp-port PORT`);
 }
 
 /** Servers that were found empty, or may be written to as they are. */
@@ -81,9 +96,12 @@ export function usageOf(child: ChildProcess): Usage | undefined {
 const TIMEOUT_MS = 5_000;
 
 /** @throws BenchmarkError if nobody answers there, or somebody who is no Synap. */
-async function connectTarget(text: string): Promise<Target> {
+async function connectTarget(text: string, respPort = 0): Promise<Target> {
   const url = readUrl(text);
   setTargetHost(url.hostname);
+  if (url.protocol === "redis:" && respPort !== 0) {
+    throw new BenchmarkError(`--resp-port goes with an address of HTTP, and ${text} is one of RESP already`);
+  }
   if (url.protocol === "redis:") return await connectResp(text, Number(url.port || 6379));
   const port = Number(url.port || 80);
   const origin = `http://${url.host}`;
@@ -108,7 +126,7 @@ async function connectTarget(text: string): Promise<Target> {
   return {
     name: origin,
     port,
-    respPort: 0,
+    respPort,
     child: undefined,
     command,
     holds: async () => {
@@ -164,6 +182,12 @@ async function metricsUsage(address: string): Promise<Usage | undefined> {
   return Number.isNaN(usage.cpuSeconds + usage.rssBytes) ? undefined : usage;
 }
 
+function needsHttp(text: string): BenchmarkError {
+  return new BenchmarkError(
+    `${text} speaks RESP alone, which is enough for kv --protocol resp: give --url http://HOST:PORT, and for RESP --resp-port PORT`,
+  );
+}
+
 async function connectResp(text: string, port: number): Promise<Target> {
   const answer = await firstAnswer(targetHost(), port, "PING\r\n", TIMEOUT_MS);
   if (answer === undefined) throw new BenchmarkError(`nobody answers at ${text}: is the server running?`);
@@ -173,8 +197,8 @@ async function connectResp(text: string, port: number): Promise<Target> {
     port,
     respPort: port,
     child: undefined,
-    command: async (name) => {
-      throw new BenchmarkError(`${name} needs HTTP: give --url http://HOST:PORT`);
+    command: async () => {
+      throw needsHttp(text);
     },
     usage: async () => undefined,
     holds: async () => {
