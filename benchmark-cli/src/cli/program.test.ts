@@ -1,50 +1,19 @@
 /** The program as people run it: small sizes, every way to be wrong, and what is left when it is broken off. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { CommanderError } from "commander";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { BenchmarkReport } from "../report/result.ts";
-import { BenchmarkError } from "../servers/benchmark-error.ts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readReport, refusalOf, run, RUN_MS_MAX as TIMEOUT_MS } from "../../test/program-run.ts";
 import { buildProgram } from "./program.ts";
-
-const PROGRAM = fileURLToPath(new URL("../../bin/synap-benchmark.js", import.meta.url));
-const TIMEOUT_MS = 60_000;
-
-interface Ended {
-  readonly code: number | null;
-  readonly output: string;
-}
 
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "synap-benchmark-test-"));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
-
-/** @param whenItSays what to do at the first line that matches */
-function run(args: readonly string[], whenItSays?: readonly [RegExp, (child: ChildProcess) => void]): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: TIMEOUT_MS });
-  let output = "";
-  let acted = false;
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-      if (whenItSays === undefined || acted || !whenItSays[0].test(output)) return;
-      acted = true;
-      whenItSays[1](child);
-    });
-  }
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
-}
-
-function readReport(file: string): BenchmarkReport {
-  // What the program under test has just written.
-  return JSON.parse(readFileSync(file, "utf8")) as BenchmarkReport;
-}
 
 describe("arguments", () => {
   /** What commander says to these arguments, without a process. */
@@ -109,15 +78,7 @@ describe("arguments", () => {
     [["queue", "--protocol", "resp", "--way", "subscribed"], "what is pushed needs a WebSocket"],
     [["queue", "--protocol", "http", "--way", "subscribed"], "what is pushed needs a WebSocket"],
   ])("%j are refused before a server is started", async (args, sentence) => {
-    const said = vi.spyOn(process.stdout, "write").mockReturnValue(true);
-    try {
-      const refused = buildProgram().parseAsync(args, { from: "user" });
-      await expect(refused).rejects.toSatisfy(
-        (error) => error instanceof BenchmarkError && error.message.includes(sentence),
-      );
-    } finally {
-      said.mockRestore();
-    }
+    expect(await refusalOf(args)).toContain(sentence);
   });
 });
 
@@ -156,47 +117,8 @@ describe.skipIf(process.platform !== "linux")("a run", () => {
 
   it.each([
     ["queue", "--way", "subscribed", "--messages", "2000", "--duration", "0.3"],
-    ["queue", "--protocol", "http", "--messages", "1000", "--duration", "0.3"],
-    ["queue", "--protocol", "resp", "--messages", "1000", "--duration", "0.3"],
-    [
-      "stream",
-      "--protocol",
-      "http",
-      "--rooms",
-      "2",
-      "--events-per-room",
-      "20",
-      "--subscribers-per-room",
-      "2",
-      "--duration",
-      "0.1",
-    ],
-    [
-      "stream",
-      "--protocol",
-      "resp",
-      "--rooms",
-      "4",
-      "--events-per-room",
-      "50",
-      "--subscribers-per-room",
-      "4",
-      "--duration",
-      "0.3",
-    ],
-    [
-      "pubsub",
-      "--protocol",
-      "http",
-      "--topics",
-      "50",
-      "--messages",
-      "1000",
-      "--subscribers",
-      "50",
-      "--duration",
-      "0.3",
-    ],
+    ["stream", "--rooms", "4", "--events-per-room", "50", "--subscribers-per-room", "4", "--duration", "0.3"],
+    ["pubsub", "--topics", "50", "--messages", "1000", "--subscribers", "50", "--duration", "0.3"],
     [
       "replication",
       "--replicas",

@@ -64,9 +64,9 @@ type OfSession = keyof SessionOptions | "protocol";
 /** What is a scenario's own, without the flags of the session, and the protocol, which has another name there. */
 function settings<Flags extends SessionOptions>(flags: Flags): Omit<Flags, OfSession> {
   const { protocol: _protocol, ...without } = flags as Flags & { readonly protocol?: string };
-  const { url: _url, respPort: _respPort, overwrite: _overwrite, ...rest } = without;
+  const { url: _url, respPort: _respPort, token: _token, ca: _ca, overwrite: _overwrite, ...rest } = without;
   const { server: _server, json: _json, report: _report, ...own } = rest;
-  // The seven names above are taken away.
+  // The nine names above are taken away.
   return own as Omit<Flags, OfSession>;
 }
 

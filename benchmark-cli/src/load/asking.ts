@@ -7,10 +7,11 @@
  *     resp        lists of words          as many as one likes
  */
 import { unpack } from "msgpackr";
-import { ClientSocket, openWebSocket } from "./client-socket.ts";
+import { ask, ClientSocket, openWebSocket } from "./client-socket.ts";
 import type { Protocol } from "./connection.ts";
 import { httpReplies } from "./http-replies.ts";
 import { fieldAt, fieldName, numberAt } from "./message-pack-fields.ts";
+import { checkLogin, loginRequest } from "./resp-login.ts";
 import { respRefusal, respReplies, respValue } from "./resp-replies.ts";
 
 export interface Asking {
@@ -76,7 +77,18 @@ const http: Asking = {
 };
 
 const resp: Asking = {
-  open: (port) => ClientSocket.open(port, respReplies),
+  async open(port) {
+    const socket = await ClientSocket.open(port, respReplies);
+    const login = loginRequest();
+    if (login === undefined) return socket;
+    try {
+      checkLogin((await ask(socket, login)).toString("latin1"));
+    } catch (error) {
+      socket.close();
+      throw error;
+    }
+    return socket;
+  },
   pendingMax: Number.POSITIVE_INFINITY,
   isReply(bytes, start, end) {
     const refused = respRefusal(bytes, start, end);

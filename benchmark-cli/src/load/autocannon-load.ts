@@ -1,13 +1,13 @@
 /**
  * HTTP in a closed loop, made by autocannon. Latencies are taken from its events and not from its own histogram, which counts
  * whole milliseconds; every body is looked at for a failure. An open loop is not left to it: it starts a request when a
- * connection is idle, and does not know when it was due.
+ * connection is idle, and does not know when it was due; nor is TLS, of which it trusts every certificate.
  */
 import autocannon from "autocannon";
 import type { Generated, Load } from "./load.ts";
 import type { LoadTally } from "./load-tally.ts";
 import { seededRandom } from "./random.ts";
-import { targetHost } from "./target-host.ts";
+import { targetAddress, targetAuthority } from "./target-address.ts";
 import { type Command, drawCommand, failuresOf } from "./workload.ts";
 
 /** Distinct requests of all connections together; each connection encodes its own. */
@@ -29,7 +29,7 @@ export function runAutocannon(load: Load, tally: LoadTally, measuring: () => voi
       else resolve({ ...(counted ?? tally.end()), commandsSent: sent * load.workload.batch });
     };
     const options: autocannon.Options = {
-      url: `http://${targetHost()}:${port}/api/v1/command`,
+      url: `http://${targetAuthority(port)}/api/v1/command`,
       connections,
       sampleInt: SAMPLE_MS,
       setupClient: (client) => client.setRequests(drawRequests(load, Math.ceil(REQUESTS_DRAWN / connections))),
@@ -81,7 +81,9 @@ function drawRequests({ workload, seed, httpDialect }: Load, count: number): aut
     const commands = Array.from({ length: workload.batch }, () => drawCommand(workload, random));
     if (httpDialect === "webdis") return webdisRequest(commands[0]);
     const envelope = commands.length === 1 ? commands[0] : { type: "batch", commands };
-    const headers = { "content-type": "application/json" };
+    const { token } = targetAddress();
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const headers = { "content-type": "application/json", ...authorization };
     return { method: "POST", path: "/api/v1/command", headers, body: JSON.stringify(envelope) };
   });
 }

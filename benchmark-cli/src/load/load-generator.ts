@@ -6,6 +6,7 @@ import type { Generated, GeneratorMessage, Load } from "./load.ts";
 import { LoadTally } from "./load-tally.ts";
 import { nap } from "./pace.ts";
 import { seededRandom } from "./random.ts";
+import { targetAddress } from "./target-address.ts";
 import { checkReply, drawRequest, failuresOf } from "./workload.ts";
 
 /** Distinct requests, sent again and again in turn; enough commands that their keys do not stay in the caches. */
@@ -163,7 +164,8 @@ class Traffic {
 async function generate(load: Load): Promise<Generated> {
   const tally = new LoadTally(load.workload.batch, (progress) => tell({ kind: "progress", progress }));
   const measuring = () => tell({ kind: "measuring" });
-  if (load.autocannon === true && load.protocol === "http" && load.requestsPerSec === undefined) {
+  const suitsAutocannon = load.protocol === "http" && load.requestsPerSec === undefined && !targetAddress().isSecure;
+  if (load.autocannon === true && suitsAutocannon) {
     return await runAutocannon(load, tally, measuring);
   }
   const traffic = new Traffic(load, tally);

@@ -5,6 +5,7 @@
 
 import type { Protocol } from "../load/connection.ts";
 import { fill, type Load, type LoadObserver, type LoadResult, runLoad, sumErrors } from "../load/load.ts";
+import { targetAddress } from "../load/target-address.ts";
 import type { Phase, ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
@@ -67,7 +68,10 @@ function check(options: KvOptions): void {
 
 async function runOnce(options: KvOptions, stage: Stage): Promise<ScenarioResult> {
   // A fresh server each time: the scenario includes its warming up.
-  const target = await stage.open({ durability: options.fsync, args: NO_SNAPSHOTS });
+  const target = await stage.open(
+    { durability: options.fsync, args: NO_SNAPSHOTS },
+    { uses: ["keys"], protocol: options.protocol },
+  );
   const before = await fillAll(options, target);
   const phases: Phase[] = [];
   const rows: Row[] = [];
@@ -89,8 +93,9 @@ async function runOnce(options: KvOptions, stage: Stage): Promise<ScenarioResult
     rows.push(...openRows(perSec, result, phase));
   }
   const notes = clientLimits(phases, options.clients);
-  if (options.protocol === "http" && options.loop !== "open")
+  if (options.protocol === "http" && options.loop !== "open" && !targetAddress().isSecure) {
     notes.push("the closed loop of HTTP is made by autocannon");
+  }
   notes.push(await verifyCounts(options, target, before, results));
   await target.stop();
   return {
@@ -127,14 +132,14 @@ async function fillAll(options: KvOptions, target: Target): Promise<Counts> {
   const { protocol, keys, keySize, valueSize } = options;
   // Before anything is written.
   portOf(target, protocol);
-  const fillProtocol = isOnlyResp(options, target) ? "resp" : "websocket";
+  const fillProtocol = isOnlyResp(target) ? "resp" : "websocket";
   await fill(target.port, { count: keys, keyBytes: keySize, valueBytes: valueSize, protocol: fillProtocol });
-  return isOnlyResp(options, target) ? { ran: Number.NaN, misses: 0 } : await counts(target);
+  return isOnlyResp(target) ? { ran: Number.NaN, misses: 0 } : await counts(target);
 }
 
 /** A server of `redis://` that answers nothing but RESP. */
-function isOnlyResp({ protocol }: KvOptions, { port, respPort }: Target): boolean {
-  return protocol === "resp" && port === respPort;
+function isOnlyResp({ address }: Target): boolean {
+  return address?.speaks === "resp";
 }
 
 async function counts(target: Target): Promise<Counts> {
@@ -150,7 +155,7 @@ async function verifyCounts(
   before: Counts,
   results: readonly LoadResult[],
 ): Promise<string> {
-  if (isOnlyResp(options, target)) return "what the server ran was not counted: it was reached by RESP alone";
+  if (isOnlyResp(target)) return "what the server ran was not counted: it was reached by RESP alone";
   const after = await counts(target);
   const sent = results.reduce((sum, { commandsSent }) => sum + commandsSent, 0);
   const failed = Object.values(sumErrors(results)).reduce((sum, times) => sum + times, 0);

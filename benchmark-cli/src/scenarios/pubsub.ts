@@ -76,7 +76,7 @@ class PubsubScenario {
     const { protocol, messages, pipeline: inFlight, duration, rate, clients } = this.#options;
     const { topics, subscribers, wildcardRatio } = this.#plan;
     // Topics are not in the log, so there is nothing to sync.
-    const target = await this.#stage.open({ durability: "memory" });
+    const target = await this.#stage.open({ durability: "memory" }, { uses: ["topics"], protocol });
     await this.#open(target);
     await this.#measure("warm-up", target, { first: 0, count: WARMUP_MESSAGES, inFlight });
     const closed = await this.#measure("closed loop", target, { first: WARMUP_MESSAGES, count: messages, inFlight });

@@ -16,6 +16,7 @@ import { type FsyncPolicy, NO_SNAPSHOTS } from "../servers/synap-process.ts";
 import { portOf, type Target } from "../servers/target.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
 import { checkPipeline } from "./protocol-options.ts";
+import type { Needs } from "./rehearsal.ts";
 import type { Stage } from "./stage.ts";
 
 /** How real clients use a queue: command by command, many messages per command, or pushed. */
@@ -136,9 +137,9 @@ class QueueScenario {
   }
 
   async #open(): Promise<Target> {
-    const target = await this.#stage.open({ durability: this.#options.fsync, args: NO_SNAPSHOTS });
-    // Before anything is written.
-    for (const protocol of ["websocket", this.#options.protocol] as const) portOf(target, protocol);
+    const { fsync, protocol } = this.#options;
+    const needs: Needs = { uses: ["queue"], protocol };
+    const target = await this.#stage.open({ durability: fsync, args: NO_SNAPSHOTS }, needs);
     // Of a server that was there before: what an earlier run has left there.
     await target.command("queue.delete", { queue: QUEUE }).catch((error: unknown) => {
       if (!(error instanceof BenchmarkError)) throw error;

@@ -66,8 +66,10 @@ class StreamScenario {
 
   async run(): Promise<ScenarioResult> {
     const { rooms, eventsPerRoom, subscribersPerRoom, replayHistory, pipeline, fsync, rate, ...rest } = this.#options;
-    const target = await this.#stage.open({ durability: fsync, args: NO_SNAPSHOTS });
-    portOf(target, "websocket");
+    const target = await this.#stage.open(
+      { durability: fsync, args: NO_SNAPSHOTS },
+      { uses: ["rooms"], protocol: rest.protocol },
+    );
     const publishing = this.#publishing(target);
     await this.#createRooms(target);
     const topology = { rooms, subscribersPerRoom, dataBytes: rest.dataSize, clients: rest.clients, publishing };

@@ -18,6 +18,7 @@ import type { FsyncPolicy } from "../servers/synap-process.ts";
 import type { Target } from "../servers/target.ts";
 import type { IdleConnections, IdleConnectionsConfig } from "./idle-connections.ts";
 import { cpuNote, latencyRows } from "./judgement.ts";
+import type { Needs } from "./rehearsal.ts";
 import type { Stage } from "./stage.ts";
 
 export interface StressOptions {
@@ -84,7 +85,8 @@ class StressScenario {
 
   async run(): Promise<ScenarioResult> {
     const { duration, kvRate, queueRate, connections, fsync, keys } = this.#options;
-    const target = await this.#stage.open({ durability: fsync });
+    const needs: Needs = { uses: ["keys", "queue"], protocol: "websocket" };
+    const target = await this.#stage.open({ durability: fsync }, needs);
     await fill(target.port, { count: keys, valueBytes: VALUE_BYTES });
     const idle = await this.#openIdle(target, connections);
     this.#recorder = await this.#stage.record({
