@@ -64,15 +64,18 @@ afterAll(async () => {
 
 // skipped elsewhere: CPU time and memory of the clients are read from /proc
 describe.skipIf(process.platform !== "linux")("a server with TLS and tokens", () => {
-  const rooms = ["--rooms", "3", "--events-per-room", "30", "--subscribers-per-room", "3", "--clients", "1"];
-  const topics = ["--topics", "50", "--messages", "600", "--subscribers", "40", "--clients", "1"];
+  const rooms = ["--rooms", "4", "--events-per-room", "50", "--subscribers-per-room", "4", "--duration", "0.2"];
+  const topics = ["--topics", "50", "--messages", "1000", "--subscribers", "50", "--duration", "0.2"];
 
   it.each([
     ["kv", "http", "--duration", "0.3", "--keys", "500"],
-    ["queue", "http", "--messages", "600", "--duration", "0.2"],
+    ["queue", "ws", "--way", "subscribed", "--messages", "2000", "--duration", "0.2"],
+    ["queue", "http", "--messages", "600", "--duration", "0"],
     ["queue", "resp", "--messages", "600", "--duration", "0.2"],
-    ["stream", "resp", ...rooms, "--duration", "0.2"],
-    ["pubsub", "http", ...topics, "--duration", "0.2"],
+    ["stream", "ws", ...rooms],
+    ["stream", "resp", ...rooms, "--clients", "1"],
+    ["pubsub", "ws", ...topics],
+    ["pubsub", "http", ...topics, "--clients", "1"],
   ])(
     "is measured: %s over %s, and no report has the token",
     { timeout: RUN_MS_MAX },
@@ -90,7 +93,8 @@ describe.skipIf(process.platform !== "linux")("a server with TLS and tokens", ()
       expect(errors).toEqual({});
       expect(phases.every(({ done, serverCores }) => done > 0 && serverCores !== null)).toBe(true);
       if (name !== "kv") expect(deliveries?.expected).toBeGreaterThan(0);
-      if (name !== "kv") expect(notes.join()).toContain("WebSockets");
+      const mixes = name !== "kv" && protocol !== "ws";
+      expect(notes.some((note) => note.includes("WebSocket") || note.includes("--way subscribed"))).toBe(mixes);
       for (const text of [output, readFileSync(json, "utf8"), readFileSync(html, "utf8")]) {
         expect(text).not.toContain(everything);
       }

@@ -11,7 +11,9 @@ import { targetAddress, targetAuthority } from "./target-address.ts";
 import { type Command, drawCommand, failuresOf } from "./workload.ts";
 
 /** Distinct requests of all connections together; each connection encodes its own. */
-const REQUESTS_DRAWN = 20_000;
+const REQUESTS_DRAWN_MAX = 20_000;
+/** As many commands of each key as load-generator.ts draws. */
+const REQUESTS_DRAWN_PER_KEY = 10;
 const SAMPLE_MS = 50;
 /** It is stopped long before. */
 const DURATION_SECS_MAX = 100_000;
@@ -19,6 +21,7 @@ const SUCCESS = '{"success":true';
 
 export function runAutocannon(load: Load, tally: LoadTally, measuring: () => void): Promise<Generated> {
   const { port, connections, requests = Number.POSITIVE_INFINITY, seconds, warmupSeconds = 0 } = load;
+  const drawn = Math.min(REQUESTS_DRAWN_MAX, load.workload.keys * REQUESTS_DRAWN_PER_KEY);
   return new Promise((resolve, reject) => {
     let sent = 0;
     let answered = 0;
@@ -32,7 +35,7 @@ export function runAutocannon(load: Load, tally: LoadTally, measuring: () => voi
       url: `http://${targetAuthority(port)}/api/v1/command`,
       connections,
       sampleInt: SAMPLE_MS,
-      setupClient: (client) => client.setRequests(drawRequests(load, Math.ceil(REQUESTS_DRAWN / connections))),
+      setupClient: (client) => client.setRequests(drawRequests(load, Math.ceil(drawn / connections))),
       verifyBody: (body) => {
         // Of one process, each body is text; a failure is counted by its code and is not autocannon's to judge.
         const text = String(body);

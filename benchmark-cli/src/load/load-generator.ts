@@ -10,8 +10,10 @@ import { targetAddress } from "./target-address.ts";
 import { checkReply, drawRequest, failuresOf } from "./workload.ts";
 
 /** Distinct requests, sent again and again in turn; enough commands that their keys do not stay in the caches. */
-const COMMANDS_DRAWN = 100_000;
-const REQUESTS_DRAWN_MIN = 1_000;
+const COMMANDS_DRAWN_MAX = 100_000;
+/** Where there are few keys they are in the caches all the same, and so many commands of each are drawn. */
+const COMMANDS_DRAWN_PER_KEY = 10;
+const REQUESTS_DRAWN_MIN = 100;
 /** Every so many replies of a connection, one is decoded and checked. */
 const CHECK_EVERY = 1_024;
 /** How far a connection may fall behind its replies in an open loop before the run is called overloaded. */
@@ -69,7 +71,8 @@ class Traffic {
     this.tally = tally;
     this.#load = load;
     const random = seed === undefined ? Math.random : seededRandom(seed);
-    const count = Math.max(REQUESTS_DRAWN_MIN, Math.ceil(COMMANDS_DRAWN / workload.batch));
+    const commands = Math.min(COMMANDS_DRAWN_MAX, workload.keys * COMMANDS_DRAWN_PER_KEY);
+    const count = Math.max(REQUESTS_DRAWN_MIN, Math.ceil(commands / workload.batch));
     this.#requests = Array.from({ length: count }, () => drawRequest(protocol, port, workload, random));
   }
 
