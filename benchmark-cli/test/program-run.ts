@@ -42,18 +42,38 @@ export function run(
   return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
 }
 
-/** The sentence by which a run is refused; of what it prints beside that nothing is shown. */
-export async function refusalOf(args: readonly string[]): Promise<string> {
-  const write = vi.spyOn(process.stdout, "write").mockReturnValue(true);
+/**
+ * The same without a process of its own, for what is not about the process: its clients are processes all the same. What it
+ * prints is answered and shown nowhere.
+ * @throws what ends the run
+ */
+export async function runHere(args: readonly string[]): Promise<string> {
+  let output = "";
+  const write = vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+    output += text;
+    return true;
+  });
+  const { execArgv } = process;
+  // As the program does, for the clients that it starts.
+  process.execArgv = [...execArgv, "--import", import.meta.resolve("tsx")];
   try {
     await buildProgram().parseAsync(args, { from: "user" });
+    return output;
+  } finally {
+    process.execArgv = execArgv;
+    write.mockRestore();
+    setTargetAddress();
+  }
+}
+
+/** The sentence by which a run is refused. */
+export async function refusalOf(args: readonly string[]): Promise<string> {
+  try {
+    await runHere(args);
     return "";
   } catch (error) {
     if (error instanceof BenchmarkError) return error.message;
     throw error;
-  } finally {
-    write.mockRestore();
-    setTargetAddress();
   }
 }
 

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { RUN_MS_MAX, readReport, refusalOf, run } from "../../test/program-run.ts";
+import { RUN_MS_MAX, readReport, refusalOf, run, runHere } from "../../test/program-run.ts";
 import { serverProgram } from "../servers/server-build.ts";
 import { withoutToken } from "./session.ts";
 
@@ -68,12 +68,12 @@ describe.skipIf(process.platform !== "linux")("a server with TLS and tokens", ()
   const topics = ["--topics", "50", "--messages", "1000", "--subscribers", "50", "--duration", "0.2"];
 
   it.each([
-    ["kv", "http", "--duration", "0.3", "--keys", "500"],
-    ["queue", "ws", "--way", "subscribed", "--messages", "2000", "--duration", "0.2"],
+    ["kv", "http", "--duration", "0.3", "--keys", "500", "--loop", "closed"],
+    ["queue", "ws", "--way", "subscribed", "--messages", "2000", "--duration", "0"],
     ["queue", "http", "--messages", "600", "--duration", "0"],
     ["queue", "resp", "--messages", "600", "--duration", "0.2"],
     ["stream", "ws", ...rooms],
-    ["stream", "resp", ...rooms, "--clients", "1"],
+    ["stream", "resp", ...rooms, "--clients", "1", "--replay-history", "false"],
     ["pubsub", "ws", ...topics],
     ["pubsub", "http", ...topics, "--clients", "1"],
   ])(
@@ -82,13 +82,9 @@ describe.skipIf(process.platform !== "linux")("a server with TLS and tokens", ()
     async (name, protocol, ...sizes) => {
       const [json, html] = [join(directory, `${name}-${protocol}.json`), join(directory, `${name}-${protocol}.html`)];
       const args = ["--url", url, "--resp-port", respPort, "--ca", CERTIFICATE, "--overwrite", "--protocol", protocol];
-      // Once seen among the processes, and else not.
-      const shown = name === "pubsub" ? ["--token", everything] : [];
-      const hidden = name === "pubsub" ? {} : { SYNAP_TOKEN: everything };
-      const all = [name, ...args, ...sizes, ...shown, "--json", json, "--report", html];
-      const { code, output } = await run(all, undefined, { ...env, ...hidden });
+      vi.stubEnv("SYNAP_TOKEN", everything);
+      const output = await runHere([name, ...args, ...sizes, "--json", json, "--report", html]);
       expect(output).toContain("errors: none");
-      expect(code).toBe(0);
       const [{ errors, deliveries, phases, notes }] = readReport(json).results;
       expect(errors).toEqual({});
       expect(phases.every(({ done, serverCores }) => done > 0 && serverCores !== null)).toBe(true);
@@ -100,6 +96,17 @@ describe.skipIf(process.platform !== "linux")("a server with TLS and tokens", ()
       }
     },
   );
+
+  it("is told of a token by a flag, which is not shown, or by the environment", { timeout: RUN_MS_MAX }, async () => {
+    const json = join(directory, "token.json");
+    const args = ["kv", "--url", url, "--ca", CERTIFICATE, "--overwrite", "--duration", "0.2", "--keys", "100"];
+    const all = [...args, "--loop", "closed", "--token", everything, "--json", json];
+    const { code, output } = await run(all, undefined, { ...env, SYNAP_TOKEN: "another" });
+    expect(output).toContain("errors: none");
+    expect(code).toBe(0);
+    expect(readReport(json).command).toContain("--token ... --json");
+    expect(readFileSync(json, "utf8")).not.toContain(everything);
+  });
 
   it("says who is not trusted, and what is no address", async () => {
     const { port } = new URL(url);

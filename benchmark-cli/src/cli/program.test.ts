@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CommanderError } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { readReport, refusalOf, run, RUN_MS_MAX as TIMEOUT_MS } from "../../test/program-run.ts";
+import { readReport, refusalOf, run, runHere, RUN_MS_MAX as TIMEOUT_MS } from "../../test/program-run.ts";
 import { buildProgram } from "./program.ts";
 
 let directory: string;
@@ -109,8 +109,7 @@ describe.skipIf(process.platform !== "linux")("a run", () => {
     async (protocol) => {
       const json = join(directory, `warm-${protocol}.json`);
       const sizes = ["--operations", "300", "--warmup", "0.2", "--keys", "200", "--loop", "closed"];
-      const { code } = await run(["kv", "--protocol", protocol, ...sizes, "--json", json]);
-      expect(code).toBe(0);
+      await runHere(["kv", "--protocol", protocol, ...sizes, "--json", json]);
       expect(readReport(json).results[0].phases.map(({ done }) => done)).toEqual([300]);
     },
   );

@@ -1,4 +1,4 @@
-/** Replies of every protocol, whole and in pieces; what tells of a refusal; and how many requests may be without a reply. */
+/** Replies of every protocol; what tells of a refusal; and how many requests may be without a reply. */
 import { createServer, type Server, type Socket } from "node:net";
 import { pack } from "msgpackr";
 import { afterEach, describe, expect, it } from "vitest";
@@ -25,20 +25,23 @@ const RESP =
 const RESP_VALUES = ["OK", 17, null, null, "ab\r\n*2\r\n", ["id", 7, "data", [[], ""]], 3];
 
 describe("replies of RESP", () => {
-  it.each([1, 3, 7, 1_000])("in pieces of %i bytes are what was sent", async (pieceBytes) => {
-    const port = await listen((socket) => {
-      for (let at = 0; at < RESP.length; at += pieceBytes) socket.write(RESP.slice(at, at + pieceBytes));
-    });
-    const socket = await ClientSocket.open(port, respReplies);
+  it("are what was sent, and none is shown before its last byte has come", () => {
+    const sent = Buffer.from(RESP);
     const values: unknown[] = [];
-    await new Promise<void>((resolve) => {
-      socket.onMessage = (bytes, start) => {
-        values.push(respValue(bytes, start));
-        if (values.length === RESP_VALUES.length) resolve();
-      };
-    });
-    socket.close();
+    const onMessage = (bytes: Buffer, start: number) => values.push(respValue(bytes, start));
+    // The framing looks at nothing else of a socket.
+    const socket = { onMessage } as unknown as ClientSocket;
+    const ends: number[] = [];
+    // What is behind `to` is of an earlier piece, as in the buffer that all sockets share.
+    for (let from = 0, to = 0; to <= sent.length; to++) {
+      const end = respReplies(socket, sent, from, to);
+      if (end < 0) continue;
+      expect(end).toBe(to);
+      ends.push(end);
+      from = end;
+    }
     expect(values).toEqual(RESP_VALUES);
+    expect(ends.at(-1)).toBe(sent.length);
   });
 });
 

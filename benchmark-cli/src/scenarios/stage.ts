@@ -69,6 +69,7 @@ export class Stage {
 
   /** A server of ours that has ended by itself is the reason of whatever was seen after that. */
   async whatDied(): Promise<string | undefined> {
+    if (this.#targets.every(({ child }) => child === undefined)) return undefined;
     // Its clients hear of it before we are told.
     await sleep(EXIT_NOTICE_MS);
     for (const { child } of this.#targets) {
