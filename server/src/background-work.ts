@@ -19,7 +19,7 @@ const EXPIRE_SLICE_KEYS = 64;
 const EVICT_SLICE_KEYS = 128;
 /** How soon it is looked again whether little memory is left. */
 const EVICT_IDLE_MS = 20;
-/** Chunks of 64 MB dropped between two looks at the clock. */
+/** Chunks, of 64 MB at most, dropped between two looks at the clock. */
 const FREE_SLICE_CHUNKS = 1;
 /** Messages and blocks of events freed between two looks at the clock. */
 const FREE_SLICE_MESSAGES = 128;

@@ -6,7 +6,7 @@ import { showPermission } from "./access/permission.ts";
 import { type NewToken, type ShownToken, shownToken } from "./access/token.ts";
 import { type CommandError, fail } from "./commands/errors.ts";
 import type { GrantDescription, NodeAccess } from "./commands/node.ts";
-import type { Caller } from "./dispatch/caller.ts";
+import type { Caller, Who } from "./dispatch/caller.ts";
 
 export class AccessReport implements NodeAccess {
   readonly #control: AccessControl;
@@ -43,8 +43,8 @@ export class AccessReport implements NodeAccess {
     this.#control.audit.record("refused", { ...whoIs(caller), command, reason }, "a command was refused");
   }
 
-  ran(caller: Caller, command: string, ok: boolean | undefined): void {
-    this.#control.audit.record("admin", { ...whoIs(caller), command, ok }, "an admin command ran");
+  ran(who: Who, command: string, ok: boolean | undefined): void {
+    this.#control.audit.record("admin", { ...whoIs(who), command, ok }, "an admin command ran");
   }
 
   async create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError> {
@@ -65,6 +65,6 @@ export class AccessReport implements NodeAccess {
   }
 }
 
-function whoIs({ grant: { name }, address, protocol }: Caller): Pick<AuditFields, "token" | "address" | "protocol"> {
+function whoIs({ grant: { name }, address, protocol }: Who): Pick<AuditFields, "token" | "address" | "protocol"> {
   return { token: name === "" ? undefined : name, address, protocol };
 }

@@ -151,6 +151,8 @@ export function firstAnswer(host: string, port: number, line: string, timeoutMs:
     socket.once("connect", () => socket.write(line));
     socket.once("data", (chunk) => end(chunk.toString()));
     socket.once("error", () => end());
+    // Also where it was closed without an answer.
+    socket.once("close", () => end());
   });
 }
 

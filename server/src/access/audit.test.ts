@@ -12,10 +12,16 @@ it("leaves out lines of a flood, says how many, and hides by it nothing of anoth
   for (let i = 0; i < 1000; i++) audit.record("login_refused", {}, "a token was refused");
   expect(linesOf("login_refused")).toHaveLength(200);
   for (const kind of ["login", "refused"] as const) audit.record(kind, {}, "one");
-  for (let i = 0; i < 500; i++) for (const kind of ["admin", "tokens"] as const) audit.record(kind, {}, "one");
+  for (let i = 0; i < 500; i++)
+    for (const kind of ["admin", "tokens"] as const) audit.record(kind, { token: "a" }, "one");
   expect((["login", "refused", "admin", "tokens"] as const).map((kind) => linesOf(kind).length)).toEqual([
     1, 1, 500, 500,
   ]);
+  // Where nobody has to log in, anybody may administer.
+  for (let i = 0; i < 500; i++) audit.record("admin", {}, "one");
+  expect(linesOf("admin")).toHaveLength(700);
+  audit.record("admin", { token: "a" }, "one");
+  expect(linesOf("admin").at(-1)).toEqual({ audit: "admin", token: "a" });
   clock.advance(1000);
   audit.record("login_refused", {}, "a token was refused");
   expect(linesOf("login_refused").at(-1)).toEqual({ audit: "login_refused", left_out: 800 });

@@ -4,7 +4,7 @@
  *
  * A flood of refusals must not become a flood of lines: past a rate they are counted, and the next line of the kind says how
  * many. Logins and refusals have a rate each, since who floods one is not to hide the other. What administers is never left
- * out: only who has a token for it can cause such a line.
+ * out where one has to log in: only who has a token for it can cause such a line. Elsewhere anybody can, and it has a rate too.
  */
 import type { Logger } from "../runtime/logger.ts";
 
@@ -56,16 +56,20 @@ export class Audit {
   readonly #logger: Pick<Logger, "info">;
   readonly #monotonicMs: () => number;
   readonly #budgets: ReadonlyMap<AuditKind, LineBudget>;
+  /** Of what those administer who have no token. */
+  readonly #nobodysBudget: LineBudget;
 
   constructor(logger: Pick<Logger, "info">, monotonicMs: () => number) {
     this.#logger = logger;
     this.#monotonicMs = monotonicMs;
     const nowMs = monotonicMs();
+    this.#nobodysBudget = new LineBudget(nowMs);
     this.#budgets = new Map(LIMITED_KINDS.map((kind) => [kind, new LineBudget(nowMs)]));
   }
 
   record(kind: AuditKind, fields: AuditFields, sentence: string): void {
-    const budget = this.#budgets.get(kind);
+    const isNobodys = kind === "admin" && fields.token === undefined;
+    const budget = isNobodys ? this.#nobodysBudget : this.#budgets.get(kind);
     const leftOut = budget === undefined ? 0 : budget.take(this.#monotonicMs());
     if (leftOut === undefined) return;
     this.#logger.info({ audit: kind, ...fields, ...(leftOut === 0 ? {} : { left_out: leftOut }) }, sentence);

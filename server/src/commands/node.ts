@@ -2,7 +2,7 @@
 import type { Peer } from "../access/access-control.ts";
 import type { Grant } from "../access/grant.ts";
 import type { NewToken, ShownToken } from "../access/token.ts";
-import type { Caller } from "../dispatch/caller.ts";
+import type { Caller, Who } from "../dispatch/caller.ts";
 import type { Command } from "./command.ts";
 import type { CommandError } from "./errors.ts";
 import type { SlowLog } from "./slow-log.ts";
@@ -41,9 +41,9 @@ export interface NodeAccess {
   refused(caller: Caller, command: string | undefined, reason: string): void;
   /**
    * For the audit log: somebody has run a command that administers.
-   * @param ok undefined where the connection has closed before the answer was known.
+   * @param ok undefined where nobody waited for what became of it.
    */
-  ran(caller: Caller, command: string, ok: boolean | undefined): void;
+  ran(who: Who, command: string, ok: boolean | undefined): void;
   /** Errors: INVALID_PAYLOAD. Rejects where the tokens cannot be written. */
   create(wanted: NewToken): Promise<(ShownToken & { readonly token: string }) | CommandError>;
   list(): readonly ShownToken[];

@@ -6,6 +6,9 @@ import type { Grant } from "../access/grant.ts";
 import type { Buckets } from "../access/rate-limits.ts";
 import type { Format, Reply } from "./reply.ts";
 
+/** Who did something, as the audit log tells it. */
+export type Who = Pick<Caller, "grant" | "address" | "protocol">;
+
 export interface Caller {
   /** Grows from 1 and is never reused while the process lives. */
   readonly id: number;

@@ -12,7 +12,7 @@ import type { Registry } from "../commands/registry.ts";
 import type { SlowLog } from "../commands/slow-log.ts";
 import { Wait } from "../commands/wait.ts";
 import type { ByteRange } from "../structures/byte-range.ts";
-import type { Caller } from "./caller.ts";
+import type { Caller, Who } from "./caller.ts";
 import type { IdempotentWrite } from "./idempotent-writes.ts";
 import type { Reply } from "./reply.ts";
 
@@ -140,8 +140,8 @@ export class CommandRunner {
   }
 
   /** Tells the audit log of a command that has run, if it is one that administers. */
-  tell({ name, access }: Command, caller: Caller, ok: boolean | undefined): void {
-    if (access === "admin") this.executor.node.access.ran(caller, name, ok);
+  tell({ name, access }: Command, who: Who, ok: boolean | undefined): void {
+    if (access === "admin") this.executor.node.access.ran(who, name, ok);
   }
 
   /** Answers a write that has staged nothing with a result of its own, and remembers that. */

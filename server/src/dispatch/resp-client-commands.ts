@@ -42,7 +42,7 @@ export const clientCommands: readonly ConnectionCommand[] = [
   client(
     "no-evict",
     3,
-    "admin:admin",
+    "known",
     ADMIN,
     "Set client eviction mode for the current connection",
     "7.0.0",

@@ -8,6 +8,7 @@
  *          --> heap --runDue---> answered     nothing came: with what the command said for that case
  *                                forgotten    the connection closed
  */
+import type { Grant } from "../access/grant.ts";
 import type { Command } from "../commands/command.ts";
 import { CommandError, fail } from "../commands/errors.ts";
 import { AnswerWait, QueueWait, Wait } from "../commands/wait.ts";
@@ -28,6 +29,8 @@ interface Request {
   readonly replyFormat: Format;
   readonly encoder: ReplyEncoder;
   readonly caller: Caller;
+  /** By what it was permitted: the connection may have another by the time of the answer. */
+  readonly grant: Grant;
   /** For one that is to run once. While it waits nothing is remembered: who is answered first is, and the others get the same. */
   readonly once?: IdempotentWrite | undefined;
 }
@@ -64,11 +67,12 @@ export class Waits {
    * Keeps a command until it has an answer.
    * @returns `undefined`, or the answer there is at once where nothing more may wait.
    */
-  park(wait: Wait, request: Request): { readonly answer: unknown } | undefined {
+  park(wait: Wait, wanted: Omit<Request, "grant">): { readonly answer: unknown } | undefined {
+    const request = { ...wanted, grant: wanted.caller.grant };
     const session = ClientSession.of(request.caller);
     const atOnce = this.#answerAtOnce(wait, session);
     if (atOnce !== undefined) {
-      this.#tell(request, !(atOnce.answer instanceof CommandError));
+      this.#tell(request, withoutOutcome(atOnce.answer));
       return atOnce;
     }
     this.#lastNumber = (this.#lastNumber + 1) & 0x3fffffff;
@@ -93,8 +97,8 @@ export class Waits {
   }
 
   /** The audit log hears of it, though its token has ended since it ran, or its connection. */
-  #tell({ index, caller }: Request, ok: boolean | undefined): void {
-    this.#runner.tell(this.#runner.registry.commands[index], caller, ok);
+  #tell({ index, caller: { address, protocol }, grant }: Request, ok: boolean | undefined): void {
+    this.#runner.tell(this.#runner.registry.commands[index], { address, protocol, grant }, ok);
   }
 
   /** Ends up to `limit` waits whose time is over; returns how many. */
@@ -117,16 +121,19 @@ export class Waits {
   #expire(number: number): void {
     const parked = this.#waiting.get(number);
     if (parked === undefined) throw new Error(`wait ${number} has a deadline and no command`);
-    this.#settle(parked, parked.wait.otherwise);
+    this.#settle(parked, parked.wait.otherwise, withoutOutcome(parked.wait.otherwise));
   }
 
   /** What it waited for is known. It may have been over by then. */
   #answer(parked: ParkedCommand, result: unknown): void {
-    if (this.#waiting.get(parked.number) === parked) this.#settle(parked, result);
+    if (this.#waiting.get(parked.number) === parked) this.#settle(parked, result, !(result instanceof CommandError));
   }
 
-  /** Answers it without planning it again. */
-  #settle(parked: ParkedCommand, result: unknown): void {
+  /**
+   * Answers it without planning it again.
+   * @param ok what became of the command, as far as that is known.
+   */
+  #settle(parked: ParkedCommand, result: unknown, ok: boolean | undefined): void {
     this.#forget(parked);
     parked.session.remove(parked);
     const { runner, request, encoder } = this.#reply(parked);
@@ -142,7 +149,7 @@ export class Waits {
       refusal !== undefined || request.once === undefined
         ? runner.encode(encoder, request.requestId, refusal ?? result)
         : request.once.settle(runner, command, result, request.requestId);
-    this.#tell(request, !(result instanceof CommandError));
+    this.#tell(request, ok);
     runner.observe(request.index, runner.clock.monotonicMs(), error === undefined, request.caller);
     request.caller.answerLate(
       runner.finish(encoder, error === undefined ? 200 : error.httpStatus),
@@ -232,6 +239,11 @@ class ParkedCommand implements QueueWaiter, SessionPart {
   }
 
   drained(): void {}
+}
+
+/** What became of a command that nobody waits for any more: what it has begun may be done, though its caller is told of an error. */
+function withoutOutcome(answer: unknown): true | undefined {
+  return answer instanceof CommandError ? undefined : true;
 }
 
 /** The same request in memory of its own. */

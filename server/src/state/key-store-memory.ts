@@ -144,7 +144,7 @@ export class KeyStoreMemory {
     this.#kept = undefined;
   }
 
-  /** Drops up to `chunks` pieces of 64 MB of what `detach` has left; returns whether there is more. */
+  /** Drops up to `chunks` pieces, of 64 MB at most, of what `detach` has left; returns whether there is more. */
   freeDetached(chunks: number): boolean {
     for (let i = 0; i < chunks; i++) {
       const heap = this.#detached.at(-1);

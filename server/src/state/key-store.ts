@@ -381,7 +381,7 @@ export class KeyStore {
   }
 
   /**
-   * Drops what `flush` left behind, up to `chunks` pieces of 64 MB; the collector unmaps them off the main thread.
+   * Drops what `flush` left behind, up to `chunks` pieces, of 64 MB at most; the collector unmaps them off the main thread.
    * @returns whether there is more.
    */
   freeDetached(chunks: number): boolean {

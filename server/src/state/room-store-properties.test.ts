@@ -220,8 +220,8 @@ class Run {
 }
 
 describe("RoomStore", () => {
-  const drawnFrom = 6;
-  for (let round = 0; round < soaked(8); round++) {
+  const drawnFrom = 8;
+  for (let round = 0; round < soaked(10); round++) {
     const seed = round < drawnFrom ? round : Math.floor(Math.random() * 2 ** 31);
     it(`keeps what a list keeps, with seed ${seed}`, () => {
       const run = new Run(seed);

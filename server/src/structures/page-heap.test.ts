@@ -24,11 +24,33 @@ describe("the first chunk", () => {
     expect([heap.heldBytes, heap.residentBytes]).toEqual([CHUNK_BYTES, CHUNK_BYTES]);
     const small = heap.take(1, 0);
     expect([large >> heap.chunkShift, small >> heap.chunkShift]).toEqual([1, 0]);
-    heap.give(1, 0);
     heap.give(0, small);
-    // The small one is kept, and the large one dropped.
-    expect(bytesOf(heap).map((bytes) => bytes > 0)).toEqual([true, false]);
+    heap.give(1, 0);
     expect(heap.heldBytes).toBe(0);
+  });
+
+  it("is not the one that is kept for a store that is full and empty in turns", () => {
+    const heap = new PageHeap();
+    const turn = () => {
+      const spans = Array.from({ length: 5 }, () => heap.take(10, 0));
+      const chunks = [...heap.bytes];
+      for (const span of spans) heap.give(span >> heap.chunkShift, span & (heap.pagesPerChunk - 1));
+      return chunks;
+    };
+    const chunks = turn();
+    expect(chunks.length).toBe(2);
+    for (let i = 0; i < 10; i++) for (const [chunk, bytes] of turn().entries()) expect(bytes).toBe(chunks[chunk]);
+    expect([heap.heldBytes, bytesOf(heap)]).toEqual([0, chunks.map(({ length }) => length)]);
+  });
+
+  it("may be dropped with all that is in it, and is made again when there is need of it", () => {
+    const heap = new PageHeap();
+    heap.take(3, 0);
+    heap.take(40, 0);
+    expect([heap.dropNextChunk(), heap.dropNextChunk(), heap.dropNextChunk()]).toEqual([true, false, false]);
+    expect([heap.residentBytes, heap.heldBytes]).toEqual([0, 0]);
+    const spans = [heap.take(heap.pagesPerChunk, 0), heap.take(1, 0)];
+    expect(spans.map((span) => span >> heap.chunkShift)).toEqual([1, 0]);
   });
 
   it("is no place for what is larger, nor for all of its pages", () => {

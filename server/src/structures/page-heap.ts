@@ -214,10 +214,14 @@ export class PageHeap {
     return chunk === 0 ? this.#pagesOf(chunk) - 1 : this.#pagesOf(chunk);
   }
 
-  /** Keeps one empty chunk, so that a store at the edge of a chunk does not allocate and drop it in turns. */
+  /**
+   * Keeps one empty chunk of 64 MB, so that a store at the edge of a chunk does not allocate and drop it in turns; the first chunk
+   * stays, and is none for that, or a store that is full of large things and empty in turns would do the same.
+   */
   #dropSpareChunks(emptied: number): void {
-    for (let chunk = 0; chunk < this.words.length; chunk++) {
-      if (chunk === emptied || this.words[chunk] === NO_WORDS) continue;
+    if (emptied === 0) return;
+    for (let chunk = 1; chunk < this.words.length; chunk++) {
+      if (chunk === emptied || !this.#hasChunk(chunk)) continue;
       if (this.#freePages[chunk] !== this.#usablePages(chunk)) continue;
       this.#dropChunk(Math.max(chunk, emptied));
       return;
@@ -245,7 +249,7 @@ export class PageHeap {
 
   /** Drops one chunk with all that is in it and returns whether there is another. For owners that are done with all of it. */
   dropNextChunk(): boolean {
-    const chunk = this.words.findLastIndex((words) => words !== NO_WORDS);
+    const chunk = this.words.findLastIndex((_, index) => this.#hasChunk(index));
     if (chunk >= 0) this.#dropChunk(chunk);
     return this.#chunkCount > 0;
   }
@@ -259,8 +263,8 @@ export class PageHeap {
     let costMin = Number.POSITIVE_INFINITY;
     const costs = new Float64Array(this.pagesPerChunk);
     for (let chunk = 0; chunk < this.tables.length; chunk++) {
+      if (!this.#hasChunk(chunk)) continue;
       const table = this.tables[chunk];
-      if (table === NO_WORDS) continue;
       let start = 0;
       let sum = 0;
       for (let page = 0; page < this.#touchedEnd[chunk]; page++) {
