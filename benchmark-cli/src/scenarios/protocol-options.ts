@@ -22,6 +22,11 @@ export function checkPipeline(protocol: Protocol, pipeline: number, more = "--pu
   );
 }
 
+/** What "in order" means where several connections publish at a time. */
+export function orderNote(publishers: number): string[] {
+  return publishers === 1 ? [] : [`order is that of each of the ${publishers} connections that published`];
+}
+
 /** Of scenarios whose subscribers are pushed to, whatever their publishers speak. */
 export function subscribersNote(protocol: Protocol): string[] {
   return protocol === "websocket"

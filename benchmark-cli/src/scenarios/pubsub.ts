@@ -14,7 +14,7 @@ import type { TopicPlan } from "../topics/topic-plan.ts";
 import type { TopicPublished, TopicPublisherConfig, TopicPublishing } from "../topics/topic-publisher.ts";
 import type { TopicRun, TopicRunResult, TopicSubscribersConfig } from "../topics/topic-subscribers.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
-import { checkPipeline, subscribersNote } from "./protocol-options.ts";
+import { checkPipeline, orderNote, subscribersNote } from "./protocol-options.ts";
 import type { Stage } from "./stage.ts";
 
 export interface PubsubOptions {
@@ -96,7 +96,11 @@ class PubsubScenario {
         expected: closed.phase.done + open.phase.done,
         what: "messages: to each subscriber what its pattern matches, once and in order, and no more",
       },
-      notes: [...clientLimits(this.#phases, clients), ...subscribersNote(protocol)],
+      notes: [
+        ...clientLimits(this.#phases, clients),
+        ...subscribersNote(protocol),
+        ...orderNote(this.#plan.publishers),
+      ],
     };
   }
 

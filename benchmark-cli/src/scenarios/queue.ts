@@ -15,7 +15,7 @@ import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { type FsyncPolicy, NO_SNAPSHOTS } from "../servers/synap-process.ts";
 import { portOf, type Target } from "../servers/target.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
-import { checkPipeline } from "./protocol-options.ts";
+import { checkPipeline, orderNote } from "./protocol-options.ts";
 import type { Needs } from "./rehearsal.ts";
 import type { Stage } from "./stage.ts";
 
@@ -258,9 +258,9 @@ class QueueScenario {
   }
 }
 
-function protocolNotes({ protocol, way, duration }: QueueOptions): string[] {
-  if (protocol === "websocket") return [];
-  const notes: string[] = [];
+function protocolNotes({ protocol, way, duration, publishers }: QueueOptions): string[] {
+  const notes = orderNote(publishers);
+  if (protocol === "websocket") return notes;
   const left = QUEUE_WAYS.filter((each) => !WAYS_OF[protocol].includes(each));
   if (way === "all") notes.push(`not over ${protocol}: ${left.map((each) => `--way ${each}`).join(" and ")}`);
   if (duration > 0) notes.push(`the open loop publishes over ${protocol}; its workers are pushed to, over WebSockets`);
