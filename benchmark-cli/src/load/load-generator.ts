@@ -1,5 +1,4 @@
 /** The process that makes a load; see load.ts. Requests are drawn and encoded before the first one is sent. */
-import { runAutocannon } from "./autocannon-load.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { endWithReason } from "./failure-report.ts";
 import type { Generated, GeneratorMessage, Load } from "./load.ts";
@@ -169,6 +168,8 @@ async function generate(load: Load): Promise<Generated> {
   const measuring = () => tell({ kind: "measuring" });
   const suitsAutocannon = load.protocol === "http" && load.requestsPerSec === undefined && !targetAddress().isSecure;
   if (load.autocannon === true && suitsAutocannon) {
+    // Loading it takes longer than the rest of this process, and most loads need none of it.
+    const { runAutocannon } = await import("./autocannon-load.ts");
     return await runAutocannon(load, tally, measuring);
   }
   const traffic = new Traffic(load, tally);
