@@ -10,7 +10,7 @@
  * answer within the same step.
  *
  * A token may leave out the `kid` of its key, as RFC 7515 has it, and many signers do. It is then checked with each key of its
- * algorithm, of which there may be four: the old and the new one of two signers. Where there are more, the token has to say which,
+ * algorithm, of which there may be eight: the old and the new one of four signers. Where there are more, the token has to say which,
  * so that one that somebody has made up costs no more the more keys there are.
  */
 import { createHash, createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
@@ -33,6 +33,8 @@ interface Key extends GrantIssuer {
   /** The JSON that it was read from. */
   readonly text: string;
   readonly id: string | undefined;
+  /** Whose it is, for `Grant#owner`: a new key with the same `kid` is the same signer's. */
+  readonly signer: string;
   readonly algorithm: "HS256" | "EdDSA";
   readonly secret: Buffer | undefined;
   readonly publicKey: KeyObject | undefined;
@@ -40,7 +42,7 @@ interface Key extends GrantIssuer {
 
 const SECRET_BYTES_MIN = 32;
 /** So many keys are tried for a token that does not say which is its own. */
-export const KEYS_TRIED_MAX = 4;
+export const KEYS_TRIED_MAX = 8;
 /** Clocks differ. */
 const TOLERANCE_MS = 5000;
 /** Nobody can revoke one, and who gives milliseconds for seconds means less. */
@@ -94,7 +96,8 @@ export class SignedTokens {
     if (typeof sub !== "string" || !SUBJECT.test(sub)) return "the token has no sub of 1 to 128 printable characters";
     const permissions = permissionsOf(claims.allow);
     if (typeof permissions === "string") return `of the token's allow, ${permissions}`;
-    return new Grant(`jwt:${sub}`, permissions, exp * 1000, key, ownerOf(sub, key, iss));
+    // No sub has a space.
+    return new Grant(`jwt:${sub}`, permissions, exp * 1000, key, `jwt:${sub} ${key.signer}`);
   }
 
   /** Whether there are so many keys that a token which names none is refused. */
@@ -123,14 +126,10 @@ export class SignedTokens {
   }
 }
 
-/**
- * `sub`, and who says so: the `kid` of the key, which is the operator's word; where it has none, the `iss` that the signer says of
- * itself. No `sub` has a space. Their hash, since they may be of any length.
- */
-function ownerOf(sub: string, { id }: Key, iss: unknown): string {
-  if (id === undefined && typeof iss !== "string") return `jwt:${sub}`;
-  const signer = id === undefined ? `iss ${iss}` : `kid ${id}`;
-  return `jwt:${sub} ${createHash("sha256").update(signer).digest("base64url").slice(0, SIGNER_CHARACTERS)}`;
+/** The hash of what one signer has and no other: the `kid`, or else the key. Not `iss`, which each may say of itself as it likes. */
+function signerOf(kid: string | undefined, key: string): string {
+  const signer = kid === undefined ? `key ${key}` : `kid ${kid}`;
+  return createHash("sha256").update(signer).digest("base64url").slice(0, SIGNER_CHARACTERS);
 }
 
 function permissionsOf(allow: unknown) {
@@ -183,14 +182,14 @@ function parseKey(given: unknown): Key | string {
     if (typeof k !== "string") return "k, the secret, is missing";
     const secret = Buffer.from(k, "base64url");
     if (secret.length < SECRET_BYTES_MIN) return `k has less than ${SECRET_BYTES_MIN} bytes`;
-    return { ...common, algorithm: "HS256", secret, publicKey: undefined };
+    return { ...common, signer: signerOf(kid, k), algorithm: "HS256", secret, publicKey: undefined };
   }
   if (kty !== "OKP" || crv !== "Ed25519") return "it is neither kty oct nor kty OKP with crv Ed25519";
   if (alg !== undefined && alg !== "EdDSA") return "alg is not EdDSA";
   if (d !== undefined) return "it is a private key: only who signs should have that, and the server its public part";
   try {
     const publicKey = createPublicKey({ key: { kty, crv, x: String(x) }, format: "jwk" });
-    return { ...common, algorithm: "EdDSA", secret: undefined, publicKey };
+    return { ...common, signer: signerOf(kid, String(x)), algorithm: "EdDSA", secret: undefined, publicKey };
   } catch (cause) {
     return `x is no public key: ${cause instanceof Error ? cause.message : String(cause)}`;
   }
