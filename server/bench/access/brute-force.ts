@@ -1,6 +1,6 @@
 /**
- * Wrong tokens at full speed, over HTTP and RESP, and what others feel of it: a client that is logged in asks for a key 500 times a second
- * over its WebSocket, at fixed instants, with and without the attack, in turns.
+ * Wrong tokens at full speed, over HTTP, RESP and WebSockets, and what others feel of it: a client that is logged in asks for a key 500
+ * times a second over its WebSocket, at fixed instants, with and without the attack, in turns.
  *
  *     npm run brute-force -w server
  *
@@ -38,9 +38,23 @@ function attack(httpPort: number, respPort: number): void {
     socket.on("error", () => socket.destroy());
     socket.on("close", () => open(port, request));
   };
+  const openWebSocket = (): void => {
+    const socket = new WebSocket(`ws://127.0.0.1:${httpPort}/api/v1/ws`);
+    const auth = () =>
+      socket.send(JSON.stringify({ command: "auth", payload: { token: `synap_${Math.random()}` } }), () => {});
+    socket.on("open", auth);
+    socket.on("message", (message: Buffer) => {
+      if (message.includes('"closing"')) return;
+      answers++;
+      auth();
+    });
+    socket.on("error", () => socket.terminate());
+    socket.on("close", openWebSocket);
+  };
   for (let i = 0; i < SOCKETS; i++) {
     open(httpPort, http);
     open(respPort, resp);
+    openWebSocket();
   }
   process.on("SIGTERM", () => {
     process.stdout.write(String(answers), () => process.exit(0));

@@ -9,7 +9,7 @@
  *           --> counted ----------------------------------> UNAUTHORIZED
  *
  * Only what is wrong has to wait: somebody else at the same address, or a web page in somebody's browser, would otherwise keep
- * out who has a right token.
+ * out who has a right token. But for signed tokens that are new: to know a right one from a wrong one is the work that is to be saved.
  *
  * While there is no token, everybody has the one unrestricted grant, and nothing is ever looked at. The first token ends that,
  * also while the server runs; that there are none any more does not bring it back.
