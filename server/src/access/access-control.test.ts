@@ -260,6 +260,10 @@ describe("wrong tokens", () => {
     expect(login("wrong")).toBe("RATE_LIMIT_EXCEEDED");
     expect(others.map((token) => login(token))).toEqual(others.map((_, i) => `jwt:other-${i}`));
     expect([login(over), login(over)]).toEqual(["UNAUTHORIZED", "RATE_LIMIT_EXCEEDED"]);
+    // A right one under another's name is a wrong one, also when it is in use.
+    checks.mockClear();
+    for (let i = 0; i < 100; i++) access.authenticate(known, "else", { ...PEER, address: "10.0.0.3" });
+    expect(checks).toHaveBeenCalledTimes(20);
     checks.mockRestore();
   });
 

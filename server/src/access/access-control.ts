@@ -140,7 +140,7 @@ export class AccessControl {
       const end = verified.endAt(nowMs);
       return end === undefined ? verified : this.#refused(peer, ended(end), verified.name);
     }
-    const found = token.length > TOKEN_BYTES_MAX ? UNKNOWN_TOKEN : this.#find(token, nowMs, peer);
+    const found = token.length > TOKEN_BYTES_MAX ? UNKNOWN_TOKEN : this.#find(token, name, nowMs, peer);
     if (typeof found !== "string" && isRefusal(found)) return found;
     // Of what somebody has signed it may be told what is wrong: it is no guess.
     if (typeof found === "string" && found !== UNKNOWN_TOKEN) return this.#refused(peer, { ...WRONG, message: found });
@@ -151,7 +151,7 @@ export class AccessControl {
   }
 
   /** The grant of a token that was not seen before, or what is wrong with it; a refusal where it was not looked at. */
-  #find(token: string, nowMs: number, { address }: Peer): Grant | string | AccessRefusal {
+  #find(token: string, name: string | undefined, nowMs: number, { address }: Peer): Grant | string | AccessRefusal {
     const signed = this.#signed;
     if (signed === undefined || !SIGNED_TOKEN.test(token)) {
       return this.#byDigest.get(digestOf(token))?.grant ?? UNKNOWN_TOKEN;
@@ -161,7 +161,8 @@ export class AccessControl {
     if (waitMs > 0) return tooMany(waitMs);
     const before = signed.signaturesChecked;
     const found = signed.verify(token, nowMs);
-    if (typeof found === "string") this.#signatures.charge(address, signed.signaturesChecked - before, monotonicMs);
+    const isWrong = typeof found === "string" || !isNamed(found, name);
+    if (isWrong) this.#signatures.charge(address, signed.signaturesChecked - before, monotonicMs);
     return found;
   }
 

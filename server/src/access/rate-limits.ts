@@ -9,8 +9,10 @@
  * debt is of all who share the bucket, so it has a bound: what costs more than six bursts never passes, and after any
  * other everybody may come again within five.
  *
- * A request that one bucket refuses is charged to none. The address comes first, and also for who has no token: what is over at its
- * headers (no token, a page, a handshake) is a request of the address, and nothing of it is looked at while that has to wait. With no limit configured there is no object of this class.
+ * A request that one bucket refuses is charged to none. The address comes first, and also for who has no token: what is over at
+ * its headers (no token, a page, a handshake) is a request of the address, and nothing of it is looked at while that has to wait.
+ *
+ * With no limit configured there is no object of this class.
  */
 
 import { RecentMap } from "../structures/recent-map.ts";
