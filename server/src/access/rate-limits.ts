@@ -97,21 +97,30 @@ export class RateLimits {
     return 0;
   }
 
-  /** How long an address has to wait before anything of it is looked at. Counts as a refusal where that is so. */
-  addressWaitMs(address: string, nowMs: number): number {
+  /**
+   * How long an address has to wait before anything of it is looked at. Counts as a refusal where that is so.
+   * @param isForeign sent by a page of somebody else in a browser there: that has buckets of its own, and uses up nothing of whose
+   * browser it is.
+   */
+  addressWaitMs(address: string, nowMs: number, isForeign: boolean): number {
     const rate = this.#options.address;
     if (!isLimited(rate)) return 0;
-    const waitMs = this.#waitMs(bucketsOf(this.#addresses, networkOf(address)), rate, 1, 0, nowMs);
+    const waitMs = this.#waitMs(this.#ofAddress(address, isForeign), rate, 1, 0, nowMs);
     if (waitMs > 0) this.refusedCount++;
     return waitMs;
   }
 
   /** Charges an address for a request that is no command. One that has to wait is not charged more. */
-  chargeAddress(address: string, nowMs: number): void {
+  chargeAddress(address: string, nowMs: number, isForeign: boolean): void {
     const rate = this.#options.address;
     if (!isLimited(rate)) return;
-    const buckets = bucketsOf(this.#addresses, networkOf(address));
+    const buckets = this.#ofAddress(address, isForeign);
     if (this.#waitMs(buckets, rate, 1, 0, nowMs) === 0) charge(buckets, rate, 1, 0, nowMs);
+  }
+
+  #ofAddress(address: string, isForeign: boolean): Buckets {
+    const network = networkOf(address);
+    return bucketsOf(this.#addresses, isForeign ? `${network} page` : network);
   }
 
   /** How long until the buckets take so much. */

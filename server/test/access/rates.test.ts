@@ -98,15 +98,34 @@ describe("a rate of requests", () => {
       expect(lines).toEqual([...Array<string>(4).fill("-NOAUTH"), "-RATE_LIMIT_EXCEEDED", ""]);
     });
 
+    it("is not used up by pages of others in a browser there, which have one of their own", async () => {
+      const token = await server.token("some", ["*"]);
+      await server.start("--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=5");
+      const foreign = { "sec-fetch-site": "cross-site" };
+      const answers: number[] = [];
+      for (const path of [
+        "/nothing",
+        "/metrics",
+        "/api/v1/events?topic=t",
+        "/health",
+        "/nothing",
+        "/nothing",
+        "/metrics",
+      ])
+        answers.push((await server.fetch(path, { headers: foreign })).status);
+      expect(answers).toEqual([404, 403, 403, 200, 404, 429, 429]);
+      expect((await server.fetch("/metrics", { headers: { "x-api-key": token } })).status).toBe(200);
+    });
+
     it("lets a load balancer ask, and counts that", async () => {
       await server.start("--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=5");
       for (let i = 0; i < 20; i++) {
         expect((await server.fetch(i % 2 === 0 ? "/health" : "/ready")).status).toBe(200);
       }
+      expect((await server.fetch("/health")).status).toBe(200);
       const refused = await server.fetch("/api/v1/openapi.json");
       // What was answered although nothing was left is not owed.
       expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
-      expect((await server.fetch("/health")).status).toBe(200);
     });
   });
 

@@ -28,22 +28,35 @@ export function admit(
 }
 
 /** Why nothing of an address is looked at now; undefined where it is. */
-function addressRefusal({ rates, clock }: HttpTraffic, address: string): AccessRefusal | undefined {
-  const waitMs = rates === undefined ? 0 : rates.addressWaitMs(address, clock.monotonicMs());
+function addressRefusal({ rates, clock }: HttpTraffic, address: string, isForeign: boolean): AccessRefusal | undefined {
+  const waitMs = rates === undefined ? 0 : rates.addressWaitMs(address, clock.monotonicMs(), isForeign);
   return waitMs === 0 ? undefined : { ...TOO_FAST, retryAfterSecs: Math.max(1, Math.ceil(waitMs / 1000)) };
 }
 
 /** Charges an address for a request that no dispatcher hears of. */
-export function chargeAddress({ rates, clock }: HttpTraffic, { address }: { readonly address: string }): void {
-  rates?.chargeAddress(address, clock.monotonicMs());
+export function chargeAddress(
+  { rates, clock }: HttpTraffic,
+  { address }: { readonly address: string },
+  isForeign = false,
+): void {
+  rates?.chargeAddress(address, clock.monotonicMs(), isForeign);
 }
 
-/** The same for one that is charged whatever becomes of it; answers with why nothing of its address is looked at now. */
-export function chargedOrRefusal(traffic: HttpTraffic, response: HttpResponse): AccessRefusal | undefined {
+/**
+ * The same for one that is charged whatever becomes of it; answers with why nothing of its address is looked at now.
+ * @param isProbe charged alone.
+ */
+export function chargedOrRefusal(
+  traffic: HttpTraffic,
+  request: HttpRequest,
+  response: HttpResponse,
+  isProbe = false,
+): AccessRefusal | undefined {
   if (traffic.rates === undefined) return undefined;
+  const isForeign = isOfForeignPage(request);
   const address = response.address();
-  const refusal = addressRefusal(traffic, address);
-  if (refusal === undefined) chargeAddress(traffic, { address });
+  const refusal = isProbe ? undefined : addressRefusal(traffic, address, isForeign);
+  if (refusal === undefined) chargeAddress(traffic, { address }, isForeign);
   return refusal;
 }
 
@@ -136,10 +149,11 @@ export function ratedGrant(
   terms?: AdmissionTerms,
 ): Grant | AccessRefusal {
   if (traffic.rates === undefined) return grantOrRefusal(traffic, request, peer, terms);
-  const tooFast = addressRefusal(traffic, peer.address);
+  const isForeign = isOfForeignPage(request);
+  const tooFast = addressRefusal(traffic, peer.address, isForeign);
   if (tooFast !== undefined) return tooFast;
   const grant = grantOrRefusal(traffic, request, peer, terms);
-  if (isRefusal(grant)) chargeAddress(traffic, peer);
+  if (isRefusal(grant)) chargeAddress(traffic, peer, isForeign);
   return grant;
 }
 

@@ -2,7 +2,7 @@
 import { type AccessRefusal, isRefusal } from "../../access/access-control.ts";
 import { acceptsGzip, replyFormat } from "../content-negotiation.ts";
 import type { Page, PageRoute, RefusalCode, Reply } from "../transport.ts";
-import { chargeAddress, chargedOrRefusal, grantOrRefusal, refuseAccess } from "./admission.ts";
+import { chargedOrRefusal, grantOrRefusal, refuseAccess } from "./admission.ts";
 import { type Header, HttpExchange } from "./http-exchange.ts";
 import type { HttpTraffic } from "./http-traffic.ts";
 import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts";
@@ -153,8 +153,7 @@ function open(
     exchange.refuse("FORBIDDEN", verdict.refusal, "json");
     return undefined;
   }
-  if (isProbe && traffic.rates !== undefined) chargeAddress(traffic, { address: response.address() });
-  const tooFast = isProbe ? undefined : chargedOrRefusal(traffic, response);
+  const tooFast = chargedOrRefusal(traffic, request, response, isProbe);
   if (tooFast === undefined) return exchange;
   refuseAccess(exchange, tooFast, "json");
   return undefined;

@@ -39,7 +39,7 @@ function accept(
   } else {
     const { connections } = http;
     const address = response.address();
-    const tooFast = chargedOrRefusal(http, response);
+    const tooFast = chargedOrRefusal(http, request, response);
     if (tooFast !== undefined) {
       refuseAccess(handshakeExchange(http, response), tooFast, "json");
       return undefined;
