@@ -5,7 +5,7 @@ import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import type { RespGuard } from "./resp-access.ts";
 import type { RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
-import { BAD_CLIENT_NAME, isClientName } from "./resp-greeting.ts";
+import { clientNameProblem, clientWordTooLong } from "./resp-greeting.ts";
 
 const FLAGS: readonly RespFlag[] = ["noscript", "loading", "stale"];
 const ADMIN: readonly RespFlag[] = ["admin", ...FLAGS];
@@ -23,7 +23,7 @@ export const clientCommands: readonly ConnectionCommand[] = [
     else sink.text(name);
   }),
   client("setname", 3, "known", FLAGS, "Set the current connection name", "2.6.9", setName),
-  client("setinfo", 4, "known", FLAGS, "Set client or connection specific info", "7.2.0", ({ sink }) => sink.ok()),
+  client("setinfo", 4, "known", FLAGS, "Set client or connection specific info", "7.2.0", setInfo),
   client("info", 2, "known", FLAGS, "Returns information about the current client connection", "6.2.0", (call) =>
     call.sink.verbatim(`${lineOf(call.client, call)}\n`),
   ),
@@ -66,13 +66,20 @@ function client(
 }
 
 function setName({ client, request, sink }: RespCall): void {
-  const name = request.text(2);
-  if (!isClientName(name)) {
-    sink.error(BAD_CLIENT_NAME);
+  const problem = clientNameProblem(request, 2);
+  if (problem !== undefined) {
+    sink.error(problem);
     return;
   }
-  client.name = name;
+  client.name = request.text(2);
   sink.ok();
+}
+
+/** Libraries say their name and version when they connect. Nothing of it is kept. */
+function setInfo({ request, sink }: RespCall): void {
+  const problem = clientWordTooLong(request, 3, "Values of CLIENT SETINFO");
+  if (problem === undefined) sink.ok();
+  else sink.error(problem);
 }
 
 function reply({ client, request, sink }: RespCall): void {

@@ -73,6 +73,23 @@ const conversations: Readonly<Record<string, readonly Line[]>> = {
   ],
 };
 
+// Not of Redis, which bounds a name by its longest request alone.
+const LONGEST = "x".repeat(255);
+const tooLong = (what: string) => `-ERR ${what} have at most 255 bytes, and this one has 256`;
+const ownLimits: Readonly<Record<string, readonly Line[]>> = {
+  "names of connections": [
+    ["a", `CLIENT SETNAME ${LONGEST}`, "+OK"],
+    ["a", `CLIENT SETNAME ${LONGEST}y`, tooLong("Client names")],
+    ["a", `HELLO 2 SETNAME ${LONGEST}y`, tooLong("Client names")],
+    ["a", "CLIENT GETNAME", `$255 ${LONGEST}`],
+    ["a", `HELLO 2 SETNAME h${LONGEST.slice(1)}`, "(any)"],
+    ["a", "CLIENT GETNAME", `$255 h${LONGEST.slice(1)}`],
+    ["a", `CLIENT SETINFO LIB-NAME ${LONGEST}`, "+OK"],
+    ["a", `CLIENT SETINFO LIB-NAME ${LONGEST}y`, tooLong("Values of CLIENT SETINFO")],
+    ["a", `CLIENT SETINFO LIB-VER ${LONGEST}y`, tooLong("Values of CLIENT SETINFO")],
+  ],
+};
+
 let synap: RunningServer;
 let address: string;
 
@@ -86,6 +103,10 @@ afterAll(() => synap?.stop());
 describe("this server", () => {
   it.each(Object.keys(conversations))("%s", async (name) => {
     await play(address, conversations[name]);
+  });
+
+  it.each(Object.keys(ownLimits))("%s, as far as this server goes", async (name) => {
+    await play(address, ownLimits[name]);
   });
 
   async function ask(...words: string[]): Promise<Plain> {
