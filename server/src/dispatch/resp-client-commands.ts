@@ -11,6 +11,10 @@ const FLAGS: readonly RespFlag[] = ["noscript", "loading", "stale"];
 const ADMIN: readonly RespFlag[] = ["admin", ...FLAGS];
 /** The longest reply of CLIENT LIST: one line is about 250 bytes. */
 const LISTED_MAX = 10_000;
+/** Ids of one CLIENT LIST. */
+const IDS_MAX = 1000;
+/** Of one CLIENT KILL: every connection is held against each of them. */
+const FILTERS_MAX = 50;
 const REPLY_MODES = ["on", "off", "skip"] as const;
 const KINDS: ReadonlySet<string> = new Set(["normal", "master", "replica", "slave", "pubsub"]);
 
@@ -104,6 +108,10 @@ function list(call: RespCall): void {
     }
     wanted = (each) => kindOf(each) === kind;
   } else if (request.count > 3 && request.is(2, "ID")) {
+    if (request.count - 3 > IDS_MAX) {
+      sink.error(`ERR CLIENT LIST takes at most ${IDS_MAX} ids`);
+      return;
+    }
     const ids = new Set<number | bigint>();
     for (let word = 3; word < request.count; word++) {
       const id = parseDecimal(request.range(word));
@@ -195,6 +203,7 @@ function killFilters({ client: self, request }: RespCall): ((each: RespClient) =
   const filters: ((each: RespClient) => boolean)[] = [];
   let skipsSelf = true;
   if (request.count % 2 !== 0) return SYNTAX_ERROR;
+  if (request.count - 2 > 2 * FILTERS_MAX) return `ERR CLIENT KILL takes at most ${FILTERS_MAX} filters`;
   for (let word = 2; word < request.count; word += 2) {
     const text = request.text(word + 1);
     if (request.is(word, "ID")) {

@@ -141,8 +141,12 @@ function helloRefusal({ client, dispatcher }: RespCall, credentials: Credentials
   return access.newcomer.isUnrestricted ? refusalOfOpenServer(name, false) : logIn(client, access, name, token);
 }
 
+/** Each option may be given again, as in Redis; this is more than anybody gives. */
+const HELLO_WORDS_MAX = 20;
+
 /** @returns what a HELLO asks for, or the error. */
 function helloOptions(request: RespRequest, current: 2 | 3): HelloOptions | string {
+  if (request.count > HELLO_WORDS_MAX) return `ERR HELLO takes at most ${HELLO_WORDS_MAX - 1} words`;
   let protocol = current;
   if (request.count > 1) {
     const given = parseDecimal(request.range(1));

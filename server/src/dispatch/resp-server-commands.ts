@@ -10,6 +10,8 @@ import { persistenceFields, saveCommands } from "./resp-save-commands.ts";
 const MB = 2 ** 20;
 const FLAGS: readonly RespFlag[] = ["loading", "stale"];
 const ADMIN: readonly RespFlag[] = ["admin", "noscript", "loading", "stale"];
+/** Of INFO: more than there are, each made to a string. */
+const SECTIONS_MAX = 50;
 const MONITOR_REFUSED =
   "ERR MONITOR is not supported: subscribe to keyspace notifications, or watch keys with kv.watch over a WebSocket";
 
@@ -178,6 +180,10 @@ function replicationFields({
 /** `INFO [section ...]`. Clients ask for it when they connect, so everybody gets the one about the version; the rest is admin's. */
 function info(call: RespCall): void {
   const { request, sink, dispatcher } = call;
+  if (request.count - 1 > SECTIONS_MAX) {
+    sink.error(`ERR INFO takes at most ${SECTIONS_MAX} sections`);
+    return;
+  }
   const wanted = new Set<string>();
   for (let word = 1; word < request.count; word++) wanted.add(request.text(word).toLowerCase());
   const isAll = wanted.size === 0 || ["all", "default", "everything"].some((name) => wanted.has(name));

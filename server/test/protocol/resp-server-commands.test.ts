@@ -88,6 +88,24 @@ const ownLimits: Readonly<Record<string, readonly Line[]>> = {
     ["a", `CLIENT SETINFO LIB-NAME ${LONGEST}y`, tooLong("Values of CLIENT SETINFO")],
     ["a", `CLIENT SETINFO LIB-VER ${LONGEST}y`, tooLong("Values of CLIENT SETINFO")],
   ],
+  "words of one command": [
+    ["a", `CONFIG GET ${LONGEST}`, "*0"],
+    ["a", `CONFIG GET timeout ${LONGEST}y`, "-ERR a pattern has at most 255 bytes"],
+    ["a", `CONFIG GET${" timeout".repeat(100)}`, "*2 $7 timeout $1 0"],
+    ["a", `CONFIG GET${" timeout".repeat(101)}`, "-ERR CONFIG GET takes at most 100 patterns"],
+    ["a", `INFO${" nonsense".repeat(50)}`, "$0 "],
+    ["a", `INFO${" nonsense".repeat(51)}`, "-ERR INFO takes at most 50 sections"],
+    ["a", `CLIENT LIST ID${" 999999".repeat(1000)}`, "$0 "],
+    ["a", `CLIENT LIST ID${" 999999".repeat(1001)}`, "-ERR CLIENT LIST takes at most 1000 ids"],
+    ["a", `CLIENT KILL${" ID 999999".repeat(50)}`, ":0"],
+    ["a", `CLIENT KILL${" ID 999999".repeat(51)}`, "-ERR CLIENT KILL takes at most 50 filters"],
+    ["a", `HELLO 2${" SETNAME x".repeat(9)}`, "(any)"],
+    ["a", `HELLO 2${" SETNAME x".repeat(10)}`, "-ERR HELLO takes at most 19 words"],
+    ["a", `COMMAND INFO${" nonsense".repeat(1001)}`, "-ERR COMMAND takes at most 1000 names"],
+    ["a", `PUBSUB CHANNELS ${LONGEST}`, "*0"],
+    ["a", `PUBSUB CHANNELS ${LONGEST}y`, "(any)"],
+    ["a", `SCAN 0 MATCH ${LONGEST}y`, "(any)"],
+  ],
 };
 
 let synap: RunningServer;
