@@ -256,5 +256,12 @@ export const MESSAGING_SETTINGS = {
       max: GB,
       description: "What one transaction may hold: its commands and the keys it watches.",
     }),
+    max_total_bytes: bytes({
+      default: 256 * MB,
+      min: KB,
+      max: 16 * GB,
+      description:
+        "What all transactions, those of Redis clients too, may hold until they run: commands and watched keys; with tokens, those of each a quarter of it. It counts in `kv_store.max_memory_bytes`. Past it: MEMORY_LIMIT_EXCEEDED.",
+    }),
   },
 } as const;

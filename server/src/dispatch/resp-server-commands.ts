@@ -126,6 +126,7 @@ const SECTIONS: Readonly<Record<string, (sections: Sections, call: RespCall) => 
     used_memory: memory.used_bytes,
     used_memory_human: `${(Number(memory.used_bytes) / MB).toFixed(2)}M`,
     used_memory_rss: memory.rss_bytes,
+    synap_transaction_bytes: memory.transaction_bytes,
     maxmemory: memory.limit_bytes,
     maxmemory_policy: POLICIES[memory.eviction_policy],
   }),

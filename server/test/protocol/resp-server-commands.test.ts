@@ -144,6 +144,20 @@ describe("this server", () => {
     await vi.waitFor(async () => expect(await ask("client", "list")).not.toContain("watcher"));
   });
 
+  it("tells of what transactions hold, until their connections are gone", async () => {
+    const client = await RawConnection.open(address);
+    await client.call("watch", "abc");
+    await client.call("multi");
+    await client.call("set", "k", "x".repeat(10_000));
+    expect(await ask("info", "memory")).toMatch(/^synap_transaction_bytes:10\d{3}\r$/m);
+    const { payload } = (await (await fetch(`${synap.url}/metrics`)).text()).match(
+      /^synap_memory_component_bytes\{component="transactions"\} (?<payload>\d+)$/m,
+    )?.groups ?? { payload: "" };
+    expect(Number(payload)).toBeGreaterThan(10_000);
+    client.close();
+    await vi.waitFor(async () => expect(await ask("info", "memory")).toMatch(/^synap_transaction_bytes:0\r$/m));
+  });
+
   it("tells of itself", async () => {
     await ask("set", "k", "v");
     expect(await ask("info")).toMatch(/^# Server\r\nredis_version:7\.0\.15\r\n/);
