@@ -197,6 +197,13 @@ export const MESSAGING_SETTINGS = {
       max: 10_000_000,
       description: "Different topics and patterns that are subscribed to, all connections together.",
     }),
+    max_name_bytes: bytes({
+      default: 256 * MB,
+      min: 64 * KB,
+      max: 16 * GB,
+      description:
+        "What the names of channels, topics, patterns and watches that are subscribed to may take in memory, all connections together, each name once. One connection may have a tenth of it.",
+    }),
     max_costly_patterns: whole("patterns", {
       default: 1000,
       min: 0,
