@@ -22,6 +22,7 @@ async function run(...args: string[]): Promise<string> {
 }
 
 it("prints a token once, last on its line, and lists and revokes it", async () => {
+  expect(await run("list")).toMatch(/^There is no token in .*tokens\.json\n$/);
   const created = await run("create", "--name", "app", "--allow", "kv:write:app:, queue:read", "--expires=30d");
   expect(created).toMatch(/^app kv:write:app:,queue:read:\* expires 2026-01-31T00:00:00\.000Z: synap_[\w-]{43}\n$/);
   await run("create", "--name=all", "--allow=*");

@@ -62,9 +62,12 @@ export async function runTokenCommand(
     case "create":
       print(await create(file, options, nowMs));
       return;
-    case "list":
-      for (const token of (await file.read()) ?? []) print(`${line(token, nowMs)}\n`);
+    case "list": {
+      const tokens = (await file.read()) ?? [];
+      for (const token of tokens) print(`${line(token, nowMs)}\n`);
+      if (tokens.length === 0) print(`There is no token in ${file.path}\n`);
       return;
+    }
     case "revoke": {
       const name = required(options.name, "--name NAME");
       changed(await file.update((tokens) => withoutToken(tokens, name)));

@@ -58,7 +58,7 @@ function plannedAll(flags: AllFlags): Planned[] {
     kv("ws"),
     kv("http"),
     // The address of HTTP says nothing of where RESP is, and replicas cannot be added to a server that is there.
-    ...(url === undefined ? [kv("resp")] : []),
+    ...(url === undefined || flags.respPort !== undefined ? [kv("resp")] : []),
     plan(queueScenario, [...queue, ...common]),
     plan(streamScenario, [...stream, ...common]),
     plan(pubsubScenario, [...pubsub, ...common]),

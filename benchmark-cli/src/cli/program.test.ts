@@ -1,49 +1,19 @@
 /** The program as people run it: small sizes, every way to be wrong, and what is left when it is broken off. */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { CommanderError } from "commander";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { BenchmarkReport } from "../report/result.ts";
+import { readReport, refusalOf, run, runHere, RUN_MS_MAX as TIMEOUT_MS } from "../../test/program-run.ts";
 import { buildProgram } from "./program.ts";
-
-const PROGRAM = fileURLToPath(new URL("../../bin/synap-benchmark.js", import.meta.url));
-const TIMEOUT_MS = 60_000;
-
-interface Ended {
-  readonly code: number | null;
-  readonly output: string;
-}
 
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), "synap-benchmark-test-"));
 });
 afterAll(() => rmSync(directory, { recursive: true }));
-
-/** @param whenItSays what to do at the first line that matches */
-function run(args: readonly string[], whenItSays?: readonly [RegExp, (child: ChildProcess) => void]): Promise<Ended> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ["ignore", "pipe", "pipe"], timeout: TIMEOUT_MS });
-  let output = "";
-  let acted = false;
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-      if (whenItSays === undefined || acted || !whenItSays[0].test(output)) return;
-      acted = true;
-      whenItSays[1](child);
-    });
-  }
-  return new Promise((resolve) => child.once("close", (code) => resolve({ code, output })));
-}
-
-function readReport(file: string): BenchmarkReport {
-  // What the program under test has just written.
-  return JSON.parse(readFileSync(file, "utf8")) as BenchmarkReport;
-}
 
 describe("arguments", () => {
   /** What commander says to these arguments, without a process. */
@@ -93,14 +63,22 @@ describe("arguments", () => {
   });
 
   it("that do not go together are told in a sentence, with code 2", { timeout: TIMEOUT_MS }, async () => {
-    const { code, output } = await run(["kv", "--protocol", "http", "--pipeline", "4"]);
-    expect(output).toContain("--pipeline above 1 does not go with --protocol http");
-    expect(code).toBe(2);
     const few = await run(["kv", "--operations", "10", "--batch", "100", "--clients", "2"]);
     expect(few.output).toContain(
       "--operations 10, 100 to a request (--batch), are fewer requests than there are connections",
     );
     expect(few.code).toBe(2);
+  });
+
+  it.each([
+    [["kv", "--protocol", "http", "--pipeline", "4"], "--pipeline above 1 does not go with --protocol http"],
+    [["queue", "--protocol", "http", "--pipeline", "4"], "take more --publishers"],
+    [["pubsub", "--protocol", "http", "--pipeline", "4"], "take more --publishers"],
+    [["queue", "--protocol", "resp", "--way", "batch"], "whose QPUBLISH and QACK are about one message each"],
+    [["queue", "--protocol", "resp", "--way", "subscribed"], "what is pushed needs a WebSocket"],
+    [["queue", "--protocol", "http", "--way", "subscribed"], "what is pushed needs a WebSocket"],
+  ])("%j are refused before a server is started", async (args, sentence) => {
+    expect(await refusalOf(args)).toContain(sentence);
   });
 });
 
@@ -130,17 +108,13 @@ describe.skipIf(process.platform !== "linux")("a run", () => {
     { timeout: TIMEOUT_MS },
     async (protocol) => {
       const json = join(directory, `warm-${protocol}.json`);
-      const sizes = ["--operations", "300", "--warmup", "0.5", "--keys", "1000", "--loop", "closed"];
-      const { code } = await run(["kv", "--protocol", protocol, ...sizes, "--json", json]);
-      expect(code).toBe(0);
+      const sizes = ["--operations", "300", "--warmup", "0.2", "--keys", "200", "--loop", "closed"];
+      await runHere(["kv", "--protocol", protocol, ...sizes, "--json", json]);
       expect(readReport(json).results[0].phases.map(({ done }) => done)).toEqual([300]);
     },
   );
 
   it.each([
-    ["queue", "--way", "subscribed", "--messages", "2000", "--duration", "0.3"],
-    ["stream", "--rooms", "4", "--events-per-room", "50", "--subscribers-per-room", "4", "--duration", "0.3"],
-    ["pubsub", "--topics", "50", "--messages", "1000", "--subscribers", "50", "--duration", "0.3"],
     [
       "replication",
       "--replicas",
@@ -191,9 +165,7 @@ describe.skipIf(process.platform !== "linux")("a server", () => {
     await new Promise((resolve) => other.close(resolve));
     expect(stranger.output).toContain(`${url} answers, but not as a Synap server does`);
     expect(stranger.code).toBe(2);
-    const nobody = await run(["kv", "--url", url]);
-    expect(nobody.output).toContain(`nobody answers at ${url}`);
-    expect(nobody.code).toBe(2);
+    expect(await refusalOf(["kv", "--url", url])).toContain(`nobody answers at ${url}`);
   });
 
   it("whose RESP nobody named is not written to before that is said", { timeout: TIMEOUT_MS }, async () => {
@@ -208,10 +180,9 @@ describe.skipIf(process.platform !== "linux")("a server", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
     const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : undefined}`;
-    const { code, output } = await run(["kv", "--protocol", "resp", "--url", url]);
+    const refusal = await refusalOf(["kv", "--protocol", "resp", "--url", url]);
     await new Promise((resolve) => server.close(resolve));
-    expect(output).toContain(`${url} is an address of HTTP: for RESP give --url redis://HOST:PORT`);
-    expect(code).toBe(2);
+    expect(refusal).toContain(`${url} is an address of HTTP: say where its RESP is with --resp-port PORT`);
     expect(socketsAsked).toBe(0);
   });
 

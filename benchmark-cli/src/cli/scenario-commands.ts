@@ -1,7 +1,9 @@
 /** The scenarios' commands: their flags, and what a flag that is left out means. */
 import type { Command } from "commander";
 import type { Protocol } from "../load/connection.ts";
+import { ROOM_PUBLISHERS } from "../rooms/room-topology.ts";
 import { type KvOptions, runKv } from "../scenarios/kv.ts";
+import { HTTP_PUBLISHERS, pipelineOf, publishersOf } from "../scenarios/protocol-options.ts";
 import { type PubsubOptions, runPubsub } from "../scenarios/pubsub.ts";
 import { QUEUE_WAYS, type QueueOptions, runQueue } from "../scenarios/queue.ts";
 import { type ReplicationOptions, runReplication } from "../scenarios/replication.ts";
@@ -25,9 +27,17 @@ function fsyncFlag(preset: "always" | "interval") {
   return wordFlag("--fsync <when>", "when a write is on disk", preset, FSYNC_POLICIES);
 }
 
-/** Of scenarios that are about pushes, which only a WebSocket gets. */
-function pushProtocolFlag() {
-  return wordFlag("--protocol <name>", "what the clients speak; what is pushed needs a WebSocket", "ws", ["ws"]);
+function protocolFlag(about: string) {
+  return wordFlag("--protocol <name>", about, "ws", Object.keys(PROTOCOLS));
+}
+
+/** Of a number whose default is another over HTTP, where a connection waits for its reply before it asks again. */
+function pipelinedFlag(flags: string, about: string, preset: number, overHttp: number) {
+  return wholeFlag(flags, `${about} (${preset}; over http ${overHttp})`, undefined);
+}
+
+function publishersFlag(about: string, preset: number) {
+  return pipelinedFlag("--publishers <n>", about, preset, HTTP_PUBLISHERS);
 }
 
 function roundsFlag() {
@@ -51,17 +61,18 @@ function plannedKv({ operations = DEFAULT_OPERATIONS, duration, rate, protocol, 
 
 type OfSession = keyof SessionOptions | "protocol";
 
-/** What is a scenario's own, without the flags of the session and the protocol, of which most have no choice. */
+/** What is a scenario's own, without the flags of the session, and the protocol, which has another name there. */
 function settings<Flags extends SessionOptions>(flags: Flags): Omit<Flags, OfSession> {
   const { protocol: _protocol, ...without } = flags as Flags & { readonly protocol?: string };
-  const { url: _url, overwrite: _overwrite, server: _server, json: _json, report: _report, ...own } = without;
-  // The six names above are taken away.
+  const { url: _url, respPort: _respPort, token: _token, ca: _ca, overwrite: _overwrite, ...rest } = without;
+  const { server: _server, json: _json, report: _report, ...own } = rest;
+  // The nine names above are taken away.
   return own as Omit<Flags, OfSession>;
 }
 
 function kvFlags(command: Command): Command {
   return ofAnyServer(command)
-    .addOption(wordFlag("--protocol <name>", "what the clients speak", "ws", Object.keys(PROTOCOLS)))
+    .addOption(protocolFlag("what the clients speak"))
     .addOption(
       wholeFlag("--operations <n>", `operations of the closed loop (${DEFAULT_OPERATIONS})`, undefined).conflicts(
         "duration",
@@ -86,24 +97,49 @@ function kvFlags(command: Command): Command {
 
 export const kvScenario: Scenario<KvFlags> = { flags: kvFlags, planned: plannedKv };
 
-type QueueFlags = SessionOptions & Omit<QueueOptions, "rate"> & { readonly rate?: number };
+/** Flags whose defaults depend on the protocol. */
+interface PublishingFlags {
+  readonly protocol: string;
+  readonly publishers?: number;
+  readonly pipeline?: number;
+}
 
-function plannedQueue({ rate, ...rest }: QueueFlags): Planned {
-  return { name: "queue", run: (stage) => runQueue({ ...settings(rest), rate }, stage) };
+type PublishingOptions = keyof PublishingFlags | "rate";
+
+type QueueFlags = SessionOptions & Omit<QueueOptions, PublishingOptions> & PublishingFlags & { readonly rate?: number };
+
+const QUEUE_PIPELINE = 32;
+
+function plannedQueue({ rate, publishers, pipeline, ...rest }: QueueFlags): Planned {
+  const protocol = PROTOCOLS[rest.protocol];
+  const options: QueueOptions = {
+    protocol,
+    ...settings(rest),
+    rate,
+    publishers: publishersOf(protocol, publishers, 1),
+    pipeline: pipelineOf(protocol, pipeline, QUEUE_PIPELINE),
+  };
+  return { name: "queue", run: (stage) => runQueue(options, stage) };
 }
 
 function queueFlags(command: Command): Command {
   return ofAnyServer(command)
-    .addOption(pushProtocolFlag())
+    .addOption(protocolFlag("what the clients speak; what is pushed needs a WebSocket, and a batch ws or http"))
+    .addOption(publishersFlag("connections that publish", 1))
     .addOption(wholeFlag("--messages <n>", "messages of each closed loop", 50_000))
     .addOption(
       wordFlag("--priority-distribution <name>", "how priorities 0 to 9 are spread", "uniform", ["uniform", "equal"]),
     )
-    .addOption(wordFlag("--way <name>", "how clients use it: each of the three, or one", "all", ["all", ...QUEUE_WAYS]))
+    .addOption(
+      wordFlag("--way <name>", "how clients use it: each way that the protocol has, or one", "all", [
+        "all",
+        ...QUEUE_WAYS,
+      ]),
+    )
     .addOption(wholeFlag("--workers <n>", "connections that consume", 5))
     .addOption(wholeFlag("--ack-deadline <s>", "seconds a worker has to acknowledge", 30))
     .addOption(wholeFlag("--payload-size <n>", "bytes of a message", 100, 26))
-    .addOption(wholeFlag("--pipeline <n>", "requests of a connection without a reply", 32))
+    .addOption(pipelinedFlag("--pipeline <n>", "requests of a connection without a reply", QUEUE_PIPELINE, 1))
     .addOption(wholeFlag("--prefetch <n>", "unacknowledged messages of a subscribed worker", 200))
     .addOption(wholeFlag("--batch <n>", "messages per command where batches are measured", 50, 2))
     .addOption(fractionFlag("--duration <s>", "seconds of the open loop; 0 leaves it out", 3))
@@ -115,7 +151,8 @@ function queueFlags(command: Command): Command {
 export const queueScenario: Scenario<QueueFlags> = { flags: queueFlags, planned: plannedQueue };
 
 type StreamFlags = SessionOptions &
-  Omit<StreamOptions, "rate" | "replayHistory" | "eventsPerRoom"> & {
+  Omit<StreamOptions, "rate" | "replayHistory" | "eventsPerRoom" | "protocol" | "publishers"> &
+  Omit<PublishingFlags, "pipeline"> & {
     readonly rate?: number;
     readonly replayHistory: string;
     readonly events?: number;
@@ -124,15 +161,24 @@ type StreamFlags = SessionOptions &
 
 const DEFAULT_EVENTS_PER_ROOM = 1_000;
 
-function plannedStream({ rate, replayHistory, events, eventsPerRoom, ...rest }: StreamFlags): Planned {
+function plannedStream({ rate, replayHistory, events, eventsPerRoom, publishers, ...rest }: StreamFlags): Planned {
+  const protocol = PROTOCOLS[rest.protocol];
   const ofRoom = eventsPerRoom ?? (events === undefined ? DEFAULT_EVENTS_PER_ROOM : Math.ceil(events / rest.rooms));
-  const options = { ...settings(rest), rate, replayHistory: replayHistory === "true", eventsPerRoom: ofRoom };
+  const options: StreamOptions = {
+    protocol,
+    ...settings(rest),
+    rate,
+    replayHistory: replayHistory === "true",
+    eventsPerRoom: ofRoom,
+    publishers: publishersOf(protocol, publishers, ROOM_PUBLISHERS),
+  };
   return { name: "stream", run: (stage) => runStream(options, stage) };
 }
 
 function streamFlags(command: Command): Command {
   return ofAnyServer(command)
-    .addOption(pushProtocolFlag())
+    .addOption(protocolFlag("what publishes; subscribers have WebSockets"))
+    .addOption(publishersFlag("connections of each process that publishes", ROOM_PUBLISHERS))
     .addOption(wholeFlag("--rooms <n>", "rooms", 100))
     .addOption(
       wholeFlag(
@@ -159,22 +205,42 @@ function streamFlags(command: Command): Command {
 
 export const streamScenario: Scenario<StreamFlags> = { flags: streamFlags, planned: plannedStream };
 
-type PubsubFlags = SessionOptions & Omit<PubsubOptions, "rate"> & { readonly rate?: number };
+type PubsubFlags = SessionOptions &
+  Omit<PubsubOptions, PublishingOptions> &
+  PublishingFlags & { readonly rate?: number };
 
-function plannedPubsub({ rate, ...rest }: PubsubFlags): Planned {
-  return { name: "pubsub", run: (stage) => runPubsub({ ...settings(rest), rate }, stage) };
+const PUBSUB_PIPELINE = 64;
+
+function plannedPubsub({ rate, publishers, pipeline, ...rest }: PubsubFlags): Planned {
+  const protocol = PROTOCOLS[rest.protocol];
+  const options: PubsubOptions = {
+    protocol,
+    ...settings(rest),
+    rate,
+    publishers: publishersOf(protocol, publishers, 1),
+    pipeline: pipelineOf(protocol, pipeline, PUBSUB_PIPELINE),
+  };
+  return { name: "pubsub", run: (stage) => runPubsub(options, stage) };
 }
 
 function pubsubFlags(command: Command): Command {
   return ofAnyServer(command)
-    .addOption(pushProtocolFlag())
+    .addOption(protocolFlag("what publishes; subscribers have WebSockets"))
+    .addOption(publishersFlag("connections that publish", 1))
     .addOption(wholeFlag("--topics <n>", "topics", 1_000))
     .addOption(wholeFlag("--messages <n>", "messages of the closed loop", 100_000))
     .addOption(wholeFlag("--subscribers <n>", "subscribers", 5_000))
     .addOption(fractionFlag("--wildcard-ratio <r>", "share of the subscribers that have a wildcard", 0.2, 0, 1))
     .addOption(wholeFlag("--subscribers-per-socket <n>", "subscribers that share a WebSocket", 1))
     .addOption(wholeFlag("--payload-size <n>", "bytes of a message", 100, 26))
-    .addOption(wholeFlag("--pipeline <n>", "publishes without a reply in the closed loop", 64))
+    .addOption(
+      pipelinedFlag(
+        "--pipeline <n>",
+        "publishes of a connection without a reply in the closed loop",
+        PUBSUB_PIPELINE,
+        1,
+      ),
+    )
     .addOption(wholeFlag("--clients <n>", "client processes that subscribe", 2))
     .addOption(fractionFlag("--duration <s>", "seconds of the open loop", 5, 0.1))
     .addOption(fractionFlag("--rate <r>", "messages/s of the open loop (a fifth of the closed loop)", undefined, 1))
@@ -191,7 +257,7 @@ function plannedReplication(flags: ReplicationFlags): Planned {
 
 function replicationFlags(command: Command): Command {
   return ofSession(command)
-    .addOption(pushProtocolFlag())
+    .addOption(wordFlag("--protocol <name>", "what the clients speak; what is pushed needs a WebSocket", "ws", ["ws"]))
     .addOption(wholeFlag("--replicas <n>", "replicas", 3))
     .addOption(wholeFlag("--write-rate <r>", "writes per second on the master", 10_000))
     .addOption(wholeFlag("--write-batch <n>", "writes per frame", 10))

@@ -12,6 +12,7 @@ import { latencyRows } from "../scenarios/judgement.ts";
 import { type Run, Stage, type StageOptions } from "../scenarios/stage.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { onInterrupt } from "../servers/processes.ts";
+import { tokenOf } from "../servers/server-address.ts";
 
 export interface SessionOptions extends StageOptions {
   readonly json?: string | undefined;
@@ -90,7 +91,7 @@ export class Session {
     const report: BenchmarkReport = {
       tool: "synap-benchmark",
       version: version(),
-      command: ["synap-benchmark", ...process.argv.slice(2)].join(" "),
+      command: ["synap-benchmark", ...withoutToken(process.argv.slice(2), tokenOf(this.#options))].join(" "),
       at: new Date().toISOString(),
       machine: machine(),
       ...(ended === undefined ? {} : { ended }),
@@ -102,6 +103,14 @@ export class Session {
     if (file !== undefined) writeFileSync(file, isHtml(file) ? htmlReport(report) : asJson(report));
     for (const name of [json, file]) if (name !== undefined) this.#view.line(`written: ${name}`);
   }
+}
+
+/** Arguments as a report may show them: of a token, and of whatever an address has in it beside one, nothing is left. */
+export function withoutToken(args: readonly string[], token: string | undefined): string[] {
+  return args.map((arg) => {
+    const address = arg.replace(/\/\/[^/@]*@/, "//...@").replace(/(:\/\/[^?]*)\?.*/, "$1?...");
+    return token === undefined ? address : address.replaceAll(token, "...");
+  });
 }
 
 function version(): string {

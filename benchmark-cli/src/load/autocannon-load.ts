@@ -1,17 +1,19 @@
 /**
  * HTTP in a closed loop, made by autocannon. Latencies are taken from its events and not from its own histogram, which counts
  * whole milliseconds; every body is looked at for a failure. An open loop is not left to it: it starts a request when a
- * connection is idle, and does not know when it was due.
+ * connection is idle, and does not know when it was due; nor is TLS, of which it trusts every certificate.
  */
 import autocannon from "autocannon";
 import type { Generated, Load } from "./load.ts";
 import type { LoadTally } from "./load-tally.ts";
 import { seededRandom } from "./random.ts";
-import { targetHost } from "./target-host.ts";
+import { targetAddress, targetAuthority } from "./target-address.ts";
 import { type Command, drawCommand, failuresOf } from "./workload.ts";
 
 /** Distinct requests of all connections together; each connection encodes its own. */
-const REQUESTS_DRAWN = 20_000;
+const REQUESTS_DRAWN_MAX = 20_000;
+/** As many commands of each key as load-generator.ts draws. */
+const REQUESTS_DRAWN_PER_KEY = 10;
 const SAMPLE_MS = 50;
 /** It is stopped long before. */
 const DURATION_SECS_MAX = 100_000;
@@ -19,6 +21,7 @@ const SUCCESS = '{"success":true';
 
 export function runAutocannon(load: Load, tally: LoadTally, measuring: () => void): Promise<Generated> {
   const { port, connections, requests = Number.POSITIVE_INFINITY, seconds, warmupSeconds = 0 } = load;
+  const drawn = Math.min(REQUESTS_DRAWN_MAX, load.workload.keys * REQUESTS_DRAWN_PER_KEY);
   return new Promise((resolve, reject) => {
     let sent = 0;
     let answered = 0;
@@ -29,10 +32,10 @@ export function runAutocannon(load: Load, tally: LoadTally, measuring: () => voi
       else resolve({ ...(counted ?? tally.end()), commandsSent: sent * load.workload.batch });
     };
     const options: autocannon.Options = {
-      url: `http://${targetHost()}:${port}/api/v1/command`,
+      url: `http://${targetAuthority(port)}/api/v1/command`,
       connections,
       sampleInt: SAMPLE_MS,
-      setupClient: (client) => client.setRequests(drawRequests(load, Math.ceil(REQUESTS_DRAWN / connections))),
+      setupClient: (client) => client.setRequests(drawRequests(load, Math.ceil(drawn / connections))),
       verifyBody: (body) => {
         // Of one process, each body is text; a failure is counted by its code and is not autocannon's to judge.
         const text = String(body);
@@ -81,7 +84,9 @@ function drawRequests({ workload, seed, httpDialect }: Load, count: number): aut
     const commands = Array.from({ length: workload.batch }, () => drawCommand(workload, random));
     if (httpDialect === "webdis") return webdisRequest(commands[0]);
     const envelope = commands.length === 1 ? commands[0] : { type: "batch", commands };
-    const headers = { "content-type": "application/json" };
+    const { token } = targetAddress();
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    const headers = { "content-type": "application/json", ...authorization };
     return { method: "POST", path: "/api/v1/command", headers, body: JSON.stringify(envelope) };
   });
 }

@@ -6,8 +6,8 @@
  *
  * What is shown is gone when `onMessage` returns.
  */
-import { connect, type Socket } from "node:net";
-import { targetHost } from "./target-host.ts";
+import type { Socket } from "node:net";
+import { authorizationLine, connected, connectTarget, targetAuthority } from "./target-address.ts";
 
 /**
  * Takes one message that begins at `from` off `bytes[from..to)` and shows it to the socket.
@@ -21,6 +21,10 @@ const input = Buffer.alloc(INPUT_BYTES);
 
 export class ClientSocket {
   onMessage: (bytes: Buffer, start: number, end: number) => void = () => undefined;
+  /** Called when the server ends what it may not end. */
+  onClosed: (error: Error) => void = (error) => {
+    throw error;
+  };
   framing: Framing;
   readonly #socket: Socket;
   #rest: Buffer | undefined;
@@ -31,16 +35,11 @@ export class ClientSocket {
 
   private constructor(port: number, framing: Framing) {
     this.framing = framing;
-    this.#socket = connect({
-      port,
-      host: targetHost(),
-      noDelay: true,
-      onread: {
-        buffer: input,
-        callback: (count) => {
-          this.#read(count);
-          return true;
-        },
+    this.#socket = connectTarget(port, {
+      buffer: input,
+      callback: (count) => {
+        this.#read(count);
+        return true;
       },
     });
   }
@@ -48,15 +47,12 @@ export class ClientSocket {
   static async open(port: number, framing: Framing): Promise<ClientSocket> {
     const opened = new ClientSocket(port, framing);
     const socket = opened.#socket;
-    await new Promise<void>((resolve, reject) => {
-      socket.once("connect", resolve);
-      socket.once("error", reject);
-    });
+    await connected(socket);
     socket.on("error", (error) => {
-      if (!opened.#isClosing) throw error;
+      if (!opened.#isClosing) opened.onClosed(error);
     });
     socket.on("close", () => {
-      if (!opened.#isClosing) throw new Error("the server closed a connection");
+      if (!opened.#isClosing) opened.onClosed(new Error("the server closed a connection"));
     });
     return opened;
   }
@@ -106,7 +102,7 @@ export class ClientSocket {
 
   /** @param reason of a frame by which the server closes */
   closedByPeer(reason: string): void {
-    if (!this.#isClosing) throw new Error(`the server closed a connection: ${reason}`);
+    if (!this.#isClosing) this.onClosed(new Error(`the server closed a connection: ${reason}`));
   }
 
   close(): void {
@@ -162,37 +158,62 @@ export const webSocketFrames: Framing = (socket, bytes, from, to) => {
 };
 
 const BLANK_LINE = Buffer.from("\r\n\r\n");
+const SWITCHED = "HTTP/1.1 101";
 
 /** Opens a WebSocket. Requests are made by `frameOf` of connection.ts. */
 export async function openWebSocket(port: number, path = "/api/v1/ws"): Promise<ClientSocket> {
   let head: (text: string) => void = () => undefined;
-  const answered = new Promise<string>((resolve) => {
+  let failed: (error: Error) => void = () => undefined;
+  const answered = new Promise<string>((resolve, reject) => {
     head = resolve;
+    failed = reject;
   });
   const socket = await ClientSocket.open(port, (opened, bytes, from, to) => {
     const end = bytes.subarray(0, to).indexOf(BLANK_LINE, from);
     if (end < 0) return -1;
+    const text = bytes.toString("latin1", from, end);
+    head(text);
+    // What stands behind a refusal is no frame, and nobody reads it.
+    if (!text.startsWith(SWITCHED)) return to;
     opened.framing = webSocketFrames;
-    head(bytes.toString("latin1", from, end));
     return end + BLANK_LINE.length;
   });
   const key = Buffer.from("synap-benchmark-").toString("base64");
   const request =
-    `GET ${path} HTTP/1.1\r\nHost: ${targetHost()}:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    `GET ${path} HTTP/1.1\r\nHost: ${targetAuthority(port)}\r\n${authorizationLine()}Connection: Upgrade\r\nUpgrade: websocket\r\n` +
     `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`;
+  const { onClosed } = socket;
+  socket.onClosed = failed;
   socket.send(Buffer.from(request));
   const text = await answered;
-  if (!text.startsWith("HTTP/1.1 101")) throw new Error(`no WebSocket: ${text}`);
+  socket.onClosed = onClosed;
+  if (!text.startsWith(SWITCHED)) {
+    socket.close();
+    throw new Error(`the server refused a WebSocket: ${text.split("\r\n", 1)[0]}`);
+  }
   return socket;
 }
 
-/** Sends requests one after the other and answers the bytes of their replies; for what is set up before a measurement. */
+/**
+ * Sends requests one after the other and answers the bytes of their replies; for what is set up before a measurement.
+ * @throws if the server closes the connection in place of a reply
+ */
 export function ask(socket: ClientSocket, request: Buffer): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const { onMessage } = socket;
-    socket.onMessage = (bytes, start, end) => {
+  return new Promise((resolve, reject) => {
+    const { onMessage, onClosed } = socket;
+    // At once, since a push may come in the same piece as the reply.
+    const restore = () => {
       socket.onMessage = onMessage;
+      socket.onClosed = onClosed;
+    };
+    socket.onMessage = (bytes, start, end) => {
+      restore();
       resolve(Buffer.from(bytes.subarray(start, end)));
+    };
+    socket.onClosed = (error) => {
+      restore();
+      socket.mayBeClosed();
+      reject(error);
     };
     socket.send(request);
   });

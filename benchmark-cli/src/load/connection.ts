@@ -5,8 +5,9 @@
  *
  * All answer in the order of the requests, so a reply belongs to the oldest request that has none.
  */
-import { connect, type Socket } from "node:net";
-import { targetHost } from "./target-host.ts";
+import type { Socket } from "node:net";
+import { checkLogin, loginRequest } from "./resp-login.ts";
+import { authorizationLine, connected, connectTarget, targetAuthority } from "./target-address.ts";
 
 export interface Connection {
   /** Writes requests that were made by `frameOf` of the same protocol. */
@@ -26,12 +27,10 @@ export interface Connection {
 export type Protocol = "websocket" | "http" | "resp";
 
 export async function openConnection(protocol: Protocol, port: number): Promise<Connection> {
-  const socket = connect({ port, host: targetHost(), noDelay: true });
-  await new Promise<void>((resolve, reject) => {
-    socket.once("connect", resolve);
-    socket.once("error", reject);
-  });
+  const socket = connectTarget(port);
+  await connected(socket);
   if (protocol === "websocket") await upgrade(socket, port);
+  if (protocol === "resp") await logIn(socket);
   return new RawConnection(socket, READERS[protocol]);
 }
 
@@ -216,13 +215,24 @@ const READERS: Readonly<Record<Protocol, ReplyReader>> = {
 async function upgrade(socket: Socket, port: number): Promise<void> {
   const key = Buffer.from("synap-benchmark-").toString("base64");
   socket.write(
-    `GET /api/v1/ws HTTP/1.1\r\nHost: ${targetHost()}:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+    `GET /api/v1/ws HTTP/1.1\r\nHost: ${targetAuthority(port)}\r\n${authorizationLine()}Connection: Upgrade\r\nUpgrade: websocket\r\n` +
       `Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`,
   );
-  const answer = await new Promise<Buffer>((resolve) => socket.once("data", resolve));
-  if (!answer.toString("latin1").startsWith("HTTP/1.1 101")) {
-    throw new Error(`no WebSocket: ${answer.toString("latin1")}`);
+  const answer = await firstAnswer(socket);
+  if (!answer.startsWith("HTTP/1.1 101")) {
+    throw new Error(`the server refused a WebSocket: ${answer.split("\r\n", 1)[0]}`);
   }
+}
+
+async function logIn(socket: Socket): Promise<void> {
+  const login = loginRequest();
+  if (login === undefined) return;
+  socket.write(login);
+  checkLogin(await firstAnswer(socket));
+}
+
+function firstAnswer(socket: Socket): Promise<string> {
+  return new Promise((resolve) => socket.once("data", (bytes: Buffer) => resolve(bytes.toString("latin1"))));
 }
 
 function binaryFrame(body: Buffer): Buffer {
@@ -243,7 +253,7 @@ function binaryFrame(body: Buffer): Buffer {
 
 function post(body: Buffer, port: number): Buffer {
   const head =
-    `POST /api/v1/command HTTP/1.1\r\nHost: ${targetHost()}:${port}\r\nContent-Type: application/json\r\n` +
-    `Content-Length: ${body.length}\r\n\r\n`;
+    `POST /api/v1/command HTTP/1.1\r\nHost: ${targetAuthority(port)}\r\n${authorizationLine()}` +
+    `Content-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(head), body]);
 }

@@ -1,16 +1,18 @@
 /** The process that makes a load; see load.ts. Requests are drawn and encoded before the first one is sent. */
-import { runAutocannon } from "./autocannon-load.ts";
 import { type Connection, openConnection } from "./connection.ts";
 import { endWithReason } from "./failure-report.ts";
 import type { Generated, GeneratorMessage, Load } from "./load.ts";
 import { LoadTally } from "./load-tally.ts";
 import { nap } from "./pace.ts";
 import { seededRandom } from "./random.ts";
+import { targetAddress } from "./target-address.ts";
 import { checkReply, drawRequest, failuresOf } from "./workload.ts";
 
 /** Distinct requests, sent again and again in turn; enough commands that their keys do not stay in the caches. */
-const COMMANDS_DRAWN = 100_000;
-const REQUESTS_DRAWN_MIN = 1_000;
+const COMMANDS_DRAWN_MAX = 100_000;
+/** Where there are few keys they are in the caches all the same, and so many commands of each are drawn. */
+const COMMANDS_DRAWN_PER_KEY = 10;
+const REQUESTS_DRAWN_MIN = 100;
 /** Every so many replies of a connection, one is decoded and checked. */
 const CHECK_EVERY = 1_024;
 /** How far a connection may fall behind its replies in an open loop before the run is called overloaded. */
@@ -68,7 +70,8 @@ class Traffic {
     this.tally = tally;
     this.#load = load;
     const random = seed === undefined ? Math.random : seededRandom(seed);
-    const count = Math.max(REQUESTS_DRAWN_MIN, Math.ceil(COMMANDS_DRAWN / workload.batch));
+    const commands = Math.min(COMMANDS_DRAWN_MAX, workload.keys * COMMANDS_DRAWN_PER_KEY);
+    const count = Math.max(REQUESTS_DRAWN_MIN, Math.ceil(commands / workload.batch));
     this.#requests = Array.from({ length: count }, () => drawRequest(protocol, port, workload, random));
   }
 
@@ -163,7 +166,10 @@ class Traffic {
 async function generate(load: Load): Promise<Generated> {
   const tally = new LoadTally(load.workload.batch, (progress) => tell({ kind: "progress", progress }));
   const measuring = () => tell({ kind: "measuring" });
-  if (load.autocannon === true && load.protocol === "http" && load.requestsPerSec === undefined) {
+  const suitsAutocannon = load.protocol === "http" && load.requestsPerSec === undefined && !targetAddress().isSecure;
+  if (load.autocannon === true && suitsAutocannon) {
+    // Loading it takes longer than the rest of this process, and most loads need none of it.
+    const { runAutocannon } = await import("./autocannon-load.ts");
     return await runAutocannon(load, tally, measuring);
   }
   const traffic = new Traffic(load, tally);

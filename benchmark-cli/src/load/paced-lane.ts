@@ -4,16 +4,14 @@
  */
 
 import { sleep } from "../servers/processes.ts";
+import { type Asking, askingOf } from "./asking.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import type { LatencyHistogram } from "./latency-histogram.ts";
-import { fieldAt, fieldName } from "./message-pack-fields.ts";
 import { monotonicMs } from "./monotonic-clock.ts";
 import { pace } from "./pace.ts";
 
 /** Requests of one connection without a reply, after which the run is called overloaded. */
 const PENDING_MAX = 1 << 16;
-const SUCCESS = fieldName("success");
-const TRUE = 0xc3;
 
 /** The due time of a request whose latency does not count. */
 export const UNMEASURED = -1;
@@ -22,20 +20,24 @@ export const UNMEASURED = -1;
 export class PacedLane {
   readonly socket: ClientSocket;
   /** Called at every reply, after it was counted. */
-  onReply: () => void = () => undefined;
+  onReply: (bytes: Buffer, start: number, end: number) => void = () => undefined;
+  readonly #asking: Asking;
   readonly #due = new Float64Array(PENDING_MAX);
   #sent = 0;
   #answered = 0;
+  /** Copies of requests that wait until the protocol lets another one go; they have their due times. */
+  readonly #waiting: Buffer[] = [];
 
-  constructor(socket: ClientSocket, latencies: LatencyHistogram) {
+  constructor(socket: ClientSocket, latencies: Pick<LatencyHistogram, "add">, asking: Asking = askingOf("websocket")) {
     this.socket = socket;
+    this.#asking = asking;
     socket.onMessage = (bytes, start, end) => {
-      const success = fieldAt(bytes, start, SUCCESS);
-      if (success < 0) return;
-      if (bytes[success] !== TRUE) throw new Error(bytes.toString("latin1", start, end));
+      if (!asking.isReply(bytes, start, end)) return;
       const dueMs = this.#due[this.#answered++ % PENDING_MAX];
       if (dueMs !== UNMEASURED) latencies.add(monotonicMs() - dueMs);
-      this.onReply();
+      const next = this.#waiting.shift();
+      if (next !== undefined) socket.append(next);
+      this.onReply(bytes, start, end);
     };
   }
 
@@ -47,7 +49,8 @@ export class PacedLane {
   send(request: Buffer, dueMs: number): void {
     if (this.pending === PENDING_MAX) throw new Error("the server cannot keep up with this rate");
     this.#due[this.#sent++ % PENDING_MAX] = dueMs;
-    this.socket.append(request);
+    if (this.pending > this.#asking.pendingMax) this.#waiting.push(Buffer.from(request));
+    else this.socket.append(request);
   }
 }
 

@@ -18,6 +18,20 @@ export const DIGITS = 10;
 /** Microseconds since the machine's start. */
 export const INSTANT_DIGITS = 16;
 
+/** A request whose payload begins with the places of a number and of an instant, and where they are. */
+export interface NumberedFrame {
+  readonly frame: Buffer;
+  readonly at: number;
+}
+
+/** @param encode makes the request of a payload */
+export function numberedFrame(payloadBytes: number, encode: (payload: string) => Buffer): NumberedFrame {
+  const places = "0".repeat(DIGITS + INSTANT_DIGITS);
+  const frame = encode(places.padEnd(payloadBytes, "v"));
+  // Nothing else in a request has so many zeros in a row.
+  return { frame, at: frame.indexOf(places) };
+}
+
 /** Writes `value` as decimal digits. */
 export function writeDigits(bytes: Buffer, at: number, digits: number, value: number): void {
   let rest = value;
@@ -108,6 +122,14 @@ export class OpenRequest {
   }
 }
 
+/** The contract's envelope (section 2). */
+interface Reply {
+  readonly success: boolean;
+  readonly payload: Record<string, unknown>;
+  readonly error?: string;
+  readonly code?: string;
+}
+
 /** Runs one command on a socket that has none under way, for what is set up before a measurement. */
 export function perform(socket: ClientSocket, command: string, payload: object): Promise<unknown> {
   return performFrame(socket, frameFor({ command, payload }), command);
@@ -115,8 +137,14 @@ export function perform(socket: ClientSocket, command: string, payload: object):
 
 /** The same with a frame that is made once and sent often. @throws if the server refused it */
 export async function performFrame(socket: ClientSocket, frame: Buffer, command: string): Promise<unknown> {
-  // The contract's envelope (section 2); a reply that is none has no success in it.
-  const reply = unpack(await ask(socket, frame)) as { success: boolean; payload: unknown };
+  // A reply that is none has no success in it.
+  const reply = unpack(await ask(socket, frame)) as Reply;
   if (!reply.success) throw new Error(`${command} failed: ${JSON.stringify(reply)}`);
   return reply.payload;
+}
+
+/** The same, for whom a refusal is an answer. */
+export async function tryPerform(socket: ClientSocket, command: string, payload: object): Promise<Reply> {
+  // As above.
+  return unpack(await ask(socket, frameFor({ command, payload }))) as Reply;
 }

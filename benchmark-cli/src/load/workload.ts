@@ -1,6 +1,7 @@
 /** Which commands a load consists of, and their encoded requests. */
 import { Packr, unpack } from "msgpackr";
 import { frameOf, type Protocol } from "./connection.ts";
+import { respRequest } from "./resp-words.ts";
 
 export type Operation = "get" | "set" | "set_ttl" | "incr" | "scan";
 
@@ -42,31 +43,13 @@ export interface Command {
 
 /** Encodes one command, or several as a batch, for the wire. */
 export function requestOf(protocol: Protocol, port: number, commands: readonly Command[]): Buffer {
-  if (protocol === "resp") return Buffer.concat(commands.map(respRequest));
+  if (protocol === "resp") {
+    return Buffer.concat(commands.map(({ command, payload }) => respRequest(command, payload)));
+  }
   const envelope = commands.length === 1 ? commands[0] : { type: "batch", commands };
   const body = protocol === "websocket" ? packr.pack(envelope) : Buffer.from(JSON.stringify(envelope));
   return frameOf(protocol, body, port);
 }
-
-/** The same for a client of Redis: an array of strings. */
-function respRequest({ command, payload }: Command): Buffer {
-  // What `drawCommand` and `fill` make.
-  const { key, value, ttl_ms } = payload as { key: string; value?: string; ttl_ms?: number };
-  const words = RESP_WORDS[command]?.(key, value ?? "", ttl_ms);
-  if (words === undefined) throw new Error(`${command} has no place in a workload of RESP`);
-  return respArray(words);
-}
-
-function respArray(words: readonly string[]): Buffer {
-  const parts = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
-  return Buffer.from(`*${words.length}\r\n${parts.join("")}`);
-}
-
-const RESP_WORDS: Readonly<Record<string, (key: string, value: string, ttlMs?: number) => string[]>> = {
-  "kv.get": (key) => ["GET", key],
-  "kv.set": (key, value, ttlMs) => ["SET", key, value, ...(ttlMs === undefined ? [] : ["PX", `${ttlMs}`])],
-  "kv.incr": (key) => ["INCR", key],
-};
 
 /** Draws a request of the workload. */
 export function drawRequest(

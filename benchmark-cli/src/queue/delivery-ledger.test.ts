@@ -53,4 +53,17 @@ describe("DeliveryLedger", () => {
       "1 deliveries had another priority than was published",
     ]);
   });
+
+  it("knows an order of what one connection published, and none of what two did", () => {
+    const lanes = { count: 2, messagesPerCommand: 2 };
+    const problemsOf = (numbers: readonly number[]) => {
+      const ledger = new DeliveryLedger(numbers.length, "equal", lanes);
+      for (const [position, number] of numbers.entries()) ledger.add(number, position, priorityOf(number, "equal"));
+      return ledger.problems();
+    };
+    expect(problemsOf([0, 1, 4, 5, 2, 3, 6, 7])).toEqual([]);
+    expect(problemsOf([2, 0, 3, 6, 1, 4, 7, 5])).toEqual([]);
+    expect(problemsOf([4, 0, 1, 5, 2, 3, 6, 7])).toEqual(["1 deliveries were out of order"]);
+    expect(problemsOf([0, 1, 4, 5, 3, 2, 6, 7])).toEqual(["1 deliveries were out of order"]);
+  });
 });

@@ -3,11 +3,12 @@
  * priority, then publish order. Deliveries reach a benchmark over several connections, so the order that counts is that
  * of their delivery ids.
  */
-import { type PriorityDistribution, priorityOf } from "./message-plan.ts";
+import { type Lanes, laneOf, ONE_LANE, PRIORITIES, type PriorityDistribution, priorityOf } from "./message-plan.ts";
 
 export class DeliveryLedger {
   readonly #messages: number;
   readonly #distribution: PriorityDistribution;
+  readonly #lanes: Lanes;
   readonly #times: Uint8Array;
   /** By position of arrival. */
   readonly #numbers: Uint32Array;
@@ -16,8 +17,9 @@ export class DeliveryLedger {
   #unknown = 0;
   #wrongPriority = 0;
 
-  /** @param messages how many were published, numbered from 0 in publish order */
-  constructor(messages: number, distribution: PriorityDistribution) {
+  /** @param messages how many were published, numbered from 0 in the publish order of each lane */
+  constructor(messages: number, distribution: PriorityDistribution, lanes = ONE_LANE) {
+    this.#lanes = lanes;
     this.#messages = messages;
     this.#distribution = distribution;
     this.#times = new Uint8Array(messages);
@@ -60,13 +62,18 @@ export class DeliveryLedger {
     const ids = this.#deliveryIds;
     const order = Uint32Array.from({ length: this.#deliveries }, (_, position) => position);
     order.sort((a, b) => ids[a] - ids[b]);
+    /** By lane and priority: the message that was delivered last. */
+    const last = new Map<number, number>();
     let wrong = 0;
-    for (let i = 1; i < order.length; i++) {
-      const before = this.#numbers[order[i - 1]];
-      const after = this.#numbers[order[i]];
-      const drop = priorityOf(before, this.#distribution) - priorityOf(after, this.#distribution);
-      const sameId = ids[order[i - 1]] === ids[order[i]];
-      if (sameId || drop < 0 || (drop === 0 && before > after)) wrong += 1;
+    for (let i = 0; i < order.length; i++) {
+      const message = this.#numbers[order[i]];
+      const priority = priorityOf(message, this.#distribution);
+      const row = laneOf(message, this.#lanes) * PRIORITIES + priority;
+      const isEarly = message < (last.get(row) ?? 0);
+      last.set(row, message);
+      const sameId = i > 0 && ids[order[i - 1]] === ids[order[i]];
+      const isLate = i > 0 && priorityOf(this.#numbers[order[i - 1]], this.#distribution) < priority;
+      if (sameId || isLate || isEarly) wrong += 1;
     }
     return wrong;
   }

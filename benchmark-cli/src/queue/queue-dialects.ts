@@ -4,6 +4,7 @@
  */
 import { ClientSocket, type Framing, openWebSocket } from "../load/client-socket.ts";
 import { frameOf } from "../load/connection.ts";
+import { httpReplies } from "../load/http-replies.ts";
 import { fieldAt, fieldName, skip } from "../load/message-pack-fields.ts";
 import { frameFor, OpenRequest } from "../load/requests.ts";
 import { Amqp } from "./amqp-dialect.ts";
@@ -133,21 +134,6 @@ function valueAfter(body: Buffer, name: Buffer): string {
   if (from < name.length) throw new Error(`no ${name.toString()} in ${body.toString()}`);
   return body.toString("latin1", from, body.indexOf(COMMA, from));
 }
-
-const BLANK_LINE = Buffer.from("\r\n\r\n");
-
-const httpReplies: Framing = (socket, bytes, from, to) => {
-  const headEnd = bytes.subarray(0, to).indexOf(BLANK_LINE, from);
-  if (headEnd < 0) return -1;
-  const head = bytes.toString("latin1", from, headEnd).toLowerCase();
-  const start = headEnd + BLANK_LINE.length;
-  const name = "content-length: ";
-  const end = start + Number.parseInt(head.slice(head.indexOf(name) + name.length), 10);
-  if (end > to) return -1;
-  if (!head.startsWith("http/1.1 200")) throw new Error(`${head}\n${bytes.toString("latin1", start, end)}`);
-  socket.onMessage(bytes, start, end);
-  return end;
-};
 
 const LINE_END = 0x0a;
 const BLANK = 0x20;

@@ -1,23 +1,28 @@
 /** A process that publishes numbered messages to one queue; see scenarios/queue.ts. */
 
+import { type Asking, askingOf } from "../load/asking.ts";
 import { serve } from "../load/client-process.ts";
-import { type ClientSocket, openWebSocket } from "../load/client-socket.ts";
+import type { Protocol } from "../load/connection.ts";
 import { type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
-import { fieldAt, fieldName } from "../load/message-pack-fields.ts";
 import { monotonicMs } from "../load/monotonic-clock.ts";
-import { pace } from "../load/pace.ts";
+import { PacedLane, paceLanes } from "../load/paced-lane.ts";
 import { ProgressTeller } from "../load/progress-teller.ts";
-import { DIGITS, frameFor, INSTANT_DIGITS, writeDigits } from "../load/requests.ts";
-import { type PriorityDistribution, priorityOf } from "./message-plan.ts";
+import { DIGITS, INSTANT_DIGITS, numberedFrame, writeDigits } from "../load/requests.ts";
+import { requestOf } from "../load/workload.ts";
+import { PRIORITIES, type PriorityDistribution, priorityOf } from "./message-plan.ts";
 
 export interface QueuePublisherConfig {
+  readonly protocol: Protocol;
   readonly port: number;
   readonly queue: string;
   readonly messages: number;
   readonly payloadBytes: number;
   readonly distribution: PriorityDistribution;
+  /** Connections that take the commands in turn; what one of them publishes stays in order. */
+  readonly publishers: number;
   /** 1 publishes with queue.publish, more with queue.publish_batch. */
   readonly messagesPerCommand: number;
+  /** Of each connection. */
   readonly inFlight: number;
   /** Open loop: at fixed instants, whatever is in flight. */
   readonly messagesPerSec?: number;
@@ -30,71 +35,76 @@ export interface QueuePublished {
   readonly latencies: LatencyCounts;
 }
 
-const PRIORITIES = 10;
-const SUCCESS = fieldName("success");
-const TRUE = 0xc3;
-/** Commands without a reply, after which the run is called overloaded. */
-const PENDING_MAX = 1 << 16;
+/** @returns the request of a command, whose bytes the next call may overwrite */
+type Encoder = (command: number, dueMs: number) => Buffer;
 
-/** Replies come in the order of the requests, so each belongs to the oldest that has none. */
 class Publisher {
   readonly latencies = new LatencyHistogram();
   readonly #config: QueuePublisherConfig;
-  readonly #socket: ClientSocket;
-  readonly #publish: (number: number, dueMs: number) => void;
-  readonly #teller: ProgressTeller;
-  readonly #due = new Float64Array(PENDING_MAX);
+  readonly #lanes: readonly PacedLane[];
+  readonly #encode: Encoder;
   readonly #commands: number;
-  #sent = 0;
-  #answered = 0;
-  #onAnswer: () => void = () => undefined;
 
-  constructor(socket: ClientSocket, config: QueuePublisherConfig, teller: ProgressTeller) {
+  private constructor(config: QueuePublisherConfig, teller: ProgressTeller, open: OpenLane[]) {
     this.#config = config;
-    this.#socket = socket;
-    this.#teller = teller;
-    this.#publish = config.messagesPerCommand === 1 ? singles(socket, config) : batches(socket, config);
+    this.#encode = config.messagesPerCommand === 1 ? singles(config) : batches(config);
     this.#commands = Math.ceil(config.messages / config.messagesPerCommand);
-    socket.onMessage = (bytes, start, end) => this.#replied(bytes, start, end);
+    const counted = {
+      add: (latencyMs: number) => {
+        teller.add(latencyMs, this.latencies);
+        teller.count(config.messagesPerCommand - 1);
+      },
+    };
+    this.#lanes = open.map(({ socket, asking }) => new PacedLane(socket, counted, asking));
+  }
+
+  static async open(config: QueuePublisherConfig, teller: ProgressTeller): Promise<Publisher> {
+    const asking = askingOf(config.protocol);
+    const open: OpenLane[] = [];
+    for (let i = 0; i < config.publishers; i++) open.push({ socket: await asking.open(config.port), asking });
+    return new Publisher(config, teller, open);
   }
 
   /** As many at a time as the configuration says, or at fixed instants. */
   async publishAll(): Promise<void> {
-    const { messagesPerSec, inFlight } = this.#config;
-    const allAnswered = new Promise<void>((resolve) => {
-      this.#onAnswer = () => {
-        if (messagesPerSec === undefined && this.#sent < this.#commands) this.#send(monotonicMs());
-        if (this.#answered === this.#commands) resolve();
-      };
-    });
+    const { messagesPerSec } = this.#config;
     if (messagesPerSec === undefined) {
-      while (this.#sent < Math.min(inFlight, this.#commands)) this.#send(monotonicMs());
-      this.#socket.flush();
-    } else {
-      const flush = () => this.#socket.flush();
-      await pace(messagesPerSec, this.#commands, (_, dueMs) => this.#send(dueMs), flush);
+      await Promise.all(this.#lanes.map((lane, index) => this.#closedLoop(lane, index)));
+      return;
     }
-    await allAnswered;
+    await paceLanes(this.#lanes, messagesPerSec, this.#commands, (command, lane, dueMs) => {
+      lane.send(this.#encode(command, dueMs), dueMs);
+    });
   }
 
-  #send(dueMs: number): void {
-    if (this.#sent - this.#answered === PENDING_MAX) throw new Error("the server cannot keep up with this rate");
-    this.#due[this.#sent % PENDING_MAX] = dueMs;
-    this.#publish(this.#sent++, dueMs);
-  }
-
-  #replied(bytes: Buffer, start: number, end: number): void {
-    if (bytes[fieldAt(bytes, start, SUCCESS)] !== TRUE) throw new Error(bytes.toString("latin1", start, end));
-    this.#teller.add(monotonicMs() - this.#due[this.#answered++ % PENDING_MAX], this.latencies);
-    this.#teller.count(this.#config.messagesPerCommand - 1);
-    this.#onAnswer();
+  /** The commands of one lane, each of which leaves when an earlier one is answered. */
+  #closedLoop(lane: PacedLane, index: number): Promise<void> {
+    return new Promise((resolve) => {
+      let next = index;
+      const send = () => {
+        if (next >= this.#commands) return;
+        const nowMs = monotonicMs();
+        lane.send(this.#encode(next, nowMs), nowMs);
+        next += this.#lanes.length;
+      };
+      lane.onReply = () => {
+        send();
+        if (lane.pending === 0) resolve();
+      };
+      for (let i = 0; i < this.#config.inFlight; i++) send();
+      lane.socket.flush();
+      if (lane.pending === 0) resolve();
+    });
   }
 }
 
+interface OpenLane {
+  readonly socket: Awaited<ReturnType<Asking["open"]>>;
+  readonly asking: Asking;
+}
+
 serve<QueuePublisherConfig>(async (config, benchmark) => {
-  // One connection, because publish order is then the order of the requests.
-  const socket = await openWebSocket(config.port);
-  const publisher = new Publisher(socket, config, new ProgressTeller(benchmark));
+  const publisher = await Publisher.open(config, new ProgressTeller(benchmark));
   benchmark.tell("ready");
   await benchmark.until("go");
   const startMs = monotonicMs();
@@ -103,26 +113,23 @@ serve<QueuePublisherConfig>(async (config, benchmark) => {
   benchmark.tell("done", published);
 });
 
-/** Publishes the message of a number: a frame for each priority in which only the digits change. */
-function singles(socket: ClientSocket, config: QueuePublisherConfig): (message: number, dueMs: number) => void {
-  const { queue, payloadBytes, distribution } = config;
+/** A message each: a frame for each priority in which only the digits change. */
+function singles({ protocol, port, queue, payloadBytes, distribution }: QueuePublisherConfig): Encoder {
   const frames = Array.from({ length: PRIORITIES }, (_, priority) =>
-    frameFor({
-      command: "queue.publish",
-      payload: { queue, priority, payload: "0".repeat(DIGITS + INSTANT_DIGITS).padEnd(payloadBytes, "v") },
-    }),
+    numberedFrame(payloadBytes, (payload) =>
+      requestOf(protocol, port, [{ command: "queue.publish", payload: { queue, priority, payload } }]),
+    ),
   );
   return (message, dueMs) => {
-    const frame = frames[priorityOf(message, distribution)];
-    const payload = frame.length - payloadBytes;
-    writeDigits(frame, payload, DIGITS, message);
-    writeDigits(frame, payload + DIGITS, INSTANT_DIGITS, Math.round(dueMs * 1_000));
-    socket.append(frame);
+    const { frame, at } = frames[priorityOf(message, distribution)];
+    writeDigits(frame, at, DIGITS, message);
+    writeDigits(frame, at + DIGITS, INSTANT_DIGITS, Math.round(dueMs * 1_000));
+    return frame;
   };
 }
 
-function batches(socket: ClientSocket, config: QueuePublisherConfig): (batch: number) => void {
-  const { queue, payloadBytes, distribution, messagesPerCommand } = config;
+function batches(config: QueuePublisherConfig): Encoder {
+  const { protocol, port, queue, payloadBytes, distribution, messagesPerCommand } = config;
   const rest = "v".repeat(payloadBytes - DIGITS);
   return (batch) => {
     const first = batch * messagesPerCommand;
@@ -131,6 +138,6 @@ function batches(socket: ClientSocket, config: QueuePublisherConfig): (batch: nu
       payload: String(first + i).padStart(DIGITS, "0") + rest,
       priority: priorityOf(first + i, distribution),
     }));
-    socket.append(frameFor({ command: "queue.publish_batch", payload: { queue, messages } }));
+    return requestOf(protocol, port, [{ command: "queue.publish_batch", payload: { queue, messages } }]);
   };
 }

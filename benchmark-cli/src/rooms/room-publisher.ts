@@ -1,13 +1,12 @@
 /** A process that publishes events to rooms in turn, at fixed instants, and measures how late the replies come. */
 
 import { serve } from "../load/client-process.ts";
-import { openWebSocket } from "../load/client-socket.ts";
 import { type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
-import { PacedLane, paceLanes } from "../load/paced-lane.ts";
-import { roomDialect } from "./room-dialects.ts";
+import { type PacedLane, paceLanes } from "../load/paced-lane.ts";
+import { type RoomPublishing, roomDialect } from "./room-dialects.ts";
 
 export interface RoomPublisherConfig {
-  readonly port: number;
+  readonly publishing: RoomPublishing;
   readonly rooms: number;
   readonly events: number;
   readonly eventsPerSec: number;
@@ -19,14 +18,12 @@ export interface RoomPublisherResult {
   readonly publish: LatencyCounts;
 }
 
-const CONNECTIONS = 4;
-
 serve<RoomPublisherConfig>(async (config, benchmark) => {
-  const dialect = roomDialect("synap");
+  const dialect = roomDialect("synap", config.publishing);
   const encoders = Array.from({ length: config.rooms }, (_, room) => dialect.encoder(room, config.dataBytes));
   const latencies = new LatencyHistogram();
   const lanes: PacedLane[] = [];
-  for (let i = 0; i < CONNECTIONS; i++) lanes.push(new PacedLane(await openWebSocket(config.port), latencies));
+  for (let i = 0; i < config.publishing.publishers; i++) lanes.push(await dialect.publisher(latencies));
   benchmark.tell("ready");
   await benchmark.until("go");
   await paceLanes(lanes, config.eventsPerSec, config.events, (event, lane, dueMs) => {

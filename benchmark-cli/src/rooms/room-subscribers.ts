@@ -4,19 +4,26 @@
  */
 
 import { serve } from "../load/client-process.ts";
-import type { ClientSocket } from "../load/client-socket.ts";
 import { type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
 import { fieldAt, fieldName, numberAt, textStart } from "../load/message-pack-fields.ts";
 import { monotonicMs } from "../load/monotonic-clock.ts";
+import type { PacedLane } from "../load/paced-lane.ts";
 import { ProgressTeller } from "../load/progress-teller.ts";
 import { INSTANT_DIGITS, readDigits } from "../load/requests.ts";
 import { doneOrStalled } from "../load/stall-watch.ts";
-import { type EventEncoder, type RoomDialect, type RoomServer, roomDialect } from "./room-dialects.ts";
+import {
+  type EventEncoder,
+  type RoomDialect,
+  type RoomPublishing,
+  type RoomServer,
+  roomDialect,
+} from "./room-dialects.ts";
 import { type RoomLatencies, RoomReceipts } from "./room-receipts.ts";
 
 export interface RoomSubscribersConfig {
   readonly server: RoomServer;
   readonly port: number;
+  readonly publishing: RoomPublishing;
   /** Numbers of the rooms. */
   readonly rooms: readonly number[];
   readonly subscribersPerRoom: number;
@@ -40,28 +47,28 @@ export interface RoomRunResult {
   readonly problems: readonly string[];
 }
 
-const PUBLISHERS = 4;
+/** Events are timed from their publishing to their delivery; replies are not. */
+const NO_LATENCIES = { add: () => undefined };
 /** Sockets that are opened at a time. */
 const OPENING = 50;
 const OFFSET = fieldName("offset");
 const DATA = fieldName("data");
-const SUCCESS = fieldName("success");
-const TRUE = 0xc3;
 
 class Room {
   readonly receipts: RoomReceipts;
-  readonly publisher: ClientSocket;
+  readonly publisher: PacedLane;
   readonly encode: EventEncoder;
   published = 0;
 
-  constructor(receipts: RoomReceipts, publisher: ClientSocket, encode: EventEncoder) {
+  constructor(receipts: RoomReceipts, publisher: PacedLane, encode: EventEncoder) {
     this.receipts = receipts;
     this.publisher = publisher;
     this.encode = encode;
   }
 
   publish(): void {
-    this.publisher.append(this.encode(this.published++, monotonicMs()));
+    const nowMs = monotonicMs();
+    this.publisher.send(this.encode(this.published++, nowMs), nowMs);
   }
 }
 
@@ -70,7 +77,7 @@ class Rooms {
   readonly #dialect: RoomDialect;
   readonly #latencies: RoomLatencies;
   readonly #rooms: Room[] = [];
-  readonly #publishers: ClientSocket[] = [];
+  readonly #publishers: PacedLane[] = [];
   /** Events of each room in this run and all before. */
   #target = 0;
   #publishes = false;
@@ -82,19 +89,16 @@ class Rooms {
     this.#config = config;
     const onDelivery = (latencyMs: number) => teller.add(latencyMs);
     this.#latencies = { delivery: new LatencyHistogram(), fanout: new LatencyHistogram(), onDelivery };
-    this.#dialect = roomDialect(config.server);
+    this.#dialect = roomDialect(config.server, config.publishing);
   }
 
   async open(): Promise<void> {
-    const { port, rooms, subscribersPerRoom, dataBytes } = this.#config;
-    for (let i = 0; i < PUBLISHERS; i++) {
-      const socket = await this.#dialect.publisher(port);
-      socket.onMessage = checkReply;
-      this.#publishers.push(socket);
-    }
+    const { rooms, subscribersPerRoom, dataBytes, publishing } = this.#config;
+    const { publishers } = publishing;
+    for (let i = 0; i < publishers; i++) this.#publishers.push(await this.#dialect.publisher(NO_LATENCIES));
     for (const [i, number] of rooms.entries()) {
       const receipts = new RoomReceipts(subscribersPerRoom, this.#latencies);
-      const room = new Room(receipts, this.#publishers[i % PUBLISHERS], this.#dialect.encoder(number, dataBytes));
+      const room = new Room(receipts, this.#publishers[i % publishers], this.#dialect.encoder(number, dataBytes));
       this.#rooms.push(room);
       for (let first = 0; first < subscribersPerRoom; first += OPENING) {
         const count = Math.min(OPENING, subscribersPerRoom - first);
@@ -118,7 +122,7 @@ class Rooms {
     if (this.#missing === 0) this.#finish();
     if (!this.#publishes || room.published === this.#target) return;
     room.publish();
-    room.publisher.flush();
+    room.publisher.socket.flush();
   }
 
   async run({ events, window }: RoomRun): Promise<RoomRunResult> {
@@ -132,7 +136,7 @@ class Rooms {
     });
     const startMs = monotonicMs();
     for (let i = 0; i < Math.min(window, events); i++) for (const room of this.#rooms) room.publish();
-    for (const socket of this.#publishers) socket.flush();
+    for (const { socket } of this.#publishers) socket.flush();
     await doneOrStalled(finished, () => this.#latencies.delivery.samples);
     const endMs = monotonicMs();
     // Offsets go on with the next run, whoever publishes it.
@@ -144,10 +148,6 @@ class Rooms {
     const { delivery, fanout } = this.#latencies;
     return { startMs, endMs, delivery: delivery.export(), fanout: fanout.export(), problems };
   }
-}
-
-function checkReply(bytes: Buffer, start: number, end: number): void {
-  if (bytes[fieldAt(bytes, start, SUCCESS)] !== TRUE) throw new Error(bytes.toString("latin1", start, end));
 }
 
 serve<RoomSubscribersConfig>(async (config, benchmark) => {

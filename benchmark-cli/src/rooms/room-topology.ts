@@ -4,8 +4,7 @@ import { ClientProcess, CpuWatch } from "../load/client-process.ts";
 import { type Latency, type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import type { Synap } from "../servers/synap-process.ts";
-import type { RoomServer } from "./room-dialects.ts";
-import { roomName } from "./room-dialects.ts";
+import { type RoomPublishing, type RoomServer, roomName } from "./room-dialects.ts";
 import type { RoomRun, RoomRunResult, RoomSubscribersConfig } from "./room-subscribers.ts";
 
 export interface Topology {
@@ -14,7 +13,12 @@ export interface Topology {
   readonly dataBytes: number;
   /** Client processes. */
   readonly clients: number;
+  /** Over a few WebSockets of each process, where nothing else is said. */
+  readonly publishing?: RoomPublishing;
 }
+
+/** Connections of a process that publishes, where nothing else is asked for. */
+export const ROOM_PUBLISHERS = 4;
 
 export interface RoomsMeasured {
   readonly eventsPerSec: number;
@@ -47,12 +51,14 @@ export class RoomClients {
     topology: Topology,
   ): Promise<RoomClients> {
     const { rooms, subscribersPerRoom, dataBytes } = topology;
+    const preset: RoomPublishing = { protocol: "websocket", port: server.port, publishers: ROOM_PUBLISHERS };
     const processes = Math.min(topology.clients, rooms);
     const clients = Array.from({ length: processes }, (_, client) => {
       const own = Array.from({ length: rooms }, (_, room) => room).filter((room) => room % processes === client);
       const config: RoomSubscribersConfig = {
         server: kind,
         port: server.port,
+        publishing: topology.publishing ?? preset,
         rooms: own,
         subscribersPerRoom,
         dataBytes,

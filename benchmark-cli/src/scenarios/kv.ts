@@ -5,12 +5,14 @@
 
 import type { Protocol } from "../load/connection.ts";
 import { fill, type Load, type LoadObserver, type LoadResult, runLoad, sumErrors } from "../load/load.ts";
+import { targetAddress } from "../load/target-address.ts";
 import type { Phase, ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { type FsyncPolicy, NO_SNAPSHOTS } from "../servers/synap-process.ts";
-import type { Target } from "../servers/target.ts";
+import { portOf, type Target } from "../servers/target.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
+import { checkPipeline } from "./protocol-options.ts";
 import type { Stage } from "./stage.ts";
 
 export interface KvOptions {
@@ -50,11 +52,7 @@ export function runKv(options: KvOptions, stage: Stage): Promise<ScenarioResult>
 
 function check(options: KvOptions): void {
   const { protocol, pipeline, batch, connections, clients, operations, duration, loop } = options;
-  if (protocol === "http" && pipeline > 1) {
-    throw new BenchmarkError(
-      "--pipeline above 1 does not go with --protocol http: take more --connections, or ws or resp",
-    );
-  }
+  checkPipeline(protocol, pipeline, "--connections");
   if (protocol === "resp" && batch > 1) {
     throw new BenchmarkError("--batch above 1 does not go with --protocol resp, which has no batches: use --pipeline");
   }
@@ -70,7 +68,10 @@ function check(options: KvOptions): void {
 
 async function runOnce(options: KvOptions, stage: Stage): Promise<ScenarioResult> {
   // A fresh server each time: the scenario includes its warming up.
-  const target = await stage.open({ durability: options.fsync, args: NO_SNAPSHOTS });
+  const target = await stage.open(
+    { durability: options.fsync, args: NO_SNAPSHOTS },
+    { uses: ["keys"], protocol: options.protocol },
+  );
   const before = await fillAll(options, target);
   const phases: Phase[] = [];
   const rows: Row[] = [];
@@ -92,8 +93,9 @@ async function runOnce(options: KvOptions, stage: Stage): Promise<ScenarioResult
     rows.push(...openRows(perSec, result, phase));
   }
   const notes = clientLimits(phases, options.clients);
-  if (options.protocol === "http" && options.loop !== "open")
+  if (options.protocol === "http" && options.loop !== "open" && !targetAddress().isSecure) {
     notes.push("the closed loop of HTTP is made by autocannon");
+  }
   notes.push(await verifyCounts(options, target, before, results));
   await target.stop();
   return {
@@ -128,17 +130,16 @@ interface Counts {
 
 async function fillAll(options: KvOptions, target: Target): Promise<Counts> {
   const { protocol, keys, keySize, valueSize } = options;
-  if (protocol === "resp" && target.respPort === 0) {
-    throw new BenchmarkError(`${target.name} is an address of HTTP: for RESP give --url redis://HOST:PORT`);
-  }
-  const fillProtocol = isOnlyResp(options, target) ? "resp" : "websocket";
+  // Before anything is written.
+  portOf(target, protocol);
+  const fillProtocol = isOnlyResp(target) ? "resp" : "websocket";
   await fill(target.port, { count: keys, keyBytes: keySize, valueBytes: valueSize, protocol: fillProtocol });
-  return isOnlyResp(options, target) ? { ran: Number.NaN, misses: 0 } : await counts(target);
+  return isOnlyResp(target) ? { ran: Number.NaN, misses: 0 } : await counts(target);
 }
 
 /** A server of `redis://` that answers nothing but RESP. */
-function isOnlyResp({ protocol }: KvOptions, { port, respPort }: Target): boolean {
-  return protocol === "resp" && port === respPort;
+function isOnlyResp({ address }: Target): boolean {
+  return address?.speaks === "resp";
 }
 
 async function counts(target: Target): Promise<Counts> {
@@ -154,7 +155,7 @@ async function verifyCounts(
   before: Counts,
   results: readonly LoadResult[],
 ): Promise<string> {
-  if (isOnlyResp(options, target)) return "what the server ran was not counted: it was reached by RESP alone";
+  if (isOnlyResp(target)) return "what the server ran was not counted: it was reached by RESP alone";
   const after = await counts(target);
   const sent = results.reduce((sum, { commandsSent }) => sum + commandsSent, 0);
   const failed = Object.values(sumErrors(results)).reduce((sum, times) => sum + times, 0);
@@ -172,7 +173,7 @@ function loadOf(options: KvOptions, target: Target): Load {
   const mix = { get: readRatio, set: 1 - readRatio };
   return {
     protocol,
-    port: protocol === "resp" ? target.respPort : target.port,
+    port: portOf(target, protocol),
     workload: { mix, keys, keyBytes: keySize, valueBytes: valueSize, batch },
     connections,
     seed,

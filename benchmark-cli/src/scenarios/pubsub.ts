@@ -4,18 +4,24 @@
  * own matcher.
  */
 import { ClientProcess } from "../load/client-process.ts";
+import type { Protocol } from "../load/connection.ts";
 import { LatencyHistogram } from "../load/latency-histogram.ts";
 import type { Phase, PhaseLatency, ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
-import type { Target } from "../servers/target.ts";
+import { portOf, type Target } from "../servers/target.ts";
 import type { TopicPlan } from "../topics/topic-plan.ts";
 import type { TopicPublished, TopicPublisherConfig, TopicPublishing } from "../topics/topic-publisher.ts";
 import type { TopicRun, TopicRunResult, TopicSubscribersConfig } from "../topics/topic-subscribers.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
+import { checkPipeline, orderNote, subscribersNote } from "./protocol-options.ts";
 import type { Stage } from "./stage.ts";
 
 export interface PubsubOptions {
+  /** Of what publishes; subscribers have WebSockets. */
+  readonly protocol: Protocol;
+  /** Connections that publish. */
+  readonly publishers: number;
   readonly topics: number;
   readonly messages: number;
   readonly subscribers: number;
@@ -46,8 +52,9 @@ interface Measured {
   readonly delivery: PhaseLatency;
 }
 
-export function runPubsub(options: PubsubOptions, stage: Stage): Promise<ScenarioResult> {
-  return repeat(options.rounds, () => new PubsubScenario(options, stage).run());
+export async function runPubsub(options: PubsubOptions, stage: Stage): Promise<ScenarioResult> {
+  checkPipeline(options.protocol, options.pipeline);
+  return await repeat(options.rounds, () => new PubsubScenario(options, stage).run());
 }
 
 class PubsubScenario {
@@ -59,16 +66,17 @@ class PubsubScenario {
   #publisher: ClientProcess | undefined;
 
   constructor(options: PubsubOptions, stage: Stage) {
-    const { topics, subscribers, wildcardRatio } = options;
+    const { topics, subscribers, wildcardRatio, publishers } = options;
     this.#options = options;
     this.#stage = stage;
-    this.#plan = { topics, subscribers, wildcardRatio };
+    this.#plan = { topics, subscribers, wildcardRatio, publishers };
   }
 
   async run(): Promise<ScenarioResult> {
-    const { messages, pipeline: inFlight, duration, rate, clients, topics, subscribers, wildcardRatio } = this.#options;
+    const { protocol, messages, pipeline: inFlight, duration, rate, clients } = this.#options;
+    const { topics, subscribers, wildcardRatio } = this.#plan;
     // Topics are not in the log, so there is nothing to sync.
-    const target = await this.#stage.open({ durability: "memory" });
+    const target = await this.#stage.open({ durability: "memory" }, { uses: ["topics"], protocol });
     await this.#open(target);
     await this.#measure("warm-up", target, { first: 0, count: WARMUP_MESSAGES, inFlight });
     const closed = await this.#measure("closed loop", target, { first: WARMUP_MESSAGES, count: messages, inFlight });
@@ -79,7 +87,7 @@ class PubsubScenario {
     await target.stop();
     return {
       scenario: "pubsub",
-      title: `${topics} topics, ${messages} messages, ${subscribers} subscribers, ${wildcardRatio * 100}% wildcards`,
+      title: `${topics} topics, ${messages} messages, ${subscribers} subscribers, ${wildcardRatio * 100}% wildcards, published over ${protocol}`,
       settings: { ...this.#options, rate: rate ?? "a fifth", server: target.name },
       rows: rowsOf(closed, open, messages),
       phases: this.#phases,
@@ -88,17 +96,23 @@ class PubsubScenario {
         expected: closed.phase.done + open.phase.done,
         what: "messages: to each subscriber what its pattern matches, once and in order, and no more",
       },
-      notes: clientLimits(this.#phases, clients),
+      notes: [
+        ...clientLimits(this.#phases, clients),
+        ...subscribersNote(protocol),
+        ...orderNote(this.#plan.publishers),
+      ],
     };
   }
 
-  async #open({ port }: Target): Promise<void> {
-    const { clients, subscribersPerSocket: perSocket, payloadSize: payloadBytes } = this.#options;
+  async #open(target: Target): Promise<void> {
+    const { protocol, clients, subscribersPerSocket: perSocket, payloadSize: payloadBytes } = this.#options;
+    const port = portOf(target, "websocket");
+    const published = { protocol, port: portOf(target, protocol) };
     this.#subscribers = Array.from({ length: clients }, (_, client) => {
       const config: TopicSubscribersConfig = { port, plan: this.#plan, perSocket, client, clients };
       return new ClientProcess(new URL("../topics/topic-subscribers.ts", import.meta.url), config);
     });
-    const config: TopicPublisherConfig = { port, plan: this.#plan, payloadBytes };
+    const config: TopicPublisherConfig = { ...published, plan: this.#plan, payloadBytes };
     this.#publisher = new ClientProcess(new URL("../topics/topic-publisher.ts", import.meta.url), config);
     await Promise.all([this.#publisher, ...this.#subscribers].map((client) => client.until("ready")));
   }

@@ -4,6 +4,7 @@
  * delivered once and in order, and the queue must be empty at the end.
  */
 import { ClientProcess } from "../load/client-process.ts";
+import type { Protocol } from "../load/connection.ts";
 import { LatencyHistogram } from "../load/latency-histogram.ts";
 import type { PriorityDistribution } from "../queue/message-plan.ts";
 import type { QueuePublished, QueuePublisherConfig } from "../queue/queue-publisher.ts";
@@ -12,16 +13,29 @@ import type { Phase, PhaseLatency, ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { type FsyncPolicy, NO_SNAPSHOTS } from "../servers/synap-process.ts";
-import type { Target } from "../servers/target.ts";
+import { portOf, type Target } from "../servers/target.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
+import { checkPipeline, orderNote } from "./protocol-options.ts";
+import type { Needs } from "./rehearsal.ts";
 import type { Stage } from "./stage.ts";
 
 /** How real clients use a queue: command by command, many messages per command, or pushed. */
 export const QUEUE_WAYS = ["single", "batch", "subscribed"] as const;
 export type QueueWay = (typeof QUEUE_WAYS)[number];
 
+/** RESP has no batch: QPUBLISH and QACK are about one message each. Only a WebSocket is pushed to. */
+const WAYS_OF: Readonly<Record<Protocol, readonly QueueWay[]>> = {
+  websocket: QUEUE_WAYS,
+  http: ["single", "batch"],
+  resp: ["single"],
+};
+
 export interface QueueOptions {
-  /** Those that are measured. */
+  /** Of what is asked; what is pushed needs a WebSocket. */
+  readonly protocol: Protocol;
+  /** Connections that publish. */
+  readonly publishers: number;
+  /** Those that are measured; all that the protocol has. */
   readonly way: QueueWay | "all";
   readonly messages: number;
   readonly priorityDistribution: PriorityDistribution;
@@ -56,17 +70,31 @@ interface Variant {
   readonly batch: number;
 }
 
-function variantsOf({ batch, way: wanted }: QueueOptions): Variant[] {
+function variantsOf({ batch, way: wanted, protocol }: QueueOptions): Variant[] {
   const variants: Variant[] = [
     { way: "single", name: "one message per command", mode: "consume", batch: 1 },
     { way: "batch", name: `${batch} messages per command`, mode: "consume", batch },
     { way: "subscribed", name: `subscribed, ${batch} per acknowledgement`, mode: "subscribe", batch },
   ];
-  return variants.filter(({ way }) => wanted === "all" || wanted === way);
+  return variants.filter(({ way }) => (wanted === "all" ? WAYS_OF[protocol].includes(way) : wanted === way));
 }
 
-export function runQueue(options: QueueOptions, stage: Stage): Promise<ScenarioResult> {
-  return repeat(options.rounds, () => new QueueScenario(options, stage).run());
+function check({ protocol, way, pipeline }: QueueOptions): void {
+  checkPipeline(protocol, pipeline);
+  if (way === "all" || WAYS_OF[protocol].includes(way)) return;
+  if (way === "subscribed") {
+    throw new BenchmarkError(
+      `--way subscribed does not go with --protocol ${protocol}: what is pushed needs a WebSocket`,
+    );
+  }
+  throw new BenchmarkError(
+    "--way batch does not go with --protocol resp, whose QPUBLISH and QACK are about one message each: use --pipeline",
+  );
+}
+
+export async function runQueue(options: QueueOptions, stage: Stage): Promise<ScenarioResult> {
+  check(options);
+  return await repeat(options.rounds, () => new QueueScenario(options, stage).run());
 }
 
 class QueueScenario {
@@ -98,18 +126,20 @@ class QueueScenario {
     }
     return {
       scenario: "queue",
-      title: `A queue of ${messages.toLocaleString("en-US")} messages (fsync: ${fsync})`,
+      title: `A queue of ${messages.toLocaleString("en-US")} messages over ${rest.protocol} (fsync: ${fsync})`,
       settings: { messages, duration, fsync, ...rest, server, ...(rate === undefined ? {} : { rate }) },
       rows: this.#rows,
       phases: this.#phases,
       errors: {},
       deliveries: { expected: this.#delivered, what: "messages: each delivered once and in order, none left" },
-      notes: clientLimits(this.#phases, 1),
+      notes: [...clientLimits(this.#phases, 1), ...protocolNotes(this.#options)],
     };
   }
 
   async #open(): Promise<Target> {
-    const target = await this.#stage.open({ durability: this.#options.fsync, args: NO_SNAPSHOTS });
+    const { fsync, protocol } = this.#options;
+    const needs: Needs = { uses: ["queue"], protocol };
+    const target = await this.#stage.open({ durability: fsync, args: NO_SNAPSHOTS }, needs);
     // Of a server that was there before: what an earlier run has left there.
     await target.command("queue.delete", { queue: QUEUE }).catch((error: unknown) => {
       if (!(error instanceof BenchmarkError)) throw error;
@@ -121,7 +151,7 @@ class QueueScenario {
   /** @returns the slower of the two rates. */
   async #closed(target: Target, { name, mode, batch }: Variant): Promise<number> {
     const { messages, pipeline, prefetch } = this.#options;
-    const inFlight = batch === 1 ? pipeline : BATCHES_IN_FLIGHT;
+    const inFlight = batch === 1 ? pipeline : Math.min(BATCHES_IN_FLIGHT, pipeline);
     const publisher = this.#publisher(target, { messagesPerCommand: batch, inFlight });
     const workerInFlight = mode === "subscribe" ? prefetch : inFlight;
     const workers = this.#workers(target, { mode, messagesPerCommand: batch, inFlight: workerInFlight });
@@ -160,8 +190,8 @@ class QueueScenario {
     // Messages of one priority, so that publish order is the order in which they must come while others are published.
     const plan = { messages, distribution: "equal", messagesPerCommand: 1 } as const;
     const publisher = this.#publisher(target, { ...plan, inFlight: 1, messagesPerSec: perSec });
-    const delivery = { mode: "subscribe", inFlight: this.#options.prefetch, measuresDelivery: true } as const;
-    const workers = this.#workers(target, { ...plan, ...delivery });
+    const pushed = { protocol: "websocket", port: target.port, mode: "subscribe", measuresDelivery: true } as const;
+    const workers = this.#workers(target, { ...plan, ...pushed, inFlight: this.#options.prefetch });
     await Promise.all([publisher.until("ready"), workers.until("ready")]);
     const recorder = await this.#stage.record({
       name: "open loop: publish and consume together",
@@ -191,7 +221,7 @@ class QueueScenario {
     config: Pick<QueuePublisherConfig, "inFlight" | "messagesPerCommand"> & Partial<QueuePublisherConfig>,
   ): ClientProcess {
     const { messages, priorityDistribution: distribution, payloadSize: payloadBytes } = this.#options;
-    const common = { port: target.port, queue: QUEUE, messages, distribution, payloadBytes };
+    const common = { ...this.#clients(target), queue: QUEUE, messages, distribution, payloadBytes };
     const full: QueuePublisherConfig = { ...common, ...config };
     return new ClientProcess(new URL("../queue/queue-publisher.ts", import.meta.url), full);
   }
@@ -201,9 +231,14 @@ class QueueScenario {
     config: Pick<QueueWorkersConfig, "inFlight" | "messagesPerCommand" | "mode"> & Partial<QueueWorkersConfig>,
   ): ClientProcess {
     const { messages, priorityDistribution: distribution, workers, ackDeadline: ackDeadlineSecs } = this.#options;
-    const common = { port: target.port, queue: QUEUE, messages, distribution, workers, ackDeadlineSecs };
+    const common = { ...this.#clients(target), queue: QUEUE, messages, distribution, workers, ackDeadlineSecs };
     const full: QueueWorkersConfig = { ...common, ...config };
     return new ClientProcess(new URL("../queue/queue-workers.ts", import.meta.url), full);
+  }
+
+  #clients(target: Target): Pick<QueueWorkersConfig, "protocol" | "port" | "publishers"> {
+    const { protocol, publishers } = this.#options;
+    return { protocol, port: portOf(target, protocol), publishers };
   }
 
   #keep(phase: Phase): Phase {
@@ -221,6 +256,15 @@ class QueueScenario {
     if (problems.length > 0) throw new BenchmarkError(`deliveries are wrong: ${problems.join("; ")}`);
     this.#delivered += messages;
   }
+}
+
+function protocolNotes({ protocol, way, duration, publishers }: QueueOptions): string[] {
+  const notes = orderNote(publishers);
+  if (protocol === "websocket") return notes;
+  const left = QUEUE_WAYS.filter((each) => !WAYS_OF[protocol].includes(each));
+  if (way === "all") notes.push(`not over ${protocol}: ${left.map((each) => `--way ${each}`).join(" and ")}`);
+  if (duration > 0) notes.push(`the open loop publishes over ${protocol}; its workers are pushed to, over WebSockets`);
+  return notes;
 }
 
 function latencyOf(name: string, counts: QueuePublished["latencies"]): PhaseLatency {

@@ -3,14 +3,14 @@ import { PhaseRecorder, type Recorded } from "../report/phase-recorder.ts";
 import type { Phase, ScenarioResult } from "../report/result.ts";
 import type { View } from "../report/view.ts";
 import { sleep } from "../servers/processes.ts";
+import type { ServerOptions } from "../servers/server-address.ts";
 import { openTarget, type Target, type TargetOptions } from "../servers/target.ts";
+import { type Needs, rehearse } from "./rehearsal.ts";
 
 const EXIT_NOTICE_MS = 200;
 
-export interface StageOptions {
-  /** A server that is there already. */
-  readonly url?: string | undefined;
-  /** Also where it holds data. */
+export interface StageOptions extends ServerOptions {
+  /** Also where the server of --url holds data. */
   readonly overwrite?: boolean | undefined;
   /** The main.js of those that are started; the built one by default. */
   readonly server?: string | undefined;
@@ -32,8 +32,11 @@ export class Stage {
     this.#view.line(text);
   }
 
-  async open(options: Pick<TargetOptions, "durability" | "args">): Promise<Target> {
-    return this.watch(await openTarget({ ...this.options, ...options }));
+  /** @param needs what the scenario will ask of a server that is there already, which is tried before anything is measured */
+  async open(options: Pick<TargetOptions, "durability" | "args">, needs?: Needs): Promise<Target> {
+    const target = this.watch(await openTarget({ ...this.options, ...options }));
+    if (needs !== undefined) await rehearse(target, needs);
+    return target;
   }
 
   /** A server that was started elsewhere is asked as well when something has gone wrong. */
@@ -66,6 +69,7 @@ export class Stage {
 
   /** A server of ours that has ended by itself is the reason of whatever was seen after that. */
   async whatDied(): Promise<string | undefined> {
+    if (this.#targets.every(({ child }) => child === undefined)) return undefined;
     // Its clients hear of it before we are told.
     await sleep(EXIT_NOTICE_MS);
     for (const { child } of this.#targets) {

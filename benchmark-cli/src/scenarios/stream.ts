@@ -4,20 +4,26 @@
  * subscriber must get every event once and in order.
  */
 import { ClientProcess } from "../load/client-process.ts";
+import type { Protocol } from "../load/connection.ts";
 import { LatencyHistogram } from "../load/latency-histogram.ts";
 import type { Phase, ScenarioResult } from "../report/result.ts";
 import type { Row } from "../report/row.ts";
-import { roomName } from "../rooms/room-dialects.ts";
+import { type RoomPublishing, roomName } from "../rooms/room-dialects.ts";
 import type { RoomPublisherConfig, RoomPublisherResult } from "../rooms/room-publisher.ts";
 import type { RoomReplayConfig, RoomReplayed } from "../rooms/room-replay.ts";
 import { createRooms, RoomClients, type RoomsMeasured } from "../rooms/room-topology.ts";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
 import { type FsyncPolicy, NO_SNAPSHOTS } from "../servers/synap-process.ts";
-import type { Target } from "../servers/target.ts";
+import { portOf, type Target } from "../servers/target.ts";
 import { clientLimits, cpuNote, latencyRows, repeat } from "./judgement.ts";
+import { subscribersNote } from "./protocol-options.ts";
 import type { Stage } from "./stage.ts";
 
 export interface StreamOptions {
+  /** Of what publishes; subscribers have WebSockets. */
+  readonly protocol: Protocol;
+  /** Connections of each process that publishes. */
+  readonly publishers: number;
   readonly rooms: number;
   readonly eventsPerRoom: number;
   readonly subscribersPerRoom: number;
@@ -60,9 +66,13 @@ class StreamScenario {
 
   async run(): Promise<ScenarioResult> {
     const { rooms, eventsPerRoom, subscribersPerRoom, replayHistory, pipeline, fsync, rate, ...rest } = this.#options;
-    const target = await this.#stage.open({ durability: fsync, args: NO_SNAPSHOTS });
+    const target = await this.#stage.open(
+      { durability: fsync, args: NO_SNAPSHOTS },
+      { uses: ["rooms"], protocol: rest.protocol },
+    );
+    const publishing = this.#publishing(target);
     await this.#createRooms(target);
-    const topology = { rooms, subscribersPerRoom, dataBytes: rest.dataSize, clients: rest.clients };
+    const topology = { rooms, subscribersPerRoom, dataBytes: rest.dataSize, clients: rest.clients, publishing };
     const subscribers = await RoomClients.open("synap", target, topology);
     await subscribers.run(WARMUP_EVENTS, pipeline);
 
@@ -78,7 +88,7 @@ class StreamScenario {
     await target.stop();
     return {
       scenario: "stream",
-      title: `${rooms} rooms, ${eventsPerRoom} events each, ${subscribersPerRoom} subscribers each (fsync: ${fsync})`,
+      title: `${rooms} rooms, ${eventsPerRoom} events each, ${subscribersPerRoom} subscribers each, published over ${rest.protocol} (fsync: ${fsync})`,
       settings: { ...this.#options, rate: rate ?? "a fifth", server: target.name },
       rows: this.#rows,
       phases: this.#phases,
@@ -87,8 +97,13 @@ class StreamScenario {
         expected: rooms * subscribersPerRoom * total,
         what: "events: each to every subscriber, once and in order",
       },
-      notes: clientLimits(this.#phases, rest.clients),
+      notes: [...clientLimits(this.#phases, rest.clients), ...subscribersNote(rest.protocol)],
     };
+  }
+
+  #publishing(target: Target): RoomPublishing {
+    const { protocol, publishers } = this.#options;
+    return { protocol, port: portOf(target, protocol), publishers };
   }
 
   async #createRooms(target: Target): Promise<void> {
@@ -109,7 +124,7 @@ class StreamScenario {
     const { rooms, duration, dataSize: dataBytes } = this.#options;
     const events = Math.max(1, Math.round((perSec * duration) / rooms));
     const config: RoomPublisherConfig = {
-      port: target.port,
+      publishing: this.#publishing(target),
       rooms,
       events: events * rooms,
       eventsPerSec: perSec,

@@ -18,6 +18,7 @@ import type { FsyncPolicy } from "../servers/synap-process.ts";
 import type { Target } from "../servers/target.ts";
 import type { IdleConnections, IdleConnectionsConfig } from "./idle-connections.ts";
 import { cpuNote, latencyRows } from "./judgement.ts";
+import type { Needs } from "./rehearsal.ts";
 import type { Stage } from "./stage.ts";
 
 export interface StressOptions {
@@ -84,7 +85,8 @@ class StressScenario {
 
   async run(): Promise<ScenarioResult> {
     const { duration, kvRate, queueRate, connections, fsync, keys } = this.#options;
-    const target = await this.#stage.open({ durability: fsync });
+    const needs: Needs = { uses: ["keys", "queue"], protocol: "websocket" };
+    const target = await this.#stage.open({ durability: fsync }, needs);
     await fill(target.port, { count: keys, valueBytes: VALUE_BYTES });
     const idle = await this.#openIdle(target, connections);
     this.#recorder = await this.#stage.record({
@@ -169,7 +171,8 @@ class StressScenario {
 
   async #runQueuePart(target: Target, queue: string, messages: number): Promise<void> {
     await target.command("queue.create", { name: queue, config: { max_depth: 0 } });
-    const plan = { port: target.port, queue, messages, distribution: "equal", messagesPerCommand: BATCH } as const;
+    const client = { protocol: "websocket", port: target.port, publishers: 1 } as const;
+    const plan = { ...client, queue, messages, distribution: "equal", messagesPerCommand: BATCH } as const;
     const publishing: QueuePublisherConfig = {
       ...plan,
       payloadBytes: VALUE_BYTES,

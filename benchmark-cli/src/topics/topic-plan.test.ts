@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { fanoutOf, matches, patternOf, type TopicPlan, topicName, topicOf } from "./topic-plan.ts";
 import { perTopic, TopicReceipts } from "./topic-receipts.ts";
 
-const PLAN: TopicPlan = { topics: 200, subscribers: 500, wildcardRatio: 0.2 };
+const PLAN: TopicPlan = { topics: 200, subscribers: 500, wildcardRatio: 0.2, publishers: 1 };
 
 describe("matches", () => {
   it.each([

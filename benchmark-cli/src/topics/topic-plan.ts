@@ -15,6 +15,13 @@ export interface TopicPlan {
   readonly subscribers: number;
   /** The share of subscribers whose pattern has a wildcard. */
   readonly wildcardRatio: number;
+  /** Connections that publish. A topic is one connection's, so that its messages have an order. */
+  readonly publishers: number;
+}
+
+/** The connection that publishes to a topic. */
+export function publisherOf(topic: number, { publishers }: TopicPlan): number {
+  return topic % publishers;
 }
 
 /** Spreads the wildcards over the topics; a prime. */

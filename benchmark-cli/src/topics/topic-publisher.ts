@@ -1,16 +1,20 @@
-/** A process that publishes numbered messages to the topics of a plan over one connection; see scenarios/pubsub.ts. */
+/** A process that publishes numbered messages to the topics of a plan; see scenarios/pubsub.ts. */
 
+import { askingOf } from "../load/asking.ts";
 import { serve } from "../load/client-process.ts";
-import { type ClientSocket, openWebSocket } from "../load/client-socket.ts";
+import type { ClientSocket } from "../load/client-socket.ts";
+import type { Protocol } from "../load/connection.ts";
 import { type LatencyCounts, LatencyHistogram } from "../load/latency-histogram.ts";
-import { fieldAt, fieldName, numberAt } from "../load/message-pack-fields.ts";
 import { monotonicMs } from "../load/monotonic-clock.ts";
 import { pace } from "../load/pace.ts";
-import { DIGITS, frameFor, INSTANT_DIGITS, writeDigits } from "../load/requests.ts";
+import { PacedLane } from "../load/paced-lane.ts";
+import { DIGITS, INSTANT_DIGITS, type NumberedFrame, numberedFrame, writeDigits } from "../load/requests.ts";
+import { requestOf } from "../load/workload.ts";
 import { sleep } from "../servers/processes.ts";
-import { fanoutOf, type TopicPlan, topicName, topicOf } from "./topic-plan.ts";
+import { fanoutOf, publisherOf, type TopicPlan, topicName, topicOf } from "./topic-plan.ts";
 
 export interface TopicPublisherConfig {
+  readonly protocol: Protocol;
   readonly port: number;
   readonly plan: TopicPlan;
   readonly payloadBytes: number;
@@ -20,7 +24,7 @@ export interface TopicPublisherConfig {
 export interface TopicPublishing {
   readonly first: number;
   readonly count: number;
-  /** Requests without a reply, in a closed loop; undefined at fixed instants. */
+  /** Requests of a connection without a reply, in a closed loop; undefined at fixed instants. */
   readonly inFlight?: number;
   readonly messagesPerSec?: number;
 }
@@ -32,88 +36,106 @@ export interface TopicPublished {
   readonly routing: LatencyCounts;
 }
 
-const SUCCESS = fieldName("success");
-const PAYLOAD = fieldName("payload");
-const MATCHED = fieldName("subscribers_matched");
-const TRUE = 0xc3;
-/** Requests without a reply, after which the run is called overloaded. */
-const PENDING_MAX = 1 << 16;
+class Lane {
+  readonly paced: PacedLane;
+  /** Of the messages without a reply, oldest first. */
+  readonly topics: number[] = [];
+  onAnswer: () => void = () => undefined;
+
+  constructor(paced: PacedLane) {
+    this.paced = paced;
+  }
+}
 
 class Publisher {
-  readonly #socket: ClientSocket;
+  readonly latencies = new LatencyHistogram();
   readonly #config: TopicPublisherConfig;
   /** By topic. */
-  readonly #frames: readonly Buffer[];
+  readonly #frames: readonly NumberedFrame[];
   readonly #fanout: Uint32Array;
-  readonly latencies = new LatencyHistogram();
-  readonly #due = new Float64Array(PENDING_MAX);
-  /** Numbers of the next message to be sent and to be answered. */
-  #next = 0;
-  #answered = 0;
-  #onAnswer: () => void = () => undefined;
+  readonly #lanes: readonly Lane[];
 
-  constructor(socket: ClientSocket, config: TopicPublisherConfig) {
-    this.#socket = socket;
+  constructor(sockets: readonly ClientSocket[], config: TopicPublisherConfig) {
+    const { protocol, port, plan, payloadBytes } = config;
+    const asking = askingOf(protocol);
+    const matchedOf = asking.numberOf("subscribers_matched");
     this.#config = config;
-    const payload = "0".repeat(DIGITS + INSTANT_DIGITS).padEnd(config.payloadBytes, "m");
-    this.#frames = Array.from({ length: config.plan.topics }, (_, topic) =>
-      frameFor({ command: "pubsub.publish", payload: { topic: topicName(topic), payload } }),
+    this.#frames = Array.from({ length: plan.topics }, (_, topic) =>
+      numberedFrame(payloadBytes, (payload) =>
+        requestOf(protocol, port, [{ command: "pubsub.publish", payload: { topic: topicName(topic), payload } }]),
+      ),
     );
-    this.#fanout = fanoutOf(config.plan);
-    socket.onMessage = (bytes, start, end) => this.#replied(bytes, start, end);
+    this.#fanout = fanoutOf(plan);
+    this.#lanes = sockets.map((socket) => {
+      const lane = new Lane(new PacedLane(socket, this.latencies, asking));
+      lane.paced.onReply = (bytes, start, end) => {
+        this.#replied(lane, matchedOf(bytes, start, end));
+        lane.onAnswer();
+      };
+      return lane;
+    });
   }
 
   async publish({ first, count, inFlight, messagesPerSec }: TopicPublishing): Promise<void> {
-    this.#next = first;
-    this.#answered = first;
-    const end = first + count;
-    if (inFlight === undefined) {
-      await pace(
-        messagesPerSec ?? 1,
-        count,
-        (_, dueMs) => this.#send(dueMs),
-        () => this.#socket.flush(),
-      );
-      while (this.#answered < end) await sleep(1);
+    if (inFlight !== undefined) {
+      await Promise.all(this.#lanes.map((_, index) => this.#closedLoop(index, first, first + count, inFlight)));
       return;
     }
-    await new Promise<void>((resolve) => {
-      this.#onAnswer = () => {
-        if (this.#next < end) this.#send(monotonicMs());
-        if (this.#answered === end) resolve();
-      };
-      while (this.#next < Math.min(end, first + inFlight)) this.#send(monotonicMs());
-      this.#socket.flush();
+    const send = (index: number, dueMs: number) => this.#send(first + index, dueMs);
+    await pace(messagesPerSec ?? 1, count, send, () => {
+      for (const { paced } of this.#lanes) paced.socket.flush();
     });
-    this.#onAnswer = () => undefined;
+    while (this.#lanes.some(({ paced }) => paced.pending > 0)) await sleep(1);
   }
 
-  #send(dueMs: number): void {
-    if (this.#next - this.#answered === PENDING_MAX) throw new Error("the server cannot keep up with this rate");
-    const message = this.#next++;
-    const frame = this.#frames[topicOf(message, this.#config.plan)];
-    const payload = frame.length - this.#config.payloadBytes;
-    writeDigits(frame, payload, DIGITS, message);
-    writeDigits(frame, payload + DIGITS, INSTANT_DIGITS, Math.round(dueMs * 1_000));
-    this.#due[message % PENDING_MAX] = dueMs;
-    this.#socket.append(frame);
+  /** The messages of one connection, each of which leaves when an earlier one is answered. */
+  #closedLoop(index: number, first: number, end: number, inFlight: number): Promise<void> {
+    const { plan } = this.#config;
+    const lane = this.#lanes[index];
+    let next = first;
+    const send = () => {
+      while (next < end && publisherOf(topicOf(next, plan), plan) !== index) next++;
+      if (next < end) this.#send(next++, monotonicMs());
+    };
+    return new Promise((resolve) => {
+      const endIfDone = () => {
+        if (lane.paced.pending > 0) return;
+        lane.onAnswer = () => undefined;
+        resolve();
+      };
+      lane.onAnswer = () => {
+        send();
+        endIfDone();
+      };
+      for (let i = 0; i < inFlight; i++) send();
+      lane.paced.socket.flush();
+      endIfDone();
+    });
   }
 
-  #replied(bytes: Buffer, start: number, end: number): void {
-    if (bytes[fieldAt(bytes, start, SUCCESS)] !== TRUE) throw new Error(bytes.toString("latin1", start, end));
-    const message = this.#answered++;
-    this.latencies.add(monotonicMs() - this.#due[message % PENDING_MAX]);
-    const matched = numberAt(bytes, fieldAt(bytes, fieldAt(bytes, start, PAYLOAD), MATCHED));
-    const topic = topicOf(message, this.#config.plan);
-    if (matched !== this.#fanout[topic]) {
-      throw new Error(`${topicName(topic)} matched ${matched} subscribers, not ${this.#fanout[topic]}`);
-    }
-    this.#onAnswer();
+  #send(message: number, dueMs: number): void {
+    const { plan } = this.#config;
+    const topic = topicOf(message, plan);
+    const lane = this.#lanes[publisherOf(topic, plan)];
+    const { frame, at } = this.#frames[topic];
+    writeDigits(frame, at, DIGITS, message);
+    writeDigits(frame, at + DIGITS, INSTANT_DIGITS, Math.round(dueMs * 1_000));
+    lane.topics.push(topic);
+    lane.paced.send(frame, dueMs);
+  }
+
+  #replied(lane: Lane, matched: number): void {
+    const topic = lane.topics.shift() ?? 0;
+    if (matched === this.#fanout[topic]) return;
+    throw new Error(`${topicName(topic)} matched ${matched} subscribers, not ${this.#fanout[topic]}`);
   }
 }
 
 serve<TopicPublisherConfig>(async (config, benchmark) => {
-  const publisher = new Publisher(await openWebSocket(config.port), config);
+  const asking = askingOf(config.protocol);
+  const sockets: ClientSocket[] = [];
+  for (let i = 0; i < config.plan.publishers; i++) sockets.push(await asking.open(config.port));
+  const publisher = new Publisher(sockets, config);
   benchmark.tell("ready");
   for (;;) {
     const publishing = await benchmark.until<TopicPublishing>("go");

@@ -1,12 +1,13 @@
-/** What one subscriber got of what was published: everything its pattern matches, once, in publish order, and no more. */
-import { type TopicPlan, topicOf, topicsOf } from "./topic-plan.ts";
+/** What one subscriber got of what was published: everything its pattern matches, once, in the order of each connection that published, and no more. */
+import { publisherOf, type TopicPlan, topicOf, topicsOf } from "./topic-plan.ts";
 
 export class TopicReceipts {
   readonly #plan: TopicPlan;
   readonly #subscriber: number;
   /** By topic, whether its messages are for this subscriber. */
   readonly #wanted: Uint8Array;
-  #last = -1;
+  /** By connection that publishes: the last of its messages. */
+  readonly #last: Float64Array;
   #received = 0;
   #expected = 0;
   #wrong = 0;
@@ -14,6 +15,7 @@ export class TopicReceipts {
   constructor(plan: TopicPlan, subscriber: number) {
     this.#plan = plan;
     this.#subscriber = subscriber;
+    this.#last = new Float64Array(plan.publishers).fill(-1);
     this.#wanted = new Uint8Array(plan.topics);
     for (const topic of topicsOf(plan, subscriber)) this.#wanted[topic] = 1;
   }
@@ -31,8 +33,10 @@ export class TopicReceipts {
 
   add(message: number): void {
     this.#received += 1;
-    if (message <= this.#last || this.#wanted[topicOf(message, this.#plan)] !== 1) this.#wrong += 1;
-    this.#last = message;
+    const topic = topicOf(message, this.#plan);
+    const publisher = publisherOf(topic, this.#plan);
+    if (message <= this.#last[publisher] || this.#wanted[topic] !== 1) this.#wrong += 1;
+    this.#last[publisher] = message;
   }
 
   /** One sentence, or nothing when all is well. */

@@ -18,7 +18,7 @@ import { respDispatcher, respPeer } from "../../test/resp-fixture.ts";
 
 const KEYS = 1000;
 const BURST = 16;
-const SLICES = 1200;
+const SLICES = 400;
 const SLICE_BURSTS = 200;
 
 const fixture = new Fixture();
