@@ -3,9 +3,9 @@
  * many are subscribed to it, and the number of names and of subscriptions has limits of its own; this is for their length,
  * which those limits do not see. One connection may have a tenth of it, counted as if it were alone with its names.
  *
- *     topics  --'                                  bytes of all, asked from those who keep them:
- *     channels ---> SubscriptionNames --> refusal  nothing can be left counted here
- *     watches --.
+ *     channels --.
+ *     topics -----> SubscriptionNames --> refusal      the bytes of all are asked from those who keep them, so that
+ *     watches ---'                                     nothing can be left counted here
  */
 import { type CommandError, fail } from "../commands/errors.ts";
 import { shareOf } from "./subscribers.ts";
