@@ -12,6 +12,7 @@ import { QueueConsumers } from "./fanout/queue-consumers.ts";
 import { RoomFeeds } from "./fanout/room-feeds.ts";
 import { SubscriptionCount } from "./fanout/subscription-count.ts";
 import { SubscriptionIds } from "./fanout/subscription-ids.ts";
+import { SubscriptionNames } from "./fanout/subscription-names.ts";
 import { Topics } from "./fanout/topics.ts";
 import type { TurnEnd } from "./runtime/turn-end.ts";
 import type { StateMachine } from "./state/state-machine.ts";
@@ -52,8 +53,11 @@ export function buildFanout({
   const encoder = new PushEncoder(codecs, contentBytesMax * ENCODED_BYTES_PER_BYTE + FRAME_BYTES);
   const ids = new SubscriptionIds();
   const subscriptions = new SubscriptionCount(pubsub.maxSubscriptions);
+  const subscribedNames = new SubscriptionNames(pubsub.maxNameBytes);
   const subscriptionsPerConnectionMax = pubsub.maxSubscriptionsPerConnection;
-  const keyspace = new KeyspaceEvents(buildChannels(pubsub, { encoder, turnEnd, subscriptions, seed }));
+  const keyspace = new KeyspaceEvents(
+    buildChannels(pubsub, { encoder, turnEnd, subscriptions, subscribedNames, seed }),
+  );
   keyspace.setFlags(pubsub.notifyKeyspaceEvents);
   return new Fanout({
     channels: keyspace.channels,
@@ -82,6 +86,7 @@ export function buildFanout({
       encoder,
       ids,
       subscriptions,
+      subscribedNames,
       turnEnd,
       seed,
       startedAtMs: clock.nowMs(),
@@ -98,6 +103,7 @@ export function buildFanout({
       encoder,
       ids,
       subscriptions,
+      subscribedNames,
       turnEnd,
       seed,
       limits: {

@@ -46,6 +46,7 @@ function transactionLimits({ transaction, protocol }: Config): TransactionLimits
     commandsMax: transaction.maxCommands,
     watchedKeysMax: transaction.maxWatchedKeys,
     bytesMax: transaction.maxBytes,
+    totalBytesMax: transaction.maxTotalBytes,
     resultBytesMax: Math.floor(protocol.maxReplyBytes / ENCODED_BYTES_PER_BYTE),
   };
 }

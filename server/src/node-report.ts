@@ -3,6 +3,7 @@ import { arch, platform } from "node:os";
 import type { Command } from "./commands/command.ts";
 import type { ClientInfo, MemoryUse, Node, NodeAccess } from "./commands/node.ts";
 import { SlowLog } from "./commands/slow-log.ts";
+import type { TransactionMemory } from "./commands/transaction/transaction-memory.ts";
 import { describeConfig } from "./config/print.ts";
 import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
@@ -35,6 +36,7 @@ export class NodeReport implements Node {
   readonly persistence: PersistenceReport;
   readonly access: NodeAccess;
   #replication: Replication | undefined;
+  #transactions: Pick<TransactionMemory, "bytes"> = { bytes: 0 };
   readonly #parts: NodeReportParts;
   readonly #startedAtMs: number;
 
@@ -47,9 +49,10 @@ export class NodeReport implements Node {
     this.#startedAtMs = parts.clock.nowMs();
   }
 
-  /** Replication has the executor, which has this: so it comes later. */
-  attach(replication: Replication): void {
+  /** Both belong to the executor, or have it, which has this: so they come later. */
+  attach(replication: Replication, transactions: Pick<TransactionMemory, "bytes">): void {
     this.#replication = replication;
+    this.#transactions = transactions;
   }
 
   get replication(): Replication {
@@ -76,6 +79,7 @@ export class NodeReport implements Node {
         limit_bytes: config.kvStore.maxMemoryBytes,
         eviction_policy: config.kvStore.evictionPolicy,
         backlog_bytes: log.backlogBytes,
+        transaction_bytes: this.#transactions.bytes,
         rss_bytes: process_.rss,
         heap_used_bytes: process_.heapUsed,
       },
@@ -129,8 +133,9 @@ export class NodeReport implements Node {
     const backlog = log.backlogBytes;
     const outboxes = connections.unreadBytes;
     const subscriptions = fanout.heldBytes;
-    const total = keys + queues + rooms + replies + backlog + outboxes + subscriptions;
-    return { total, keys, queues, rooms, replies, backlog, outboxes, subscriptions };
+    const transactions = this.#transactions.bytes;
+    const total = keys + queues + rooms + replies + backlog + outboxes + subscriptions + transactions;
+    return { total, keys, queues, rooms, replies, backlog, outboxes, subscriptions, transactions };
   }
 
   removals(): { expired: number; evicted: number } {

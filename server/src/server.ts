@@ -95,7 +95,7 @@ async function startOnce(config: Config, parts: LastingParts, restart: () => voi
       onFailure,
     };
     const replication = await buildReplication({ ...shared, ...storage });
-    engine.node.attach(replication);
+    engine.node.attach(replication, executor.transactions.memory);
     const ticker = new Ticker(clock);
     registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
     const { connections } = front;
@@ -218,7 +218,7 @@ function buildFront(config: Config, { logger, clock, access, certificate, socket
     rates,
     transport,
     /** Of the memory limit, what the fan-out holds; there is none yet. */
-    fanoutBytes: (): number => 0,
+    engineBytes: (): number => 0,
     instruments: new StorageInstruments(),
     open(parts: OpenedParts): void {
       opened = parts;
@@ -255,7 +255,7 @@ async function recover(front: Front, config: Config, logger: Logger, clock: Cloc
     config,
     clock,
     logger,
-    otherBytes: () => connections.unreadBytes + front.fanoutBytes(),
+    otherBytes: () => connections.unreadBytes + front.engineBytes(),
     onDurable: (offset) => front.durable(offset),
     onSynced: (durationMs) => front.instruments.synced(durationMs),
     onSnapshot: ({ bytes }, durationMs) => front.instruments.tookSnapshot(bytes, durationMs),
@@ -285,7 +285,7 @@ function buildEngine(front: Front, storage: Storage, config: Config, lasting: La
   const access = new AccessReport(control);
   const parts = { config, clock, access, connections, state, log, directory, turnEnd, wireCodecs, reportBug };
   const { fanout, node, executor } = buildExecutor(parts);
-  front.fanoutBytes = () => fanout.heldBytes;
+  front.engineBytes = () => fanout.heldBytes + executor.transactions.memory.bytes;
   const instruments = new CommandInstruments(allCommands);
   const runnerOptions: RunnerOptions = {
     registry: new Registry(allCommands),

@@ -19,3 +19,19 @@ export function rangeBytes(given: unknown): number {
   for (const each of Object.values(given)) bytes += rangeBytes(each);
   return bytes;
 }
+
+/** A buffer of its own, with its view and its range. */
+const RANGE_BYTES = 300;
+/** An object or an array, and one entry of it. */
+const OBJECT_BYTES = 64;
+const ENTRY_BYTES = 16;
+
+/** About what `retained` of it takes, the objects around the bytes included: many small ranges are more than their bytes. */
+export function retainedBytes(given: unknown): number {
+  if (given instanceof ByteRange) return RANGE_BYTES + given.length;
+  if (typeof given === "string") return ENTRY_BYTES + 2 * given.length;
+  if (typeof given !== "object" || given === null) return ENTRY_BYTES;
+  let bytes = OBJECT_BYTES;
+  for (const each of Object.values(given)) bytes += ENTRY_BYTES + retainedBytes(each);
+  return bytes;
+}

@@ -197,6 +197,13 @@ export const MESSAGING_SETTINGS = {
       max: 10_000_000,
       description: "Different topics and patterns that are subscribed to, all connections together.",
     }),
+    max_name_bytes: bytes({
+      default: 256 * MB,
+      min: 64 * KB,
+      max: 16 * GB,
+      description:
+        "What the names of channels, topics, patterns and watches that are subscribed to may take in memory, all connections together, each name once. One connection may have a tenth of it.",
+    }),
     max_costly_patterns: whole("patterns", {
       default: 1000,
       min: 0,
@@ -255,6 +262,13 @@ export const MESSAGING_SETTINGS = {
       min: KB,
       max: GB,
       description: "What one transaction may hold: its commands and the keys it watches.",
+    }),
+    max_total_bytes: bytes({
+      default: 256 * MB,
+      min: KB,
+      max: 16 * GB,
+      description:
+        "What all transactions, those of Redis clients too, may hold until they run: commands and watched keys; with tokens, those of each a quarter of it. It counts in `kv_store.max_memory_bytes`. Past it: MEMORY_LIMIT_EXCEEDED.",
     }),
   },
 } as const;

@@ -39,6 +39,8 @@ export const PROFILES: Readonly<Record<string, Profile>> = {
       "replication.backlog_bytes": "1mb",
       "persistence.segment_bytes": "4mb",
       "queue.max_message_bytes": "512kb",
+      "transaction.max_total_bytes": "32mb",
+      "pubsub.max_name_bytes": "32mb",
     },
   },
   "large-values": {

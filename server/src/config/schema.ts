@@ -128,7 +128,7 @@ const SETTINGS = {
       max: 16 * GB,
       zero: "no limit",
       description:
-        "Memory of keys (of which the store can address 16 GB), queues, rooms, subscriptions and outboxes. Past it `eviction_policy` decides. Beside it the process takes about 60 MB, and `replication.backlog_bytes`.",
+        "Memory of keys (of which the store can address 16 GB), queues, rooms, subscriptions, transactions and outboxes. Past it `eviction_policy` decides. Beside it the process takes about 60 MB, and `replication.backlog_bytes`.",
     }),
     eviction_policy: choice(["none", "lru", "lfu", "ttl"], {
       default: "none",

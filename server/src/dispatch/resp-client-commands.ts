@@ -5,12 +5,16 @@ import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import type { RespGuard } from "./resp-access.ts";
 import type { RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
-import { BAD_CLIENT_NAME, isClientName } from "./resp-greeting.ts";
+import { clientNameProblem, clientWordTooLong } from "./resp-greeting.ts";
 
 const FLAGS: readonly RespFlag[] = ["noscript", "loading", "stale"];
 const ADMIN: readonly RespFlag[] = ["admin", ...FLAGS];
 /** The longest reply of CLIENT LIST: one line is about 250 bytes. */
 const LISTED_MAX = 10_000;
+/** Ids of one CLIENT LIST. */
+const IDS_MAX = 1000;
+/** Of one CLIENT KILL: every connection is held against each of them. */
+const FILTERS_MAX = 50;
 const REPLY_MODES = ["on", "off", "skip"] as const;
 const KINDS: ReadonlySet<string> = new Set(["normal", "master", "replica", "slave", "pubsub"]);
 
@@ -23,7 +27,7 @@ export const clientCommands: readonly ConnectionCommand[] = [
     else sink.text(name);
   }),
   client("setname", 3, "known", FLAGS, "Set the current connection name", "2.6.9", setName),
-  client("setinfo", 4, "known", FLAGS, "Set client or connection specific info", "7.2.0", ({ sink }) => sink.ok()),
+  client("setinfo", 4, "known", FLAGS, "Set client or connection specific info", "7.2.0", setInfo),
   client("info", 2, "known", FLAGS, "Returns information about the current client connection", "6.2.0", (call) =>
     call.sink.verbatim(`${lineOf(call.client, call)}\n`),
   ),
@@ -66,13 +70,20 @@ function client(
 }
 
 function setName({ client, request, sink }: RespCall): void {
-  const name = request.text(2);
-  if (!isClientName(name)) {
-    sink.error(BAD_CLIENT_NAME);
+  const problem = clientNameProblem(request, 2);
+  if (problem !== undefined) {
+    sink.error(problem);
     return;
   }
-  client.name = name;
+  client.name = request.text(2);
   sink.ok();
+}
+
+/** Libraries say their name and version when they connect. Nothing of it is kept. */
+function setInfo({ request, sink }: RespCall): void {
+  const problem = clientWordTooLong(request, 3, "Values of CLIENT SETINFO");
+  if (problem === undefined) sink.ok();
+  else sink.error(problem);
 }
 
 function reply({ client, request, sink }: RespCall): void {
@@ -97,6 +108,10 @@ function list(call: RespCall): void {
     }
     wanted = (each) => kindOf(each) === kind;
   } else if (request.count > 3 && request.is(2, "ID")) {
+    if (request.count - 3 > IDS_MAX) {
+      sink.error(`ERR CLIENT LIST takes at most ${IDS_MAX} ids`);
+      return;
+    }
     const ids = new Set<number | bigint>();
     for (let word = 3; word < request.count; word++) {
       const id = parseDecimal(request.range(word));
@@ -188,6 +203,7 @@ function killFilters({ client: self, request }: RespCall): ((each: RespClient) =
   const filters: ((each: RespClient) => boolean)[] = [];
   let skipsSelf = true;
   if (request.count % 2 !== 0) return SYNTAX_ERROR;
+  if (request.count - 2 > 2 * FILTERS_MAX) return `ERR CLIENT KILL takes at most ${FILTERS_MAX} filters`;
   for (let word = 2; word < request.count; word += 2) {
     const text = request.text(word + 1);
     if (request.is(word, "ID")) {

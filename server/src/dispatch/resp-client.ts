@@ -69,7 +69,7 @@ export class RespClient implements Caller {
   /** By CLIENT REPLY: `off` sends nothing, `skip` not the next reply. */
   replyMode: "on" | "off" | "skip" = "on";
   gate: Gate | undefined;
-  /** By WATCH, until EXEC. */
+  /** By WATCH, until EXEC. Dropped by `unwatch`, since it counts what it holds. */
   watched: WatchedKeys | undefined;
   /** EXEC is running what MULTI has queued: nothing may wait. */
   isExecuting = false;
@@ -122,10 +122,16 @@ export class RespClient implements Caller {
     return this.socket.unreadBytes();
   }
 
+  /** Watches no key any more. */
+  unwatch(): void {
+    this.watched?.clear();
+    this.watched = undefined;
+  }
+
   /** RESET: the connection as it was at first. The features that keep more of a client extend this. */
   reset(): void {
     this.subscriptions?.end();
-    this.watched = undefined;
+    this.unwatch();
     this.gate?.abandoned();
     this.gate = undefined;
     this.version = 2;
@@ -135,6 +141,7 @@ export class RespClient implements Caller {
 
   /** The connection is gone. Called once. */
   closed(): void {
+    this.unwatch();
     this.gate?.abandoned();
     this.gate = undefined;
     this.session?.closed();

@@ -2,6 +2,7 @@
  * CONFIG GET and CONFIG SET: what tools and clients of Redis ask for, from this server's own configuration. Names that are not
  * here are unknown, as they are in Redis.
  */
+import type { RespRequest } from "../codecs/resp/resp-request.ts";
 import { isCommandError } from "../commands/errors.ts";
 import { SYNTAX_ERROR } from "../commands/resp/error-texts.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
@@ -12,6 +13,9 @@ import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { APPEND_FSYNC } from "./resp-save-commands.ts";
 
 const FLAGS: readonly RespFlag[] = ["admin", "noscript", "loading", "stale"];
+/** A pattern is compiled and held against every parameter: 32 bytes and some work for each of its own. */
+const PATTERN_BYTES_MAX = 255;
+const PATTERNS_MAX = 100;
 const NOTIFY = "notify-keyspace-events";
 /** Redis' names for eviction policies. */
 export const POLICIES: Readonly<Record<string, string>> = {
@@ -60,6 +64,11 @@ function config(
 
 function get(call: RespCall): void {
   const { request, sink } = call;
+  const refusal = patternsRefusal(request);
+  if (refusal !== undefined) {
+    sink.error(refusal);
+    return;
+  }
   // What admin.config declares to answer, without an error of its own.
   const sections = call.dispatcher.runRegistry("admin.config", {}) as Sections;
   const wanted = new Set<string>();
@@ -73,6 +82,14 @@ function get(call: RespCall): void {
     sink.text(name);
     sink.text(PARAMETERS[name](call, sections));
   }
+}
+
+function patternsRefusal(request: RespRequest): string | undefined {
+  if (request.count - 2 > PATTERNS_MAX) return `ERR CONFIG GET takes at most ${PATTERNS_MAX} patterns`;
+  for (let word = 2; word < request.count; word++) {
+    if (request.length(word) > PATTERN_BYTES_MAX) return `ERR a pattern has at most ${PATTERN_BYTES_MAX} bytes`;
+  }
+  return undefined;
 }
 
 function set(call: RespCall): void {

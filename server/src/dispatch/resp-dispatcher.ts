@@ -31,7 +31,7 @@ import { RespClient, type RespSocket } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { RespLateEncoder } from "./resp-late-encoder.ts";
 import { type RespEntry, RespTable } from "./resp-table.ts";
-import { isHttp, unknownCommand, unknownSubcommand } from "./resp-unknown-command.ts";
+import { ENDS_CONNECTION, isForeign, unknownCommand, unknownSubcommand } from "./resp-unknown-command.ts";
 import type { Waits } from "./waits.ts";
 
 export interface RespDispatcherOptions extends RunnerOptions {
@@ -263,12 +263,12 @@ export class RespDispatcher {
 
   #answer(client: RespClient, named: RespEntry | undefined, request: RespRequest): void {
     client.commandCount++;
-    if (named === undefined && isHttp(request)) client.isClosing = true;
+    if (named === undefined && isForeign(request, client.lastEntry !== undefined)) client.isClosing = true;
     if (this.runner.rates !== undefined && this.#isTooFast(this.runner.rates, client, request)) return;
     if (!this.runner.executor.knows(client.grant) && this.#isStranger(client, named)) return;
     const entry = this.#checked(named, request);
     if (typeof entry === "string") {
-      this.writer.error(entry);
+      this.writer.error(client.isClosing ? `${entry}${ENDS_CONNECTION}` : entry);
       client.gate?.refused();
       return;
     }

@@ -141,8 +141,12 @@ function helloRefusal({ client, dispatcher }: RespCall, credentials: Credentials
   return access.newcomer.isUnrestricted ? refusalOfOpenServer(name, false) : logIn(client, access, name, token);
 }
 
+/** Each option may be given again, as in Redis; this is more than anybody gives. */
+const HELLO_WORDS_MAX = 20;
+
 /** @returns what a HELLO asks for, or the error. */
 function helloOptions(request: RespRequest, current: 2 | 3): HelloOptions | string {
+  if (request.count > HELLO_WORDS_MAX) return `ERR HELLO takes at most ${HELLO_WORDS_MAX - 1} words`;
   let protocol = current;
   if (request.count > 1) {
     const given = parseDecimal(request.range(1));
@@ -158,8 +162,9 @@ function helloOptions(request: RespRequest, current: 2 | 3): HelloOptions | stri
       credentials = { name: request.text(word + 1), token: request.text(word + 2) };
       word += 2;
     } else if (request.is(word, "SETNAME") && left >= 1) {
-      name = request.text(++word);
-      if (!isClientName(name)) return BAD_CLIENT_NAME;
+      const problem = clientNameProblem(request, ++word);
+      if (problem !== undefined) return problem;
+      name = request.text(word);
     } else {
       return `ERR Syntax error in HELLO option '${request.text(word)}'`;
     }
@@ -167,9 +172,21 @@ function helloOptions(request: RespRequest, current: 2 | 3): HelloOptions | stri
   return { protocol, name, credentials };
 }
 
-export const BAD_CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
+const BAD_CLIENT_NAME = "ERR Client names cannot contain spaces, newlines or special characters.";
+/** A connection keeps its name on the heap for as long as it lives, so what is not bounded here is bounded nowhere. */
+const CLIENT_NAME_BYTES_MAX = 255;
 
-/** Printable ASCII without space, or empty. */
-export function isClientName(name: string): boolean {
-  return /^[!-~]*$/.test(name);
+/** Why a word is no name for a connection: it is printable ASCII without space, or empty. */
+export function clientNameProblem(request: RespRequest, word: number): string | undefined {
+  return (
+    clientWordTooLong(request, word, "Client names") ??
+    (/^[!-~]*$/.test(request.text(word)) ? undefined : BAD_CLIENT_NAME)
+  );
+}
+
+/** Why a word is too long for what a connection says about itself. Looked at before a string is made of it. */
+export function clientWordTooLong(request: RespRequest, word: number, what: string): string | undefined {
+  const bytes = request.length(word);
+  if (bytes <= CLIENT_NAME_BYTES_MAX) return undefined;
+  return `ERR ${what} have at most ${CLIENT_NAME_BYTES_MAX} bytes, and this one has ${bytes}`;
 }

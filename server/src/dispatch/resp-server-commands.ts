@@ -10,6 +10,8 @@ import { persistenceFields, saveCommands } from "./resp-save-commands.ts";
 const MB = 2 ** 20;
 const FLAGS: readonly RespFlag[] = ["loading", "stale"];
 const ADMIN: readonly RespFlag[] = ["admin", "noscript", "loading", "stale"];
+/** Of INFO: more than there are, each made to a string. */
+const SECTIONS_MAX = 50;
 const MONITOR_REFUSED =
   "ERR MONITOR is not supported: subscribe to keyspace notifications, or watch keys with kv.watch over a WebSocket";
 
@@ -124,6 +126,7 @@ const SECTIONS: Readonly<Record<string, (sections: Sections, call: RespCall) => 
     used_memory: memory.used_bytes,
     used_memory_human: `${(Number(memory.used_bytes) / MB).toFixed(2)}M`,
     used_memory_rss: memory.rss_bytes,
+    synap_transaction_bytes: memory.transaction_bytes,
     maxmemory: memory.limit_bytes,
     maxmemory_policy: POLICIES[memory.eviction_policy],
   }),
@@ -178,6 +181,10 @@ function replicationFields({
 /** `INFO [section ...]`. Clients ask for it when they connect, so everybody gets the one about the version; the rest is admin's. */
 function info(call: RespCall): void {
   const { request, sink, dispatcher } = call;
+  if (request.count - 1 > SECTIONS_MAX) {
+    sink.error(`ERR INFO takes at most ${SECTIONS_MAX} sections`);
+    return;
+  }
   const wanted = new Set<string>();
   for (let word = 1; word < request.count; word++) wanted.add(request.text(word).toLowerCase());
   const isAll = wanted.size === 0 || ["all", "default", "everything"].some((name) => wanted.has(name));

@@ -16,7 +16,7 @@ import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import type { Channels } from "../fanout/channels.ts";
 import { ClientSession } from "../fanout/client-session.ts";
 import { byteName } from "../structures/byte-name.ts";
-import { type ByteRange, copyRange } from "../structures/byte-range.ts";
+import type { ByteRange } from "../structures/byte-range.ts";
 import { forbiddenChannel, refuse } from "./resp-access.ts";
 import type { Gate, RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
@@ -36,7 +36,7 @@ const ALLOWED_IN_RESP2: ReadonlySet<string> = new Set([
 /** Names or patterns in one command: each is work and a push, and the command is not interrupted. */
 const NAMES_MAX = 10_000;
 
-/** What one connection is subscribed to. */
+/** What one connection is subscribed to. Names are those of the channels, which all who are subscribed share. */
 export class RespSubscriptions {
   readonly names = new Map<string, ByteRange>();
   readonly globs = new Map<string, ByteRange>();
@@ -56,7 +56,9 @@ export class RespSubscriptions {
     const client = this.#client;
     const refusal = this.#channels.subscribe(ClientSession.of(client), client.outbox, name, isGlob);
     if (refusal !== undefined) return refusal;
-    (isGlob ? this.globs : this.names).set(byteName(name), copyRange(name));
+    const channel = this.#channels.find(name, isGlob);
+    if (channel === undefined) throw new Error("a channel that was just subscribed to is not there");
+    (isGlob ? this.globs : this.names).set(channel.text, channel.name);
     if (client.version === 2) client.gate = subscriberGate;
     return undefined;
   }

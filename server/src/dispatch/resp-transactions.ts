@@ -8,10 +8,14 @@
  */
 import { OutputLimitError } from "../codecs/output-buffer.ts";
 import type { RespRequest } from "../codecs/resp/resp-request.ts";
+import type { CommandError } from "../commands/errors.ts";
+import { errorText } from "../commands/resp/error-texts.ts";
 import type { ReplySink } from "../commands/resp/reply-sink.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
+import type { Holding } from "../commands/transaction/transaction-memory.ts";
 import type { TransactionLimits } from "../commands/transaction/transactions.ts";
 import { WatchedKeys } from "../commands/transaction/watched-keys.ts";
+import type { ByteRange } from "../structures/byte-range.ts";
 import { permitsWatching, refuse } from "./resp-access.ts";
 import type { Gate, RespClient } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
@@ -26,20 +30,26 @@ const NOT_IN_TRANSACTION = "ERR Command not allowed inside a transaction";
 const REPLY_TOO_LARGE = "ERR the reply would be over its limit: ask for less at once";
 const EXEC_ABORT = "EXECABORT Transaction discarded because of previous errors.";
 
+/** What a queued command takes beside its bytes: objects, buffers and their views; and for each word. */
+const QUEUED_BYTES = 500;
+const WORD_BYTES = 8;
+
 interface QueuedRequest {
   readonly entry: RespEntry;
   readonly request: RespRequest;
 }
 
-/** Between MULTI and EXEC: keeps the commands. */
+/** Between MULTI and EXEC: keeps the commands. Whoever takes it away from its client says `abandoned`. */
 class TransactionGate implements Gate {
-  readonly queue: QueuedRequest[] = [];
+  queue: QueuedRequest[] = [];
   isBroken = false;
   #bytes = 0;
   readonly #limits: TransactionLimits;
+  readonly #holding: Holding;
 
-  constructor(limits: TransactionLimits) {
+  constructor(limits: TransactionLimits, holding: Holding) {
     this.#limits = limits;
+    this.#holding = holding;
   }
 
   admits(entry: RespEntry, request: RespRequest, sink: ReplySink): boolean {
@@ -58,9 +68,13 @@ class TransactionGate implements Gate {
 
   #refusal(flags: readonly RespFlag[], request: RespRequest): string | undefined {
     if (flags.includes("no_multi")) return NOT_IN_TRANSACTION;
-    this.#bytes += request.end(request.count - 1) - request.start(0);
+    const bytes = request.end(request.count - 1) - request.start(0);
+    this.#bytes += bytes;
     const { commandsMax, bytesMax } = this.#limits;
-    if (this.queue.length < commandsMax && this.#bytes <= bytesMax) return undefined;
+    if (this.queue.length < commandsMax && this.#bytes <= bytesMax) {
+      const refusal = this.#holding.take(QUEUED_BYTES + bytes + request.count * WORD_BYTES);
+      return refusal && memoryText(refusal);
+    }
     return `ERR a transaction holds at most ${commandsMax} commands and ${bytesMax} bytes`;
   }
 
@@ -69,8 +83,14 @@ class TransactionGate implements Gate {
   }
 
   abandoned(): void {
-    this.queue.length = 0;
+    this.queue = [];
+    this.#holding.release();
   }
+}
+
+/** The prefix is Redis', for another limit of its own: clients know that it is about memory. */
+function memoryText(refusal: CommandError): string {
+  return errorText(refusal, { MEMORY_LIMIT_EXCEEDED: `OOM ${refusal.message}` });
 }
 
 export const transactionCommands: readonly ConnectionCommand[] = [
@@ -82,7 +102,7 @@ export const transactionCommands: readonly ConnectionCommand[] = [
     keys: [1, -1, 1],
   },
   transactional("unwatch", 1, FLAGS, "Forget about all watched keys", "2.2.0", ({ client, sink }) => {
-    client.watched = undefined;
+    client.unwatch();
     sink.ok();
   }),
 ];
@@ -103,7 +123,8 @@ function multi({ client, sink, dispatcher }: RespCall): void {
     sink.error("ERR MULTI calls can not be nested");
     return;
   }
-  client.gate = new TransactionGate(dispatcher.runner.executor.limits.transaction);
+  const { limits, transactions } = dispatcher.runner.executor;
+  client.gate = new TransactionGate(limits.transaction, transactions.memory.holding(client.grant.name));
   sink.ok();
 }
 
@@ -112,10 +133,13 @@ function discard({ client, sink }: RespCall): void {
     sink.error("ERR DISCARD without MULTI");
     return;
   }
+  client.gate.abandoned();
   client.gate = undefined;
-  client.watched = undefined;
+  client.unwatch();
   sink.ok();
 }
+
+const NOTHING_WATCHED = { count: 0, bytes: 0 };
 
 function watch(call: RespCall): void {
   const { client, request, sink, dispatcher } = call;
@@ -123,46 +147,54 @@ function watch(call: RespCall): void {
     sink.error("ERR WATCH inside MULTI is not allowed");
     return;
   }
-  if (!permitsWatching(client, request)) {
+  const { executor } = dispatcher.runner;
+  const { watchedKeysMax, bytesMax } = executor.limits.transaction;
+  const bytes = request.end(request.count - 1) - request.start(1);
+  const { count: watchedCount, bytes: watchedBytes } = client.watched ?? NOTHING_WATCHED;
+  const isTooMuch = watchedCount + request.count - 1 > watchedKeysMax || watchedBytes + bytes > bytesMax;
+  // Before each is looked at: a request may have a million words.
+  if (!isTooMuch && !permitsWatching(client, request)) {
     refuse(call, "the token does not permit to watch this key");
     return;
   }
-  const { executor } = dispatcher.runner;
-  const { watchedKeysMax, bytesMax } = executor.limits.transaction;
-  client.watched ??= new WatchedKeys();
-  const { watched } = client;
-  const bytes = request.end(request.count - 1) - request.start(1);
-  if (watched.count + request.count - 1 > watchedKeysMax || watched.bytes + bytes > bytesMax) {
+  if (isTooMuch) {
     sink.error(`ERR a connection watches at most ${watchedKeysMax} keys of ${bytesMax} bytes together`);
     return;
   }
-  for (let word = 1; word < request.count; word++) watched.add(request.range(word), executor.planner.keys);
-  sink.ok();
+  const keys: ByteRange[] = [];
+  for (let word = 1; word < request.count; word++) keys.push(request.range(word));
+  client.watched ??= new WatchedKeys(executor.transactions.memory.holding(client.grant.name));
+  const refusal = client.watched.add(keys, executor.planner.keys);
+  if (refusal === undefined) sink.ok();
+  else sink.error(memoryText(refusal));
 }
 
 function exec({ client, sink, dispatcher }: RespCall): void {
-  const { gate, watched } = client;
+  const { gate } = client;
   if (!(gate instanceof TransactionGate)) {
     sink.error("ERR EXEC without MULTI");
     return;
   }
   const { executor } = dispatcher.runner;
+  const { queue } = gate;
+  const isChanged = !gate.isBroken && client.watched?.isChanged(executor.planner.keys) === true;
+  gate.abandoned();
   client.gate = undefined;
-  client.watched = undefined;
+  client.unwatch();
   if (gate.isBroken) {
     sink.error(EXEC_ABORT);
     return;
   }
-  if (watched?.isChanged(executor.planner.keys)) {
+  if (isChanged) {
     executor.showsState();
     sink.nullArray();
     return;
   }
-  sink.array(gate.queue.length);
+  sink.array(queue.length);
   client.isExecuting = true;
   executor.beginRecord();
   try {
-    for (const queued of gate.queue) {
+    for (const queued of queue) {
       const refusal = executor.recordRefusal();
       if (refusal === undefined) executeQueued(client, queued, dispatcher);
       else sink.error(`ERR ${refusal}`);

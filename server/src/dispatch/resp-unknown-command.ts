@@ -16,11 +16,21 @@ export function unknownCommand(request: RespRequest): string {
   return `ERR unknown command '${shownWord(request, 0, SHOWN_BYTES_MAX)}', with args beginning with: ${args}`;
 }
 
+/** Stands behind such an error where the connection ends with it. */
+export const ENDS_CONNECTION = "; a connection that begins with this line, or speaks HTTP, ends";
+
 /**
- * Whether a line is the head of an HTTP request: what a web page can have a browser send to a local port. Its body must not
- * be read as commands, so the connection ends, as in Redis. `GET /` is no such line, but its `Host:` is.
+ * Whether a request with an unknown name is of another protocol: then the connection ends, or what follows would be read as
+ * commands, which a web page can have a browser send. Redis ends what it takes for HTTP. Here the first line of a connection
+ * has to name a command as well: clients send arrays, and who types has made a typo in the first word.
+ * @param hasRun the connection has run a command before.
  */
-export function isHttp(request: RespRequest): boolean {
+export function isForeign(request: RespRequest, hasRun: boolean): boolean {
+  return (request.isInline && !hasRun) || isHttp(request);
+}
+
+/** Whether it is a line of the head of an HTTP request. `GET /` is no such line, but its `Host:` is. */
+function isHttp(request: RespRequest): boolean {
   if (request.is(0, "POST") || request.is(0, "HOST:")) return true;
   // PUT, OPTIONS and whatever else there may be.
   return request.count === 3 && /^HTTP\/\d/.test(request.text(2));

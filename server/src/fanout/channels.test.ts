@@ -7,14 +7,19 @@ import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import { Glob } from "../structures/glob.ts";
 import { CHANNEL_BYTES_MAX, CHANNEL_GLOB_BYTES_MAX, type ChannelLimits, Channels } from "./channels.ts";
 import { SubscriptionCount } from "./subscription-count.ts";
+import { SubscriptionNames } from "./subscription-names.ts";
 
 const LIMITS: ChannelLimits = { subscriptionsPerConnectionMax: 5, channelsMax: 8, globsMax: 2 };
 
-function channels(limits: Partial<ChannelLimits> = {}): Channels {
+function channels(
+  limits: Partial<ChannelLimits> = {},
+  subscribedNames = new SubscriptionNames(Number.POSITIVE_INFINITY),
+): Channels {
   return new Channels({
     encoder: pushEncoder(),
     turnEnd: new TurnEnd(),
     subscriptions: new SubscriptionCount(Number.POSITIVE_INFINITY),
+    subscribedNames,
     seed: 7,
     limits: { ...LIMITS, ...limits },
   });
@@ -54,6 +59,37 @@ describe("Channels", () => {
     expect(all.publish(name(0xfe), bytesOf(""), 0)).toBe(0);
     expect(all.publish(name(0xff), bytesOf(""), 0)).toBe(1);
     expect(text(frames[0])).toContain("$1\r\n\xff\r\n");
+  });
+
+  it("have names of so many bytes in all, each once, and a connection a tenth of it", () => {
+    const names = new SubscriptionNames(2000);
+    const all = channels({ channelsMax: 100 }, names);
+    const connections = Array.from({ length: 12 }, (_, i) => new PushConnection(i, "resp2"));
+    const subscribe = (i: number, name: string) => {
+      const { session, outbox } = connections[i];
+      return all.subscribe(session, outbox, rangeOf(name), false);
+    };
+    // Two copies of a hundred bytes are a tenth.
+    expect(subscribe(0, "0".repeat(101))).toMatchObject({ code: "INVALID_REQUEST", details: { name_bytes_max: 200 } });
+    expect(subscribe(0, "0".repeat(99))).toBeUndefined();
+    expect(subscribe(0, "ab")).toMatchObject({ code: "INVALID_REQUEST" });
+    expect(subscribe(0, "a")).toBeUndefined();
+    expect(subscribe(0, "a")).toBeUndefined();
+    expect(names.bytes).toBe(200);
+    expect(subscribe(10, "0".repeat(99))).toBeUndefined();
+    expect(names.bytes).toBe(200);
+    for (let i = 1; i < 10; i++) expect(subscribe(i, String(i).repeat(100))).toBeUndefined();
+    expect(names.bytes).toBe(2000);
+    expect(subscribe(11, "b")).toMatchObject({ code: "SERVICE_UNAVAILABLE", details: { name_bytes_max: 2000 } });
+    expect(subscribe(11, "a")).toBeUndefined();
+    connections[5].close();
+    expect(subscribe(11, "b")).toBeUndefined();
+    all.unsubscribe(connections[0].session, rangeOf("0".repeat(99)), false);
+    expect(subscribe(0, "c".repeat(99))).toBeUndefined();
+    expect(subscribe(11, "d")).toMatchObject({ code: "SERVICE_UNAVAILABLE" });
+    for (const connection of connections) if (connection !== connections[5]) connection.close();
+    expect([names.bytes, all.heldBytes > 0]).toEqual([0, true]);
+    all.checkEmpty();
   });
 
   it("end at their limits, and nothing is left of what was refused", () => {

@@ -14,12 +14,13 @@ import type { Outbox, PushFormat } from "../dispatch/caller.ts";
 import type { TurnEnd } from "../runtime/turn-end.ts";
 import type { Value } from "../state/value.ts";
 import { byteName } from "../structures/byte-name.ts";
-import { type ByteRange, copyRange } from "../structures/byte-range.ts";
+import { ByteRange, copyRange } from "../structures/byte-range.ts";
 import type { ClientSession } from "./client-session.ts";
 import { GLOB_KEY_BYTES_MAX, KeyWatchLookup, WATCH_BYTES_MAX, WatchMatcher } from "./key-watch-lookup.ts";
 import type { PushEncoder } from "./push-encoder.ts";
 import { Subscribers, shareOf } from "./subscribers.ts";
 import type { SubscriptionCount } from "./subscription-count.ts";
+import { NAME_COPIES, type SubscriptionNames } from "./subscription-names.ts";
 
 /** The longest channel, and the longest glob over channels. */
 export const CHANNEL_BYTES_MAX = GLOB_KEY_BYTES_MAX;
@@ -37,6 +38,7 @@ export interface ChannelParts {
   readonly encoder: PushEncoder;
   readonly turnEnd: TurnEnd;
   readonly subscriptions: SubscriptionCount;
+  readonly subscribedNames: SubscriptionNames;
   /** 53 random bits, so that clients cannot choose names that collide. */
   readonly seed: number;
   readonly limits: ChannelLimits;
@@ -54,8 +56,12 @@ export class Channels {
   readonly #byTarget: (Channel | undefined)[] = [];
   readonly #freeTargets: number[] = [];
   readonly #matched: Channel[] = [];
+  readonly #subscribedNames: SubscriptionNames;
+  #nameBytes = 0;
 
-  constructor({ encoder, turnEnd, subscriptions, seed, limits }: ChannelParts) {
+  constructor({ encoder, turnEnd, subscriptions, subscribedNames, seed, limits }: ChannelParts) {
+    this.#subscribedNames = subscribedNames;
+    subscribedNames.add(() => this.#nameBytes);
     this.#limits = limits;
     this.#encoder = encoder;
     this.#allSubscriptions = subscriptions;
@@ -64,6 +70,7 @@ export class Channels {
       seed,
       turnEnd,
       subscriptions,
+      nameBytesOf: (target) => this.#byTarget[target]?.nameBytes ?? 0,
       onUnlinked: (target) => this.#unlinked(target),
     });
   }
@@ -93,9 +100,9 @@ export class Channels {
     return this.#subscribers.pushedCount;
   }
 
-  /** Bytes in typed arrays. */
+  /** Bytes in typed arrays, and of names. */
   get heldBytes(): number {
-    return this.#subscribers.heldBytes;
+    return this.#subscribers.heldBytes + this.#nameBytes;
   }
 
   /**
@@ -122,14 +129,26 @@ export class Channels {
     return undefined;
   }
 
+  /** The channel of this name that somebody is subscribed to, for who keeps the name: in place of another copy. */
+  find(name: ByteRange, isGlob: boolean): Pick<Channel, "text" | "name"> | undefined {
+    return (isGlob ? this.#globs : this.#names).get(byteName(name));
+  }
+
   /** Whether the connection may have no such subscription more. */
-  #refusal(session: ClientSession, { matcher }: Channel, subscriptionsMax: number): CommandError | undefined {
+  #refusal(
+    session: ClientSession,
+    { matcher, nameBytes }: Channel,
+    subscriptionsMax: number,
+  ): CommandError | undefined {
     if (this.#subscribers.linkCountOf(session) >= subscriptionsMax) {
       return fail("INVALID_REQUEST", "the connection has as many subscriptions as it may: end some of them first", {
         subscriptions_max: subscriptionsMax,
       });
     }
     if (!this.#subscribers.hasRoom(1)) return this.#allSubscriptions.refusal();
+    const ownBytes = this.#subscribers.nameBytesOf(session);
+    const refusal = this.#subscribedNames.refusalOfConnection(ownBytes + nameBytes);
+    if (refusal !== undefined) return refusal;
     if (!matcher.isGlob) return undefined;
     const share = shareOf(this.#limits.globsMax);
     let globCount = 0;
@@ -149,9 +168,11 @@ export class Channels {
         channels_max: channelsMax,
       });
     }
+    const refusal = this.#subscribedNames.refusal(name.length * NAME_COPIES);
+    if (refusal !== undefined) return refusal;
     const range = copyRange(name);
-    // Another copy: a prefix cuts its own short.
-    const matcher = new WatchMatcher(copyRange(name), isGlob);
+    // A range of its own over the same bytes: a prefix cuts it short.
+    const matcher = new WatchMatcher(new ByteRange(range.bytes, range.start, range.end), isGlob);
     if (matcher.isGlob && this.#lookup.globCount >= globsMax) {
       return fail(
         "SERVICE_UNAVAILABLE",
@@ -164,6 +185,7 @@ export class Channels {
     const target = this.#freeTargets.pop() ?? this.#byTarget.length;
     const channel = new Channel(target, text, range, isGlob, matcher);
     this.#byTarget[target] = channel;
+    this.#nameBytes += channel.nameBytes;
     (isGlob ? this.#globs : this.#names).set(text, channel);
     if (isGlob) this.#lookup.add(channel);
     return channel;
@@ -223,6 +245,7 @@ export class Channels {
     (channel.isGlob ? this.#globs : this.#names).delete(channel.text);
     if (channel.isGlob) this.#lookup.remove(channel);
     this.#byTarget[channel.target] = undefined;
+    this.#nameBytes -= channel.nameBytes;
     this.#freeTargets.push(channel.target);
     if (this.hasSubscribers) return;
     this.#byTarget.length = 0;
@@ -232,7 +255,7 @@ export class Channels {
   /** Checks that nothing is left over where nobody is subscribed; throws where something is. For tests. */
   checkEmpty(): void {
     const links = this.#subscribers.linkCount + this.#subscribers.connectionCount;
-    if (this.channelCount + this.#byTarget.length + this.#freeTargets.length + links > 0) {
+    if (this.channelCount + this.#byTarget.length + this.#freeTargets.length + links + this.#nameBytes > 0) {
       throw new Error("channels are left over");
     }
   }
@@ -252,5 +275,10 @@ class Channel {
     this.name = name;
     this.isGlob = isGlob;
     this.matcher = matcher;
+  }
+
+  /** What its name takes. */
+  get nameBytes(): number {
+    return this.name.length * NAME_COPIES;
   }
 }

@@ -8,6 +8,7 @@ import { rangeOf } from "../structures/byte-range.ts";
 import { KeyWatches, type WatchMode } from "./key-watches.ts";
 import { SubscriptionCount } from "./subscription-count.ts";
 import { SubscriptionIds } from "./subscription-ids.ts";
+import { SubscriptionNames } from "./subscription-names.ts";
 
 const keysOf = (text: string, isPattern: boolean) => ({ isPattern, text: rangeOf(text) });
 
@@ -222,6 +223,7 @@ describe("KeyWatches", () => {
       encoder: pushEncoder(70_000),
       ids: new SubscriptionIds(),
       subscriptions: new SubscriptionCount(Number.POSITIVE_INFINITY),
+      subscribedNames: new SubscriptionNames(Number.POSITIVE_INFINITY),
       turnEnd: new TurnEnd(),
       seed: 1,
       limits: { watchesPerConnectionMax: 10, watchesMax: 10, globsMax: 10 },
@@ -242,12 +244,14 @@ describe("limits of KeyWatches", () => {
   const newWatches = (
     limits: Partial<ConstructorParameters<typeof KeyWatches>[0]["limits"]>,
     subscriptions = new SubscriptionCount(Number.POSITIVE_INFINITY),
+    subscribedNames = new SubscriptionNames(Number.POSITIVE_INFINITY),
   ) =>
     new KeyWatches({
       keys: new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" }),
       encoder: pushEncoder(),
       ids: new SubscriptionIds(),
       subscriptions,
+      subscribedNames,
       turnEnd: new TurnEnd(),
       seed: 1,
       limits: { watchesPerConnectionMax: 10, watchesMax: 10, globsMax: 10, ...limits },
@@ -285,6 +289,29 @@ describe("limits of KeyWatches", () => {
     watch(watches, connection, "a*");
     watches.unwatch(connection.session, keysOf("?3", true), undefined);
     expect(tryWatch()).toEqual(expect.any(Number));
+  });
+
+  it("has names of so many bytes in all, and a connection a tenth of it", () => {
+    const names = new SubscriptionNames(2400);
+    const watches = newWatches({ watchesMax: 100 }, undefined, names);
+    const connections = Array.from({ length: 12 }, (_, i) => new PushConnection(i));
+    // `value:pattern:` and 106 letters, twice: a tenth.
+    const tryWatch = (i: number, letters: number) =>
+      watches.watch(
+        connections[i].session,
+        connections[i].outbox,
+        keysOf(String.fromCharCode(97 + i).repeat(letters), true),
+        "value",
+      );
+    expect(tryWatch(0, 107)).toMatchObject({ code: "INVALID_REQUEST", details: { name_bytes_max: 240 } });
+    for (let i = 0; i < 10; i++) expect(tryWatch(i, 106)).toEqual(expect.any(Number));
+    expect(names.bytes).toBe(2400);
+    expect(tryWatch(10, 1)).toMatchObject({ code: "SERVICE_UNAVAILABLE", details: { name_bytes_max: 2400 } });
+    connections[3].close();
+    expect(tryWatch(10, 1)).toEqual(expect.any(Number));
+    for (const connection of connections) if (connection !== connections[3]) connection.close();
+    expect(names.bytes).toBe(0);
+    watches.checkEmpty();
   });
 
   it("counts with the subscriptions of all kinds, and gives back what ends", () => {

@@ -35,6 +35,7 @@ import type { PushEncoder } from "./push-encoder.ts";
 import { type FrameSource, Subscribers, shareOf } from "./subscribers.ts";
 import type { SubscriptionCount } from "./subscription-count.ts";
 import type { SubscriptionIds } from "./subscription-ids.ts";
+import { NAME_COPIES, type SubscriptionNames } from "./subscription-names.ts";
 
 const NOTHING = new Uint8Array(0);
 
@@ -63,6 +64,7 @@ export interface KeyWatchParts {
   readonly encoder: PushEncoder;
   readonly ids: SubscriptionIds;
   readonly subscriptions: SubscriptionCount;
+  readonly subscribedNames: SubscriptionNames;
   readonly turnEnd: TurnEnd;
   /** 53 random bits, so that clients cannot choose watches that collide. */
   readonly seed: number;
@@ -94,10 +96,14 @@ export class KeyWatches {
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
   readonly #value = new Value(TAG_TEXT, NOTHING, 0, 0);
   readonly #matched: KeyWatch[] = [];
+  readonly #subscribedNames: SubscriptionNames;
+  #nameBytes = 0;
   /** Of the pushes of the record under way. */
   #releaseOffset = 0;
 
-  constructor({ keys, encoder, ids, subscriptions, turnEnd, seed, limits }: KeyWatchParts) {
+  constructor({ keys, encoder, ids, subscriptions, subscribedNames, turnEnd, seed, limits }: KeyWatchParts) {
+    this.#subscribedNames = subscribedNames;
+    subscribedNames.add(() => this.#nameBytes);
     this.#keys = keys;
     this.#ids = ids;
     this.#allSubscriptions = subscriptions;
@@ -108,6 +114,7 @@ export class KeyWatches {
       seed,
       turnEnd,
       subscriptions,
+      nameBytesOf: (target) => this.#byTarget[target]?.nameBytes ?? 0,
       onUnlinked: (target) => this.#unlinked(target),
     });
   }
@@ -117,9 +124,9 @@ export class KeyWatches {
     return this.#subscribers.linkCount;
   }
 
-  /** Bytes in typed arrays, and pushes that wait. */
+  /** Bytes in typed arrays, of names, and of pushes that wait. */
   get heldBytes(): number {
-    return this.#subscribers.heldBytes;
+    return this.#subscribers.heldBytes + this.#nameBytes;
   }
 
   /**
@@ -134,7 +141,7 @@ export class KeyWatches {
     const isLinked = known !== undefined && this.#subscribers.isLinked(session, known.target);
     const refusal = isLinked
       ? undefined
-      : (this.#refusal(session, matcher) ?? (known ? undefined : this.#refusalOfNew(matcher)));
+      : (this.#refusal(session, matcher, name) ?? (known ? undefined : this.#refusalOfNew(matcher, name)));
     if (refusal !== undefined) return refusal;
     const watch = known ?? this.#create(name, mode, matcher);
     this.#subscribers.link(session, outbox, watch.target);
@@ -143,7 +150,7 @@ export class KeyWatches {
   }
 
   /** Whether the connection may have no such watch more. */
-  #refusal(session: ClientSession, { isGlob }: WatchMatcher): CommandError | undefined {
+  #refusal(session: ClientSession, { isGlob }: WatchMatcher, name: string): CommandError | undefined {
     const { watchesPerConnectionMax, globsMax } = this.#limits;
     if (this.#subscribers.linkCountOf(session) >= watchesPerConnectionMax) {
       return fail("INVALID_REQUEST", "the connection has as many watches as it may: end some of them first", {
@@ -151,6 +158,9 @@ export class KeyWatches {
       });
     }
     if (!this.#subscribers.hasRoom(1)) return this.#allSubscriptions.refusal();
+    const ownBytes = this.#subscribers.nameBytesOf(session);
+    const refusal = this.#subscribedNames.refusalOfConnection(ownBytes + name.length * NAME_COPIES);
+    if (refusal !== undefined) return refusal;
     if (!isGlob) return undefined;
     const share = shareOf(globsMax);
     let globCount = 0;
@@ -164,7 +174,9 @@ export class KeyWatches {
   }
 
   /** Whether there may be no such watch more. */
-  #refusalOfNew({ isGlob }: WatchMatcher): CommandError | undefined {
+  #refusalOfNew({ isGlob }: WatchMatcher, name: string): CommandError | undefined {
+    const refusal = this.#subscribedNames.refusal(name.length * NAME_COPIES);
+    if (refusal !== undefined) return refusal;
     const { watchesMax, globsMax } = this.#limits;
     if (this.#byName.size >= watchesMax) {
       return fail("SERVICE_UNAVAILABLE", "there are as many different watches as there may be", {
@@ -183,6 +195,7 @@ export class KeyWatches {
     const target = this.#freeTargets.pop() ?? this.#byTarget.length;
     const watch = new KeyWatch(target, this.#ids.next(), name, mode, matcher);
     this.#byTarget[target] = watch;
+    this.#nameBytes += watch.nameBytes;
     this.#byName.set(name, watch);
     this.#byId.set(watch.subscriptionId, watch);
     this.#lookup.add(watch);
@@ -214,6 +227,7 @@ export class KeyWatches {
     this.#byName.delete(watch.name);
     this.#byId.delete(watch.subscriptionId);
     this.#byTarget[target] = undefined;
+    this.#nameBytes -= watch.nameBytes;
     this.#freeTargets.push(target);
     this.isWatched = this.#byName.size > 0;
     if (this.isWatched) return;
@@ -346,6 +360,11 @@ class KeyWatch {
     this.name = name;
     this.mode = mode;
     this.matcher = matcher;
+  }
+
+  /** What its name takes. */
+  get nameBytes(): number {
+    return this.name.length * NAME_COPIES;
   }
 }
 

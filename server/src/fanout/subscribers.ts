@@ -46,6 +46,8 @@ export interface SubscribersOptions {
   readonly turnEnd: TurnEnd;
   /** Every link is one of these. */
   readonly subscriptions: SubscriptionCount;
+  /** What the target's name costs a connection that is linked to it (subscription-names.ts). The same while it has links. */
+  readonly nameBytesOf: (target: number) => number;
   /** A link to the target is gone, taken away or closed with its connection. It may add no link. */
   readonly onUnlinked: (target: number) => void;
 }
@@ -54,6 +56,7 @@ export class Subscribers {
   /** Pushes that outboxes took. Grows. */
   pushedCount = 0;
   readonly #onUnlinked: (target: number) => void;
+  readonly #nameBytesOf: (target: number) => number;
   readonly #subscriptions: SubscriptionCount;
   readonly #lists: SubscriptionLists;
   readonly #bySession = new Map<ClientSession, Subscriber>();
@@ -77,7 +80,8 @@ export class Subscribers {
   #releaseOffset = 0;
   readonly #pushTo = (id: number, link: number): void => this.#pushToOne(id, link);
 
-  constructor({ seed, turnEnd, subscriptions, onUnlinked }: SubscribersOptions) {
+  constructor({ seed, turnEnd, subscriptions, nameBytesOf, onUnlinked }: SubscribersOptions) {
+    this.#nameBytesOf = nameBytesOf;
     this.#onUnlinked = onUnlinked;
     this.#subscriptions = subscriptions;
     this.#lists = new SubscriptionLists({ seed });
@@ -106,6 +110,11 @@ export class Subscribers {
     return subscriber === undefined ? 0 : this.#lists.targetCount(subscriber.id);
   }
 
+  /** What the names cost that the connection is linked to. */
+  nameBytesOf(session: ClientSession): number {
+    return this.#bySession.get(session)?.nameBytes ?? 0;
+  }
+
   /** How many connections are linked to the target. */
   countOf(target: number): number {
     return this.#lists.subscriberCount(target);
@@ -128,7 +137,8 @@ export class Subscribers {
    */
   link(session: ClientSession, outbox: Outbox, target: number): boolean {
     const format = FORMATS.indexOf(session.format);
-    const { id } = this.#bySession.get(session) ?? this.#admit(session, outbox);
+    const subscriber = this.#bySession.get(session) ?? this.#admit(session, outbox);
+    const { id } = subscriber;
     const { count } = this.#lists;
     const link = this.#lists.add(target, id);
     this.#formats = reaching(this.#formats, link);
@@ -137,6 +147,7 @@ export class Subscribers {
     this.#targetFormats[target] |= 1 << format;
     if (this.#lists.count === count) return false;
     if (!this.#subscriptions.take(1)) throw new Error("a link was made for which there was no room");
+    subscriber.nameBytes += this.#nameBytesOf(target);
     this.#backlog.linked(link);
     return true;
   }
@@ -146,7 +157,7 @@ export class Subscribers {
     const subscriber = this.#bySession.get(session);
     const link = subscriber === undefined ? 0 : this.#lists.find(target, subscriber.id);
     if (subscriber === undefined || link === 0) return false;
-    this.#unlink(link, target);
+    this.#unlink(subscriber, link, target);
     if (this.#lists.targetCount(subscriber.id) === 0) {
       session.remove(subscriber);
       this.#dismiss(subscriber);
@@ -154,7 +165,8 @@ export class Subscribers {
     return true;
   }
 
-  #unlink(link: number, target: number): void {
+  #unlink(subscriber: Subscriber, link: number, target: number): void {
+    subscriber.nameBytes -= this.#nameBytesOf(target);
     this.#lists.remove(link);
     this.#subscriptions.give(1);
     if (this.countOf(target) === 0) this.#targetFormats[target] = 0;
@@ -284,13 +296,14 @@ export class Subscribers {
         this.#closed.shift();
         this.#dismiss(subscriber);
       } else if (left-- > 0) {
-        this.#unlink(link, lists.targetOf(link));
+        this.#unlink(subscriber, link, lists.targetOf(link));
       } else return true;
     }
     return false;
   }
 
   #dismiss(subscriber: Subscriber): void {
+    if (subscriber.nameBytes !== 0) throw new Error("a subscriber without links still has names counted");
     this.#bySession.delete(subscriber.session);
     this.#byId[subscriber.id] = undefined;
     this.#freeIds.push(subscriber.id);
@@ -318,6 +331,8 @@ class Subscriber implements SessionPart {
   readonly outbox: Outbox;
   /** The connection is closed, or about to be: its outbox has refused a push. */
   isGone = false;
+  /** Of all that it is linked to. */
+  nameBytes = 0;
   readonly #onClosed: (subscriber: Subscriber) => void;
 
   constructor(id: number, session: ClientSession, outbox: Outbox, onClosed: (subscriber: Subscriber) => void) {

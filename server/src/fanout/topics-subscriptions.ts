@@ -73,6 +73,16 @@ export class TopicSubscriptions {
     return this.#trie.costlyCount;
   }
 
+  /** What the patterns take that are in the trie. */
+  get nameBytes(): number {
+    return this.#trie.usedBytes;
+  }
+
+  /** What a pattern takes at most. */
+  nameBytesOf(pattern: number): number {
+    return this.#trie.bytesAloneOf(pattern);
+  }
+
   /** Bytes in typed arrays. */
   get heldBytes(): number {
     const records = this.#patterns.heldBytes + this.#targets.heldBytes + this.#subscriptions.heldBytes;

@@ -9,6 +9,7 @@ import { rangeOf } from "../structures/byte-range.ts";
 import { BACKLOG_BYTES_MAX, PUSHES_PER_TURN } from "./subscribers.ts";
 import { SubscriptionCount } from "./subscription-count.ts";
 import { SubscriptionIds } from "./subscription-ids.ts";
+import { SubscriptionNames } from "./subscription-names.ts";
 import { type Subscribed, type TopicLimits, Topics } from "./topics.ts";
 
 const NOW_MS = 1_700_000_000_000;
@@ -21,12 +22,17 @@ class TopicsUnderTest {
   readonly subscriptions: SubscriptionCount;
   nowMs = NOW_MS;
 
-  constructor(limits: Partial<TopicLimits> = {}, subscriptions = new SubscriptionCount(Number.POSITIVE_INFINITY)) {
+  constructor(
+    limits: Partial<TopicLimits> = {},
+    subscriptions = new SubscriptionCount(Number.POSITIVE_INFINITY),
+    subscribedNames = new SubscriptionNames(Number.POSITIVE_INFINITY),
+  ) {
     this.subscriptions = subscriptions;
     this.topics = new Topics({
       encoder: this.encoder,
       ids: new SubscriptionIds(),
       subscriptions,
+      subscribedNames,
       turnEnd: new TurnEnd((run) => this.turnEnds.push(run)),
       seed: 5,
       startedAtMs: NOW_MS,
@@ -492,6 +498,32 @@ describe("limits of Topics", () => {
     expect(refusal(under.trySubscribe(connection, "#.c"))).toEqual(refused);
     under.unsubscribe(connection, "cheap.*");
     under.subscribe(connection, ...list("d", 15));
+  });
+
+  it("has patterns of so many bytes in all, and a connection a tenth of it", () => {
+    const names = new SubscriptionNames(20_000);
+    const under = new TopicsUnderTest({}, undefined, names);
+    const connections = Array.from({ length: 30 }, (_, i) => new PushConnection(i));
+    const long = (i: number) => Array.from({ length: 28 }, (_, j) => `${i}_${j}`).join(".");
+    const tooLong = { code: "INVALID_REQUEST", details: { name_bytes_max: 2000 } };
+    for (let i = 0; i < 2; i++) under.subscribe(connections[0], long(0));
+    expect(refusal(under.trySubscribe(connections[0], "a"))).toEqual(tooLong);
+    expect(refusal(under.trySubscribe(connections[1], long(0), "a"))).toEqual(tooLong);
+    expect(under.unsubscribe(connections[0], long(0))).toBe(1);
+    under.subscribe(connections[0], "a");
+    let last = 1;
+    while (!(under.trySubscribe(connections[last], long(last)) instanceof CommandError)) last++;
+    expect(refusal(under.trySubscribe(connections[last], long(last)))).toEqual({
+      code: "SERVICE_UNAVAILABLE",
+      details: { name_bytes_max: 20_000 },
+    });
+    // What is there already costs nothing more.
+    under.subscribe(connections[last], long(1));
+    expect(names.bytes).toBeGreaterThan(18_000);
+    expect(names.bytes).toBeLessThanOrEqual(20_000);
+    for (const connection of connections) connection.close();
+    expect(names.bytes).toBe(0);
+    under.topics.checkEmpty();
   });
 
   it("counts with the subscriptions of all kinds, and gives back what ends", () => {

@@ -19,6 +19,7 @@ import type { PushEncoder } from "./push-encoder.ts";
 import { Subscribers, shareOf } from "./subscribers.ts";
 import type { SubscriptionCount } from "./subscription-count.ts";
 import type { SubscriptionIds } from "./subscription-ids.ts";
+import type { SubscriptionNames } from "./subscription-names.ts";
 import { MessageFrames, type MessagePush } from "./topics-frames.ts";
 import { TopicSubscriptions } from "./topics-subscriptions.ts";
 
@@ -36,6 +37,7 @@ export interface TopicParts {
   readonly encoder: PushEncoder;
   readonly ids: SubscriptionIds;
   readonly subscriptions: SubscriptionCount;
+  readonly subscribedNames: SubscriptionNames;
   readonly turnEnd: TurnEnd;
   /** 53 random bits, so that clients cannot choose topics that collide. */
   readonly seed: number;
@@ -86,13 +88,16 @@ export class Topics {
   readonly #subscriptions: TopicSubscriptions;
   readonly #subscribers: Subscribers;
   readonly #allSubscriptions: SubscriptionCount;
+  readonly #subscribedNames: SubscriptionNames;
   readonly #frames: MessageFrames;
   readonly #patternBytes = new Uint8Array(TOPIC_BYTES_MAX);
   readonly #pattern = new ByteRange(this.#patternBytes, 0, 0);
 
   constructor(parts: TopicParts) {
-    const { encoder, ids, subscriptions, turnEnd, seed, startedAtMs, limits, slowConsumersDropped } = parts;
-    this.slowConsumersDropped = slowConsumersDropped;
+    const { encoder, ids, subscriptions, subscribedNames, turnEnd, seed, startedAtMs, limits } = parts;
+    this.slowConsumersDropped = parts.slowConsumersDropped;
+    this.#subscribedNames = subscribedNames;
+    subscribedNames.add(() => this.#subscriptions.nameBytes);
     this.#ids = ids;
     this.#allSubscriptions = subscriptions;
     this.#limits = limits;
@@ -103,6 +108,7 @@ export class Topics {
       seed,
       turnEnd,
       subscriptions,
+      nameBytesOf: (target) => this.#subscriptions.nameBytesOf(this.#subscriptions.patternOf(target)),
       onUnlinked: (target) => this.#subscriptions.unlinked(target, this.#subscribers.countOf(target)),
     });
   }
@@ -246,8 +252,23 @@ export class Topics {
       if (!this.#subscribers.hasRoom(newCount)) return this.#allSubscriptions.refusal();
     }
     return (
-      this.#refusalOfShare(session, subscription, taken) ?? (subscription === 0 ? this.#refusalOfNew() : undefined)
+      this.#refusalOfNames(session, subscription, taken) ??
+      this.#refusalOfShare(session, subscription, taken) ??
+      (subscription === 0 ? this.#refusalOfNew() : undefined)
     );
+  }
+
+  /** Whether the names are too long, for the connection or, where they are in the trie only for this, for all together. */
+  #refusalOfNames(session: ClientSession, subscription: number, taken: readonly number[]): CommandError | undefined {
+    let bytes = this.#subscribers.nameBytesOf(session);
+    for (const pattern of taken) bytes += this.#subscriptions.nameBytesOf(pattern);
+    let target = subscription === 0 ? 0 : this.#subscriptions.firstTarget(subscription);
+    for (; target !== 0; target = this.#subscriptions.nextTarget(target)) {
+      if (!this.#subscribers.isLinked(session, target)) continue;
+      bytes -= this.#subscriptions.nameBytesOf(this.#subscriptions.patternOf(target));
+    }
+    const refusal = this.#subscribedNames.refusalOfConnection(bytes);
+    return refusal ?? (subscription === 0 ? this.#subscribedNames.refusal(0) : undefined);
   }
 
   /**

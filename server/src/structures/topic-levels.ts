@@ -32,6 +32,11 @@ export class TopicLevels {
     return this.#records.count;
   }
 
+  /** Bytes of the records in use. */
+  get usedBytes(): number {
+    return this.#records.count * WIDTH * Int32Array.BYTES_PER_ELEMENT;
+  }
+
   get heldBytes(): number {
     return this.#records.heldBytes + this.#chains.heldBytes;
   }

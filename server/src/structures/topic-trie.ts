@@ -102,6 +102,12 @@ export class TopicTrie {
     );
   }
 
+  /** Bytes of what is in use, of `heldBytes`. */
+  get usedBytes(): number {
+    const records = this.#nodes.count * NODE_FIELDS + this.#patterns.count * PATTERN_FIELDS;
+    return records * Int32Array.BYTES_PER_ELEMENT + this.#levels.usedBytes;
+  }
+
   /**
    * Adds a use of the pattern, which each `remove` takes away again.
    * @returns its id, from 1 up and small: that of the same pattern if it is here, else one that was freed, else a new one.
@@ -193,6 +199,15 @@ export class TopicTrie {
   /** As the function `isCostly` says of its bytes. */
   isCostly(id: number): boolean {
     return this.#patterns.get(id, PATTERN_COSTLY) === 1;
+  }
+
+  /** About what a pattern would take that had nothing in common with others: its bytes, a node and a record for each level. */
+  bytesAloneOf(id: number): number {
+    let bytes = this.#patterns.get(id, PATTERN_BYTES) + PATTERN_FIELDS * Int32Array.BYTES_PER_ELEMENT;
+    for (let node = this.#patterns.get(id, PATTERN_NODE); node !== ROOT; node = this.#nodes.get(node, ABOVE_FIELD)) {
+      bytes += 2 * NODE_FIELDS * Int32Array.BYTES_PER_ELEMENT;
+    }
+    return bytes;
   }
 
   /**

@@ -76,6 +76,8 @@ function multibulk(...words: string[]): string {
 
 const ERR = "ERR Protocol error: ";
 
+const NOT_TEXT = `${ERR}a line holds bytes that are no text: another protocol, or TLS on a port without it`;
+
 const streams: readonly (readonly [name: string, stream: string, requests: string[][], error?: string])[] = [
   ["a request", multibulk("SET", "k", "v"), [["SET", "k", "v"]]],
   [
@@ -100,6 +102,13 @@ const streams: readonly (readonly [name: string, stream: string, requests: strin
   ["empty quotes", `SET "" ''\r\n`, [["SET", "", ""]]],
   ["a quote within a word", `a"b c"\r\n`, [["ab c"]]],
   ["an inline line that a zero ends", "PING\0 rest\r\n", [["PING"]]],
+  ["tabs, and bytes of UTF-8 behind the first", "\tSET k\tgr\xc3\xbcn\r\n", [["SET", "k", "gr\xc3\xbcn"]]],
+  ["a line that begins as TLS does", "\x16\x03\x01\x02\0\r\nSET a 1\r\n", [], NOT_TEXT],
+  ["a line that begins with a zero", "\0\x01\r\nSET a 1\r\n", [], NOT_TEXT],
+  ["a line that begins behind ASCII", "\x80.\r\nSET a 1\r\n", [], NOT_TEXT],
+  ["a control character in a line", "PING\r\nGET \x01\r\nSET a 1\r\n", [["PING"]], NOT_TEXT],
+  ["a carriage return in a line", "GET a\rSET a 1\r\n", [], NOT_TEXT],
+  ["a binary line behind a request", `${multibulk("PING")}\x7f\r\nSET a 1\r\n`, [["PING"]], NOT_TEXT],
   ["a double quote left open", 'GET "a\r\n', [], `${ERR}unbalanced quotes in request`],
   ["a single quote left open", "GET 'a\r\n", [], `${ERR}unbalanced quotes in request`],
   ["a quote with something behind it", 'GET "a"b\r\n', [], `${ERR}unbalanced quotes in request`],

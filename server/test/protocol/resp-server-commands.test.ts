@@ -73,6 +73,41 @@ const conversations: Readonly<Record<string, readonly Line[]>> = {
   ],
 };
 
+// Not of Redis, which bounds a name by its longest request alone.
+const LONGEST = "x".repeat(255);
+const tooLong = (what: string) => `-ERR ${what} have at most 255 bytes, and this one has 256`;
+const ownLimits: Readonly<Record<string, readonly Line[]>> = {
+  "names of connections": [
+    ["a", `CLIENT SETNAME ${LONGEST}`, "+OK"],
+    ["a", `CLIENT SETNAME ${LONGEST}y`, tooLong("Client names")],
+    ["a", `HELLO 2 SETNAME ${LONGEST}y`, tooLong("Client names")],
+    ["a", "CLIENT GETNAME", `$255 ${LONGEST}`],
+    ["a", `HELLO 2 SETNAME h${LONGEST.slice(1)}`, "(any)"],
+    ["a", "CLIENT GETNAME", `$255 h${LONGEST.slice(1)}`],
+    ["a", `CLIENT SETINFO LIB-NAME ${LONGEST}`, "+OK"],
+    ["a", `CLIENT SETINFO LIB-NAME ${LONGEST}y`, tooLong("Values of CLIENT SETINFO")],
+    ["a", `CLIENT SETINFO LIB-VER ${LONGEST}y`, tooLong("Values of CLIENT SETINFO")],
+  ],
+  "words of one command": [
+    ["a", `CONFIG GET ${LONGEST}`, "*0"],
+    ["a", `CONFIG GET timeout ${LONGEST}y`, "-ERR a pattern has at most 255 bytes"],
+    ["a", `CONFIG GET${" timeout".repeat(100)}`, "*2 $7 timeout $1 0"],
+    ["a", `CONFIG GET${" timeout".repeat(101)}`, "-ERR CONFIG GET takes at most 100 patterns"],
+    ["a", `INFO${" nonsense".repeat(50)}`, "$0 "],
+    ["a", `INFO${" nonsense".repeat(51)}`, "-ERR INFO takes at most 50 sections"],
+    ["a", `CLIENT LIST ID${" 999999".repeat(1000)}`, "$0 "],
+    ["a", `CLIENT LIST ID${" 999999".repeat(1001)}`, "-ERR CLIENT LIST takes at most 1000 ids"],
+    ["a", `CLIENT KILL${" ID 999999".repeat(50)}`, ":0"],
+    ["a", `CLIENT KILL${" ID 999999".repeat(51)}`, "-ERR CLIENT KILL takes at most 50 filters"],
+    ["a", `HELLO 2${" SETNAME x".repeat(9)}`, "(any)"],
+    ["a", `HELLO 2${" SETNAME x".repeat(10)}`, "-ERR HELLO takes at most 19 words"],
+    ["a", `COMMAND INFO${" nonsense".repeat(1001)}`, "-ERR COMMAND takes at most 1000 names"],
+    ["a", `PUBSUB CHANNELS ${LONGEST}`, "*0"],
+    ["a", `PUBSUB CHANNELS ${LONGEST}y`, "(any)"],
+    ["a", `SCAN 0 MATCH ${LONGEST}y`, "(any)"],
+  ],
+};
+
 let synap: RunningServer;
 let address: string;
 
@@ -86,6 +121,10 @@ afterAll(() => synap?.stop());
 describe("this server", () => {
   it.each(Object.keys(conversations))("%s", async (name) => {
     await play(address, conversations[name]);
+  });
+
+  it.each(Object.keys(ownLimits))("%s, as far as this server goes", async (name) => {
+    await play(address, ownLimits[name]);
   });
 
   async function ask(...words: string[]): Promise<Plain> {
@@ -103,6 +142,20 @@ describe("this server", () => {
     expect(listed).toMatch(/^id=\d+ addr=127\.0\.0\.1:\d+ name=watcher age=0 idle=0 flags=N .*watch=2 .*cmd=watch /m);
     watcher.close();
     await vi.waitFor(async () => expect(await ask("client", "list")).not.toContain("watcher"));
+  });
+
+  it("tells of what transactions hold, until their connections are gone", async () => {
+    const client = await RawConnection.open(address);
+    await client.call("watch", "abc");
+    await client.call("multi");
+    await client.call("set", "k", "x".repeat(10_000));
+    expect(await ask("info", "memory")).toMatch(/^synap_transaction_bytes:10\d{3}\r$/m);
+    const { payload } = (await (await fetch(`${synap.url}/metrics`)).text()).match(
+      /^synap_memory_component_bytes\{component="transactions"\} (?<payload>\d+)$/m,
+    )?.groups ?? { payload: "" };
+    expect(Number(payload)).toBeGreaterThan(10_000);
+    client.close();
+    await vi.waitFor(async () => expect(await ask("info", "memory")).toMatch(/^synap_transaction_bytes:0\r$/m));
   });
 
   it("tells of itself", async () => {

@@ -1,6 +1,7 @@
 /** RESP over a real socket: order, backpressure, the ends of connections, and where the server listens. */
 import { once } from "node:events";
-import { connect, createServer, type Server, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { configFromFlags } from "../../src/config/load.ts";
 import { RESP_PORT } from "../../src/config/schema.ts";
@@ -80,6 +81,21 @@ async function command(server: RunningServer, name: string, payload = {}): Promi
   const response = await fetch(`${server.url}/api/v1/command`, { method: "POST", headers, body });
   const { payload: answer } = (await response.json()) as { payload: Record<string, unknown> };
   return answer;
+}
+
+/** What a TLS client sends first, to a server of this name. */
+async function greetingOfTls(servername: string): Promise<Buffer> {
+  const listener = createServer().listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const client = connectTls({ port: (listener.address() as AddressInfo).port, host: "127.0.0.1", servername });
+  // Nobody answers it.
+  client.on("error", () => {});
+  const [socket] = (await once(listener, "connection")) as [Socket];
+  const [greeting] = (await once(socket, "data")) as [Buffer];
+  client.destroy();
+  socket.destroy();
+  listener.close();
+  return greeting;
 }
 
 /** Requests of several kinds, and what comes back. */
@@ -278,6 +294,34 @@ describe("a connection ends", () => {
       expect(await command(server, "kv.get", { key: "a" })).toBeNull();
     },
   );
+
+  // A web page chooses the server name and the session ticket of a greeting that a browser sends in its name.
+  it("where TLS is spoken to a port without it, and no line within the greeting runs", async () => {
+    const server = await start();
+    const name = "x".repeat(60);
+    const greeting = await greetingOfTls(name);
+    greeting.write("\r\nSET a evil\r\n", greeting.indexOf(name), "latin1");
+    const reply = await new Peer(server).send(greeting).closes();
+    expect(reply).toMatch(/^-ERR Protocol error: a line holds bytes that are no text[^\r]*\r\n$/);
+    expect(await command(server, "kv.get", { key: "a" })).toBeNull();
+  });
+
+  it("where its first line is no command, and nothing behind it runs", async () => {
+    const server = await start();
+    const reply = await new Peer(server).send("EHLO x\r\nSET a evil\r\n").closes();
+    expect(reply).toMatch(/^-ERR unknown command 'EHLO', [^\r]* ends\r\n$/);
+    // A word is missing: that has run nothing either.
+    expect(await new Peer(server).send("GET\r\nEHLO x\r\nSET a evil\r\n").closes()).toContain("unknown command 'EHLO'");
+    expect(await command(server, "kv.get", { key: "a" })).toBeNull();
+  });
+
+  it("not where a client that has run a command, or sends arrays, mistypes one", async () => {
+    const server = await start();
+    const typed = new Peer(server).send("PING\r\nPIGN\r\nPING\r\n");
+    await typed.gets("+PONG\r\n-ERR unknown command 'PIGN', with args beginning with: \r\n+PONG\r\n");
+    const sent = new Peer(server).send(multibulk("PIGN") + multibulk("PING"));
+    await sent.gets("-ERR unknown command 'PIGN', with args beginning with: \r\n+PONG\r\n");
+  });
 
   it("when its peer has ended it, after the last reply", async () => {
     const peer = new Peer(await start());

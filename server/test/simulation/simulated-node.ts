@@ -259,7 +259,7 @@ export class SimulatedNode {
       restart: () => this.#restart(life),
       onFailure,
     });
-    report.attach(replication);
+    report.attach(replication, executor.transactions.memory);
     durable = (offset) => {
       this.parts.observer.durable(this, log, offset);
       replication.durable(offset);

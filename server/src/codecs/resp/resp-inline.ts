@@ -51,6 +51,7 @@ export function splitInline(
   into.spans = spans.spans;
   into.first = first;
   into.count = (spans.length - first) / 2;
+  into.isInline = true;
   return true;
 }
 

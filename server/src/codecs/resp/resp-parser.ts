@@ -12,6 +12,9 @@
  * (networking.c, processMultibulkBuffer and processInlineBuffer), after which the stream is of no use. Like Redis it takes
  * the two bytes after a number or a word for their line end, whatever they are.
  *
+ * Unlike Redis it ends a connection whose line is not text. A web page can have a browser begin TLS, or another binary
+ * protocol, with this port, and choose bytes within the greeting: a line break and a command behind it must not be found.
+ *
  * Where Redis has 512 MB for a bulk string and 1 GB for all of a request, this has `requestBytesMax` for both, and for the
  * number of words what Redis had before version 7, since every word announced is at least 5 bytes to come.
  */
@@ -32,6 +35,9 @@ const LINE_BYTES_MAX = 64 * 1024;
 /** Digits that are read without looking further: any such number is safe. */
 const DIGITS_MAX = 10;
 
+const TAB = 0x09;
+const SPACE = 0x20;
+const TILDE = 0x7e;
 const STAR = 0x2a;
 const DOLLAR = 0x24;
 const CR = 0x0d;
@@ -43,6 +49,8 @@ const INCOMPLETE = -1;
 const INVALID = -2;
 const NEGATIVE = -3;
 const LINE_TOO_LONG = -4;
+
+const NOT_TEXT = "a line holds bytes that are no text: another protocol, or TLS on a port without it";
 
 const SPANS_INITIAL = 256;
 const SPANS_KEPT_MAX = 64 * 1024;
@@ -131,6 +139,7 @@ export class RespParser {
     into.spans = spans.spans;
     into.first = first;
     into.count = count;
+    into.isInline = false;
     this.at = this.#next;
     return COMPLETE;
   }
@@ -196,6 +205,7 @@ export class RespParser {
     into.spans = partial.spans;
     into.first = 0;
     into.count = partial.length / 2;
+    into.isInline = false;
     this.at = this.#next;
     this.rewind();
     return COMPLETE;
@@ -206,11 +216,13 @@ export class RespParser {
   }
 
   #inline(bytes: Uint8Array, end: number, into: RespRequest, spans: SpanList): ParseOutcome {
+    if (!beginsLine(bytes[this.at])) return this.#fail(NOT_TEXT);
     const lineEnd = bytes.indexOf(LF, this.at);
     if (lineEnd < 0 || lineEnd >= end) {
       return end - this.at > LINE_BYTES_MAX ? this.#fail("too big inline request") : NEEDS_MORE;
     }
     const textEnd = lineEnd > this.at && bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd;
+    if (!isText(bytes, this.at, textEnd)) return this.#fail(NOT_TEXT);
     if (!splitInline(bytes, this.at, textEnd, into, spans)) return this.#fail("unbalanced quotes in request");
     this.at = lineEnd + 1;
     return COMPLETE;
@@ -250,4 +262,17 @@ export class RespParser {
     this.error = `ERR Protocol error: ${reason}`;
     return BROKEN;
   }
+}
+
+/** Whether a line can begin so: what is printable in ASCII, white space, or the end of an empty line. */
+function beginsLine(byte: number): boolean {
+  return byte >= SPACE ? byte <= TILDE : byte === TAB || byte === CR || byte === LF;
+}
+
+/** Whether there is no control character in a line, but for tabs. What a zero byte cuts off (resp-inline.ts) is not looked at. */
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end && bytes[at] !== 0; at++) {
+    if (bytes[at] < SPACE && bytes[at] !== TAB) return false;
+  }
+  return true;
 }

@@ -20,6 +20,8 @@ export class RespRequest {
   first = 0;
   /** Words, with the name. */
   count = 0;
+  /** It came as a line, and not as an array. */
+  isInline = false;
 
   /** Lets go of the bytes: nothing of the request can be read any more. */
   release(): void {

@@ -15,12 +15,10 @@ import { byteName } from "../../structures/byte-name.ts";
 import type { ByteRange } from "../../structures/byte-range.ts";
 import type { Command } from "../command.ts";
 import { CommandError, type ErrorCode, fail } from "../errors.ts";
-import { rangeBytes, retained } from "../retained.ts";
+import { rangeBytes, retained, retainedBytes } from "../retained.ts";
 import { Wait } from "../wait.ts";
+import { type Holding, TOKEN_SHARE, TransactionMemory } from "./transaction-memory.ts";
 import { WatchedKeys } from "./watched-keys.ts";
-
-/** One token has this part of all transactions. */
-const TOKEN_SHARE = 4;
 
 export interface TransactionLimits {
   /** Of clients with a client_id, together; those of one token may have a quarter of them. */
@@ -32,6 +30,8 @@ export interface TransactionLimits {
   readonly watchedKeysMax: number;
   /** Arguments and watched keys of one transaction. */
   readonly bytesMax: number;
+  /** What all transactions hold together, those of connections too; what one token has begun may hold a quarter of it. */
+  readonly totalBytesMax: number;
   /** What the commands of one transaction may answer with, together. */
   readonly resultBytesMax: number;
 }
@@ -52,6 +52,9 @@ interface QueuedCommand {
   readonly args: Record<string, unknown>;
 }
 
+/** What one takes beside its arguments. */
+const QUEUED_BYTES = 64;
+
 /** How a command of a transaction went. */
 export interface CommandResult {
   readonly success: boolean;
@@ -66,7 +69,7 @@ export type Executed =
   | { readonly aborted: true; readonly message: string };
 
 class ClientTransaction {
-  readonly watched = new WatchedKeys();
+  readonly watched: WatchedKeys;
   readonly queue: QueuedCommand[] = [];
   queuedBytes = 0;
   /** Between multi and exec. */
@@ -76,14 +79,20 @@ class ClientTransaction {
   lastUsedMs: number;
   /** The name of the token; empty where nobody has to log in. */
   readonly owner: string;
+  /** Of what is queued. */
+  readonly holding: Holding;
 
-  constructor(owner: string, nowMs: number) {
+  constructor(owner: string, memory: TransactionMemory, nowMs: number) {
     this.owner = owner;
+    this.holding = memory.holding(owner);
+    this.watched = new WatchedKeys(memory.holding(owner));
     this.lastUsedMs = nowMs;
   }
 }
 
 export class Transactions {
+  /** Of these, and of the transactions of Redis clients. */
+  readonly memory: TransactionMemory;
   readonly #runner: RecordRunner;
   readonly #limits: TransactionLimits;
   /** By client id, the one used longest ago first. */
@@ -94,6 +103,7 @@ export class Transactions {
   constructor(runner: RecordRunner, limits: TransactionLimits) {
     this.#runner = runner;
     this.#limits = limits;
+    this.memory = new TransactionMemory(limits.totalBytesMax);
   }
 
   /** Clients that watch keys or have begun a transaction. While there is none, no command needs to be looked at. */
@@ -111,7 +121,7 @@ export class Transactions {
     return undefined;
   }
 
-  /** Errors: INVALID_REQUEST in an open transaction and past a limit. */
+  /** Errors: INVALID_REQUEST in an open transaction and past a limit, MEMORY_LIMIT_EXCEEDED past that of all together. */
   watch(client: ByteRange, keys: readonly ByteRange[], nowMs: number, owner = ""): CommandError | undefined {
     const transaction = this.#use(client, nowMs, owner);
     if (transaction instanceof CommandError) return transaction;
@@ -124,8 +134,7 @@ export class Transactions {
         bytes_max: bytesMax,
       });
     }
-    for (const key of keys) watched.add(key, this.#runner.planner.keys);
-    return undefined;
+    return watched.add(keys, this.#runner.planner.keys);
   }
 
   unwatch(client: ByteRange): void {
@@ -139,8 +148,11 @@ export class Transactions {
 
   /** Drops what is queued and the watches. Errors: INVALID_REQUEST where none is open. */
   discard(client: ByteRange): CommandError | undefined {
-    const taken = this.#takeOpen(client);
-    return taken instanceof CommandError ? taken : undefined;
+    const name = byteName(client);
+    const transaction = this.#openOf(name);
+    if (transaction instanceof CommandError) return transaction;
+    this.#forget(name, transaction);
+    return undefined;
   }
 
   /** Whether a command of this client is to be queued. */
@@ -149,7 +161,8 @@ export class Transactions {
   }
 
   /**
-   * Keeps a command for `exec`. Errors: INVALID_REQUEST past a limit; then exec will run nothing.
+   * Keeps a command for `exec`. Errors: INVALID_REQUEST past a limit, MEMORY_LIMIT_EXCEEDED past that of all together; then
+   * exec will run nothing.
    * @param client whose transaction `isOpen`.
    */
   queue(client: ByteRange, command: Command, args: Record<string, unknown>, nowMs: number): CommandError | undefined {
@@ -166,6 +179,11 @@ export class Transactions {
         bytes_max: bytesMax,
       });
     }
+    const refusal = transaction.holding.take(QUEUED_BYTES + retainedBytes(args));
+    if (refusal !== undefined) {
+      transaction.isBroken = true;
+      return refusal;
+    }
     // A copy of an object of arguments is one.
     transaction.queue.push({ command, args: retained(args) as Record<string, unknown> });
     transaction.queuedBytes += bytes;
@@ -180,13 +198,14 @@ export class Transactions {
 
   /** Runs what was queued, as one record. Errors: INVALID_REQUEST where no transaction is open. */
   exec(client: ByteRange, caller: Caller): Executed | CommandError {
-    const transaction = this.#takeOpen(client);
-    if (transaction instanceof CommandError) return transaction;
-    if (transaction.isBroken) return { aborted: true, message: "a command could not be queued" };
     const runner = this.#runner;
-    if (transaction.watched.isChanged(runner.planner.keys)) {
-      return { aborted: true, message: "a watched key has changed" };
-    }
+    const name = byteName(client);
+    const transaction = this.#openOf(name);
+    if (transaction instanceof CommandError) return transaction;
+    const isChanged = !transaction.isBroken && transaction.watched.isChanged(runner.planner.keys);
+    this.#forget(name, transaction);
+    if (transaction.isBroken) return { aborted: true, message: "a command could not be queued" };
+    if (isChanged) return { aborted: true, message: "a watched key has changed" };
     const results: CommandResult[] = [];
     let bytesLeft = this.#limits.resultBytesMax;
     runner.beginRecord();
@@ -250,7 +269,7 @@ export class Transactions {
 
   #begun(owner: string, nowMs: number): ClientTransaction {
     if (owner !== "") this.#perOwner.set(owner, (this.#perOwner.get(owner) ?? 0) + 1);
-    return new ClientTransaction(owner, nowMs);
+    return new ClientTransaction(owner, this.memory, nowMs);
   }
 
   /** Any token may begin one, and none may take the places of all others. */
@@ -268,15 +287,17 @@ export class Transactions {
     });
   }
 
-  #forget(name: string, { owner }: ClientTransaction): void {
+  /** Its watches are over; what it has queued may still be run, by who has it. */
+  #forget(name: string, { owner, holding, watched }: ClientTransaction): void {
     this.#byClient.delete(name);
+    holding.release();
+    watched.clear();
     const left = (this.#perOwner.get(owner) ?? 0) - 1;
     if (left > 0) this.#perOwner.set(owner, left);
     else this.#perOwner.delete(owner);
   }
 
-  #takeOpen(client: ByteRange): ClientTransaction | CommandError {
-    const name = byteName(client);
+  #openOf(name: string): ClientTransaction | CommandError {
     const transaction = this.#byClient.get(name);
     if (transaction?.isOpen !== true) {
       return fail(
@@ -284,7 +305,6 @@ export class Transactions {
         "no transaction of this client_id is open: begin one, its time may have been over",
       );
     }
-    this.#forget(name, transaction);
     return transaction;
   }
 }
