@@ -37,6 +37,8 @@ export default defineConfig({
     // Two cores are the smallest machine the project supports; the tests must pass on it. Many of them wait for a while.
     maxWorkers: 3,
     testTimeout: 20_000 * soaked(1),
+    // Servers and replicas are started in them, on a machine that may be busy.
+    hookTimeout: 60_000,
     globalSetup: ["server/test/build.ts", "client-sdk/test/build.ts"],
     reporters: ["default", "json"],
     // Read by .ci/run, which counts what passed and failed from it.
