@@ -124,7 +124,7 @@ function multi({ client, sink, dispatcher }: RespCall): void {
     return;
   }
   const { limits, transactions } = dispatcher.runner.executor;
-  client.gate = new TransactionGate(limits.transaction, transactions.memory.holding(client.grant.name));
+  client.gate = new TransactionGate(limits.transaction, transactions.memory.holding(client.grant.owner));
   sink.ok();
 }
 
@@ -163,7 +163,7 @@ function watch(call: RespCall): void {
   }
   const keys: ByteRange[] = [];
   for (let word = 1; word < request.count; word++) keys.push(request.range(word));
-  client.watched ??= new WatchedKeys(executor.transactions.memory.holding(client.grant.name));
+  client.watched ??= new WatchedKeys(executor.transactions.memory.holding(client.grant.owner));
   const refusal = client.watched.add(keys, executor.planner.keys);
   if (refusal === undefined) sink.ok();
   else sink.error(memoryText(refusal));

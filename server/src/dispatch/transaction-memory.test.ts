@@ -121,6 +121,21 @@ describe("the memory of transactions", () => {
     expect(clients.say(2, "WATCH", name)).toBe("+OK\r\n");
   });
 
+  it("is one for each owner, though their tokens have one name", () => {
+    const clients = new Clients();
+    const name = "x".repeat(1000);
+    const { permissions } = grantOf("shop");
+    for (const [id, owner] of [
+      [1, "shop of one signer"],
+      [2, "shop of another"],
+    ] as const) {
+      clients.connection(id).granted(new Grant("shop", permissions, Number.POSITIVE_INFINITY, undefined, owner));
+      expect(clients.say(id, "WATCH", name)).toBe("+OK\r\n");
+      expect(clients.say(id, "WATCH", `${name}2`)).toMatch(/^-OOM transactions of this token hold as much /);
+      clients.say(id, "MULTI");
+    }
+  });
+
   it("goes with RESET", () => {
     const clients = new Clients();
     clients.say(1, "WATCH", "abc");

@@ -28,7 +28,7 @@ export class TransactionMemory {
     return this.#bytes;
   }
 
-  /** @param owner the name of the token; empty where nobody has to log in. */
+  /** @param owner of the token (`Grant.owner`); empty where nobody has to log in. */
   holding(owner: string): Holding {
     return new Holding(
       (bytes) => this.#take(owner, bytes),
