@@ -47,6 +47,15 @@ function audited() {
 }
 
 const CREATE = { command: "admin.tokens.create", request_id: 1, payload: { name: "new", allow: ["kv:read:*"] } };
+/** What is answered when a test says so. */
+function later<Answer>() {
+  let resolve: (answer: Answer) => void = () => {};
+  const promise = new Promise<Answer>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
 const RESET = { command: "admin.slowlog.reset", payload: {} };
 
 describe("a command that administers", () => {
@@ -78,18 +87,14 @@ describe("a command that administers", () => {
   it("has it though its own token has ended by the time of the answer", async () => {
     const { fixture, connect, lines } = audited();
     const admin = connect("admin:*");
-    let revoked: (problem: undefined) => void = () => {};
+    const revoked = later<undefined>();
     vi.spyOn(fixture.engine.access, "keepsTokens", "get").mockReturnValue(true);
-    vi.spyOn(fixture.engine.access, "revoke").mockReturnValue(
-      new Promise((resolve) => {
-        revoked = resolve;
-      }),
-    );
+    vi.spyOn(fixture.engine.access, "revoke").mockReturnValue(revoked.promise);
     const request = { command: "admin.tokens.revoke", request_id: 1, payload: { name: "tester" } };
     expect(fixture.sendAs(admin, request)).toBeUndefined();
     expect(lines()).toEqual([]);
     admin.grant.end = "revoked";
-    revoked(undefined);
+    revoked.resolve(undefined);
     await vi.waitFor(() => expect(admin.lateReplies).toHaveLength(1));
     expect(lines()).toEqual(["admin tester admin.tokens.revoke true"]);
   });
@@ -97,16 +102,12 @@ describe("a command that administers", () => {
   it("has it by the token that permitted it, though its connection has another by the time of the answer", async () => {
     const { fixture, connect, lines } = audited();
     const admin = connect("admin:*");
-    let created: (problem: string) => void = () => {};
+    const created = later<string>();
     vi.spyOn(fixture.engine.access, "keepsTokens", "get").mockReturnValue(true);
-    vi.spyOn(fixture.engine.access, "create").mockReturnValue(
-      new Promise((resolve) => {
-        created = resolve;
-      }),
-    );
+    vi.spyOn(fixture.engine.access, "create").mockReturnValue(created.promise);
     expect(fixture.sendAs(admin, CREATE)).toBeUndefined();
     admin.grant = new Grant("another", admin.grant.permissions);
-    created("there is one");
+    created.resolve("there is one");
     await vi.waitFor(() => expect(admin.lateReplies).toHaveLength(1));
     expect(lines()).toEqual(["admin tester admin.tokens.create false"]);
   });
