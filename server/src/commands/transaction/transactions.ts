@@ -77,7 +77,7 @@ class ClientTransaction {
   /** A command could not be queued: exec must not run the rest. */
   isBroken = false;
   lastUsedMs: number;
-  /** The name of the token; empty where nobody has to log in. */
+  /** Of the token (`Grant.owner`); empty where nobody has to log in. */
   readonly owner: string;
   /** Of what is queued. */
   readonly holding: Holding;
