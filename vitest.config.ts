@@ -32,20 +32,25 @@ const isNativeHere = await import("uWebSockets.js").then(
   },
 );
 
+/** Of the tests of every project. */
+const HOW = {
+  testTimeout: 20_000 * soaked(1),
+  // Servers and replicas are started in them, on a machine that may be busy.
+  hookTimeout: 60_000,
+  // A process of its own for each file, which loads the server anew, is a fifth of all the time. No module of ours holds anything
+  // that one file could leave to the next; what tests replace in the process is put back even where they fail.
+  isolate: false,
+  restoreMocks: true,
+  unstubEnvs: true,
+  unstubGlobals: true,
+};
+
 export default defineConfig({
   test: {
     // Two cores are the smallest machine the project supports; the tests must pass on it. Many of them wait for a while.
     maxWorkers: 3,
-    // A process of its own for each file, which loads the server anew, is a fifth of all the time. No module of ours holds anything
-    // that one file could leave to the next; what tests replace in the process is put back even where they fail.
-    isolate: false,
-    restoreMocks: true,
-    unstubEnvs: true,
-    unstubGlobals: true,
-    testTimeout: 20_000 * soaked(1),
-    // Servers and replicas are started in them, on a machine that may be busy.
-    hookTimeout: 60_000,
-    globalSetup: ["server/test/build.ts", "client-sdk/test/build.ts"],
+    // Not inherited by the projects, of which each would run it again.
+    globalSetup: ["server/test/build.ts"],
     reporters: ["default", "json"],
     // Read by .ci/run, which counts what passed and failed from it.
     outputFile: { json: "node_modules/.cache/synap/test-report.json" },
@@ -56,5 +61,5 @@ export default defineConfig({
 });
 
 function project(transport: "native" | "portable", include: string[]) {
-  return { extends: true as const, test: { name: transport, include, provide: { transport } } };
+  return { test: { ...HOW, name: transport, include, provide: { transport } } };
 }
