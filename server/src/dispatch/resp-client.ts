@@ -128,9 +128,14 @@ export class RespClient implements Caller {
     this.watched = undefined;
   }
 
-  /** RESET: the connection as it was at first. The features that keep more of a client extend this. */
+  /**
+   * RESET: the connection as it was at first. It has no token any more, so nothing that one was needed for goes on: whoever logs in
+   * next would be pushed what only the one before might see. The features that keep more of a client extend this.
+   */
   reset(): void {
     this.subscriptions?.end();
+    this.session?.closed();
+    this.session = undefined;
     this.unwatch();
     this.gate?.abandoned();
     this.gate = undefined;
