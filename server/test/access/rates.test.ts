@@ -39,6 +39,13 @@ describe("a rate of requests", () => {
     expect(answers.filter(({ code }) => code === "RATE_LIMIT_EXCEEDED").length).toBeGreaterThanOrEqual(1);
   });
 
+  it("counts a batch of nothing as one request", async () => {
+    await server.start("--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=5");
+    const statuses: number[] = [];
+    for (let i = 0; i < 6; i++) statuses.push((await server.http({ type: "batch", commands: [] })).status);
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
+  });
+
   it("lets no batch through that would keep everybody else out for long", async () => {
     await server.start("--set", "access.address_requests_per_sec=10", "--set", "access.rate_burst_secs=1");
     const batch = (count: number) => server.http({ type: "batch", commands: Array(count).fill(GET) });
