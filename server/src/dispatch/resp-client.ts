@@ -104,10 +104,14 @@ export class RespClient implements Caller {
   /** What it may do from now on. Who has not said who it is may not send much. */
   granted(grant: Grant): void {
     this.grant = grant;
-    const isStranger = grant.end === "anonymous";
-    this.parser.requestBytesMax = isStranger
+    this.parser.requestBytesMax = this.isStranger
       ? Math.min(STRANGER_BYTES_MAX, this.#requestBytesMax)
       : this.#requestBytesMax;
+  }
+
+  /** It has not said who it is, where one has to. */
+  get isStranger(): boolean {
+    return this.grant.end === "anonymous";
   }
 
   get outbox(): Outbox {
