@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createHmac, generateKeyPairSync, randomBytes } from "node:crypto";
 import { chmod, lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -265,6 +265,54 @@ describe("wrong tokens", () => {
     for (let i = 0; i < 100; i++) access.authenticate(known, "else", { ...PEER, address: "10.0.0.3" });
     expect(checks).toHaveBeenCalledTimes(20);
     checks.mockRestore();
+  });
+
+  it("that look signed, of ever new addresses, have no more checked than a budget of all, and keep out nobody who is known", async () => {
+    const keysFile = join(directory, "keys.json");
+    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+    await writeFile(keysFile, JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
+    access = made(file, keysFile);
+    await access.reload();
+    const sign = (sub: string) => {
+      const claims = { sub, allow: ["*"], exp: Math.floor(clock.nowMs() / 1000) + 600 };
+      return new SignJWT(claims).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
+    };
+    const [first, second, app] = [await sign("first"), await sign("second"), await create("app", ["*"])];
+    expect(login(first)).toBe("jwt:first");
+    const checks = vi.spyOn(SignedTokens.prototype, "verify");
+    const madeUp = first.slice(0, first.lastIndexOf(".") + 1) + Buffer.alloc(64, 1).toString("base64url");
+    const from = (token: string, address: string) => access.authenticate(token, undefined, { ...PEER, address });
+    for (let i = 0; i < 1000; i++) from(madeUp, `2001:db8:1:${i.toString(16)}::1`);
+    expect(checks).toHaveBeenCalledTimes(50);
+    expect(from(second, "10.0.0.9")).toMatchObject({ code: "RATE_LIMIT_EXCEEDED", retryAfterSecs: 1, isSlow: true });
+    // Who is known, what is in use, and what is no signature, do not wait.
+    expect([login(second), login(first), login(app)]).toEqual(["jwt:second", "jwt:first", "app"]);
+    expect([from(second, "10.0.0.9"), from(app, "10.0.0.8")]).toMatchObject([{ name: "jwt:second" }, { name: "app" }]);
+    clock.advance(2);
+    expect(from(await sign("third"), "10.0.0.9")).toMatchObject({ name: "jwt:third" });
+    checks.mockRestore();
+  });
+
+  it("and right ones, however many, do not have one forgotten that is in use", async () => {
+    const keysFile = join(directory, "keys.json");
+    const secret = randomBytes(32);
+    await writeFile(keysFile, JSON.stringify({ keys: [{ kty: "oct", k: secret.toString("base64url") }] }));
+    access = made(file, keysFile);
+    await access.reload();
+    const part = (content: object) => Buffer.from(JSON.stringify(content)).toString("base64url");
+    const sign = (sub: string, exp = Math.floor(clock.nowMs() / 1000) + 600) => {
+      const signed = `${part({ alg: "HS256" })}.${part({ sub, allow: ["*"], exp })}`;
+      return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+    };
+    const inUse = sign("in-use");
+    expect(login(inUse)).toBe("jwt:in-use");
+    const over = sign("over", 1);
+    for (let i = 0; i < 20; i++) login(over);
+    for (let i = 0; i < 25_000; i++) {
+      access.authenticate(sign(`other-${i}`), undefined, { ...PEER, address: "10.0.0.2" });
+      if (i % 1000 === 0) expect(login(inUse)).toBe("jwt:in-use");
+    }
+    expect([login(inUse), login(sign("new"))]).toEqual(["jwt:in-use", "RATE_LIMIT_EXCEEDED"]);
   });
 
   it("are told in the audit log, without a token, and no more often than it takes", async () => {

@@ -19,6 +19,7 @@
  * first map is known by its SHA-256 alone.
  */
 import type { Logger } from "../runtime/logger.ts";
+import { RecentMap } from "../structures/recent-map.ts";
 import { Audit } from "./audit.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { anonymousGrant, END_TEXTS, Grant, type GrantEnd, unrestrictedGrant } from "./grant.ts";
@@ -65,8 +66,6 @@ export interface AccessControlParts {
   readonly clock: { nowMs(): number; monotonicMs(): number };
 }
 
-/** Verified tokens; a token can come in a few ways at most, so it holds all of them. */
-const VERIFIED_MAX = 2 * TOKENS_MAX;
 /** Redis' name for who has not said another. */
 const DEFAULT_NAME = "default";
 /** Why no token can be made or ended here. */
@@ -90,8 +89,8 @@ export class AccessControl {
   /** Of everybody who has not said who they are. */
   #newcomer = unrestrictedGrant();
   #byDigest = new Map<string, KnownToken>();
-  /** By the token's text. */
-  readonly #verified = new Map<string, Grant>();
+  /** By the token's text. All of the file fit; of those that were signed the ones in use stay, however many others come. */
+  readonly #verified = new RecentMap<Grant>(TOKENS_MAX);
   #stamp: FileStamp | undefined;
   #lastFailure = "";
   #lastTurn: Promise<unknown> = Promise.resolve();
@@ -159,15 +158,17 @@ export class AccessControl {
     const monotonicMs = this.#parts.clock.monotonicMs();
     const waitMs = this.#signatures.waitMs(address, monotonicMs);
     if (waitMs > 0) return tooMany(waitMs);
+    const waitOfAllMs = this.#signatures.waitOfAllMs(address, monotonicMs);
+    if (waitOfAllMs > 0) return tooMany(waitOfAllMs, "too many wrong tokens come from addresses that are new here");
     const before = signed.signaturesChecked;
     const found = signed.verify(token, nowMs);
     const isWrong = typeof found === "string" || !isNamed(found, name);
     if (isWrong) this.#signatures.charge(address, signed.signaturesChecked - before, monotonicMs);
+    else this.#signatures.wasRight(address);
     return found;
   }
 
   #remember(token: string, grant: Grant, peer: Peer): Grant {
-    if (this.#verified.size >= VERIFIED_MAX) this.#verified.clear();
     this.#verified.set(token, grant);
     this.#loggedIn(grant, peer);
     return grant;
@@ -254,7 +255,7 @@ export class AccessControl {
 
   #forgetEnded(): void {
     const nowMs = this.#parts.clock.nowMs();
-    for (const [token, grant] of this.#verified) if (grant.endAt(nowMs) !== undefined) this.#verified.delete(token);
+    this.#verified.forget((grant) => grant.endAt(nowMs) !== undefined);
   }
 
   async #reloadTokens(): Promise<void> {
@@ -354,9 +355,8 @@ function ended(end: GrantEnd): AccessRefusal {
   return { ...WRONG, message: END_TEXTS[end] };
 }
 
-function tooMany(waitMs: number): AccessRefusal {
+function tooMany(waitMs: number, message = "too many wrong tokens came from this address"): AccessRefusal {
   const retryAfterSecs = Math.ceil(waitMs / 1000);
-  const message = "too many wrong tokens came from this address";
   return { code: "RATE_LIMIT_EXCEEDED", message, retryAfterSecs, isSlow: true };
 }
 

@@ -188,7 +188,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
     if (held === undefined || this.#closing !== undefined) return;
     this.#heldAnswer = undefined;
     if (!this.#send(held.reply, held.isBinary)) this.refuseSlow();
-    this.close("RATE_LIMIT_EXCEEDED", "Too many wrong tokens came from this address.");
+    this.close("RATE_LIMIT_EXCEEDED", "Too many wrong tokens came.");
     this.recount();
   }
 
