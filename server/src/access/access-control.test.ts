@@ -89,6 +89,16 @@ describe("tokens", () => {
     expect(((await stat(file.path)).mode & 0o777).toString(8)).toBe("600");
   });
 
+  it("are revoked for all who have a link to their file", async () => {
+    const link = new TokenFile(join(directory, "link.json"), nodeFileSystem.makeDirectory);
+    const token = await create("app", ["*"]);
+    await symlink(file.path, link.path);
+    await link.update((tokens) => tokens.filter(({ name }) => name !== "app"));
+    expect([(await lstat(link.path)).isSymbolicLink(), (await lstat(file.path)).isFile()]).toEqual([true, true]);
+    await access.reload();
+    expect(login(token)).toBe("UNAUTHORIZED");
+  });
+
   it("that are wrong, cut short or longer do not", async () => {
     const token = await create("app", ["*"]);
     for (const wrong of ["", token.slice(0, -1), `${token}x`, token.toUpperCase(), "x".repeat(100_000)]) {
