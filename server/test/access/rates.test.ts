@@ -197,6 +197,29 @@ it("wrong tokens on a WebSocket are answered a second late, and the connection e
   expect(await known.ask("kv.mget", keys)).toMatchObject({ payload: { values: [null, null] } });
 });
 
+it("a wrong token in a transaction of a Redis client ends that too, and each of its commands has an answer", async () => {
+  const right = await server.token("right", ["*"]);
+  await server.start();
+  const peer = await server.resp();
+  peer.say("AUTH", right);
+  peer.say("MULTI");
+  for (let i = 0; i < 12; i++) peer.say("AUTH", `wrong-${i}`);
+  peer.say("SET", "behind", "1");
+  peer.say("EXEC");
+  peer.say("SET", "later", "1");
+  await vi.waitFor(() => expect(peer.isClosed).toBe(true), WAIT);
+  const tooMany = "-ERR too many wrong tokens came from this address: try again later";
+  const unrun = "-ERR too many wrong tokens came: the rest of the transaction was not run";
+  const [, answers] = peer.received.split("*13\r\n");
+  expect(answers.split("\r\n")).toEqual([
+    ...Array<string>(10).fill("-WRONGPASS invalid username-password pair or user is disabled."),
+    ...[tooMany, unrun, unrun, tooMany, ""],
+  ]);
+  const known = await server.webSocket("", { authorization: `Bearer ${right}` });
+  const keys = { keys: ["behind", "later"] };
+  expect(await known.ask("kv.mget", keys)).toMatchObject({ payload: { values: [null, null] } });
+});
+
 describe("connections of one address", () => {
   it("are as many as they may be, over all protocols, and fewer again when one ends", async () => {
     await server.start("--set", "access.max_connections_per_address=3");
