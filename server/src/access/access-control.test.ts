@@ -211,6 +211,32 @@ describe("a server", () => {
     expect([access.list(), login(token)]).toEqual([[], "UNAUTHORIZED"]);
   });
 
+  it("tells who else could let themselves in, also when that has become so", async () => {
+    const keysFile = join(directory, "keys.json");
+    const told = () => lines.filter((line) => line.includes("chmod 600")).map((line) => /\w+\.json/.exec(line)?.[0]);
+    const secret = { kty: "oct", k: randomBytes(32).toString("base64url") };
+    await writeFile(keysFile, JSON.stringify({ keys: [secret] }), { mode: 0o600 });
+    access = made(file, keysFile);
+    await create("app", ["*"]);
+    await access.reload();
+    expect(told()).toEqual([]);
+    await chmod(keysFile, 0o604);
+    await chmod(file.path, 0o604);
+    await access.reload();
+    // Nobody can log in with a hash.
+    expect(told()).toEqual(["keys.json"]);
+    await chmod(file.path, 0o620);
+    await access.reload();
+    expect(told()).toEqual(["keys.json", "tokens.json"]);
+    const { publicKey } = generateKeyPairSync("ed25519");
+    await writeFile(keysFile, JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
+    await access.reload();
+    expect(told()).toHaveLength(2);
+    await chmod(keysFile, 0o666);
+    await access.reload();
+    expect(told()).toHaveLength(3);
+  });
+
   it("cannot keep tokens where it keeps nothing", async () => {
     access = made(undefined);
     expect(await access.create({ name: "a", allow: ["*"], expiresAtMs: 1 })).toContain("access.tokens_file");

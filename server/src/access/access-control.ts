@@ -36,7 +36,7 @@ import {
   type TokenRecord,
 } from "./token.ts";
 import { TOKENS_MAX, type TokenFile } from "./token-file.ts";
-import { type FileStamp, readNamed, stampOf } from "./watched-file.ts";
+import { type FileStamp, opennessOf, readNamed, stampOf } from "./watched-file.ts";
 
 /** Who sends a token. Only what fails or is new asks for the address. */
 export interface Peer {
@@ -232,7 +232,7 @@ export class AccessControl {
   }
 
   async #reloadKeys(): Promise<void> {
-    const { signing, logger } = this.#parts;
+    const { signing } = this.#parts;
     if (signing === undefined) return;
     const { keysFile } = signing;
     const stamp = await stampOf(keysFile);
@@ -243,14 +243,24 @@ export class AccessControl {
     this.#keysStamp = stamp;
     this.turnOn();
     this.audit.record("tokens", {}, `the keys of signed tokens were read from ${keysFile}`);
-    if (this.#signed.needsKeyIds) {
+    if (haveEnded) {
+      this.#forgetEnded();
+      this.onEnded();
+    }
+    await this.#warnOfKeys(this.#signed, keysFile);
+  }
+
+  async #warnOfKeys(signed: SignedTokens, keysFile: string): Promise<void> {
+    const { logger } = this.#parts;
+    if (signed.needsKeyIds) {
       logger.warn(
         `${keysFile} holds more than ${KEYS_TRIED_MAX} keys of one kind: give each a kid, and have tokens name theirs, or they are refused`,
       );
     }
-    if (!haveEnded) return;
-    this.#forgetEnded();
-    this.onEnded();
+    const { mayWrite, mayRead } = await opennessOf(keysFile);
+    if (mayWrite || (mayRead && signed.hasSecrets)) {
+      logger.warn(`${keysFile} is open to others than its owner, who could sign tokens themselves: chmod 600 it`);
+    }
   }
 
   #forgetEnded(): void {

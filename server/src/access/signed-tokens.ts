@@ -106,6 +106,11 @@ export class SignedTokens {
     return Math.max(shared, this.#keys.length - shared) > KEYS_TRIED_MAX;
   }
 
+  /** Whether who reads the keys could sign tokens, too. */
+  get hasSecrets(): boolean {
+    return this.#keys.some(({ secret }) => secret !== undefined);
+  }
+
   #signerOf(token: string, kid: unknown, alg: unknown): Key | undefined {
     const keys = this.#keys.filter((each) => isFor(each, kid, alg));
     if (keys.length > KEYS_TRIED_MAX) return undefined;

@@ -8,7 +8,7 @@
  * the other. The file is for its owner alone; though nobody can log in with a hash, who may write it may let anybody in.
  */
 import { constants } from "node:fs";
-import { open, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { open, readFile, realpath, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { codeOf } from "../runtime/error-code.ts";
 import { pause } from "../runtime/pause.ts";
@@ -16,11 +16,10 @@ import { StartError } from "../runtime/start-error.ts";
 import { isObject, type JsonObject } from "../structures/json-object.ts";
 import { parsePermissions, showPermission } from "./permission.ts";
 import { TOKEN_NAME, type TokenRecord } from "./token.ts";
-import { type FileStamp, isNoFile, messageOf, stampOf } from "./watched-file.ts";
+import { type FileStamp, isNoFile, messageOf, opennessOf, stampOf } from "./watched-file.ts";
 
 const FORMAT = 1;
 const OWNER_ONLY = 0o600;
-const OTHERS_MAY_WRITE = 0o022;
 const LOCK_TRIES_MAX = 40;
 const LOCK_PAUSE_MS = 50;
 export const TOKENS_MAX = 10_000;
@@ -64,11 +63,7 @@ export class TokenFile {
 
   /** Whether others than its owner may write it, and so let anybody in. */
   async isOpenToOthers(): Promise<boolean> {
-    try {
-      return ((await stat(this.path)).mode & OTHERS_MAY_WRITE) !== 0;
-    } catch (cause) {
-      throw this.#unusable("read", cause);
-    }
+    return (await opennessOf(this.path)).mayWrite;
   }
 
   /**
