@@ -137,9 +137,10 @@ export class RespClient implements Caller {
    * next would be pushed what only the one before might see. The features that keep more of a client extend this.
    */
   reset(): void {
-    this.subscriptions?.end();
+    // As when it closes, and so a slice in each turn.
     this.session?.closed();
     this.session = undefined;
+    this.subscriptions = undefined;
     this.unwatch();
     this.gate?.abandoned();
     this.gate = undefined;
