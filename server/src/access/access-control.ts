@@ -144,9 +144,12 @@ export class AccessControl {
     // Of what somebody has signed it may be told what is wrong: it is no guess.
     if (typeof found === "string" && found !== UNKNOWN_TOKEN) return this.#refused(peer, { ...WRONG, message: found });
     if (typeof found === "string" || !isNamed(found, name)) return this.#failed(peer);
+    // Also one that has expired: whoever goes on sending it has its signature checked once.
+    this.#verified.set(token, found);
     const end = found.endAt(nowMs);
     if (end !== undefined) return this.#refused(peer, ended(end), found.name);
-    return this.#remember(token, found, peer);
+    this.#loggedIn(found, peer);
+    return found;
   }
 
   /** The grant of a token that was not seen before, or what is wrong with it; a refusal where it was not looked at. */
@@ -162,16 +165,10 @@ export class AccessControl {
     if (waitOfAllMs > 0) return tooMany(waitOfAllMs, "too many wrong tokens come from addresses that are new here");
     const before = signed.signaturesChecked;
     const found = signed.verify(token, nowMs);
-    const isWrong = typeof found === "string" || !isNamed(found, name);
-    if (isWrong) this.#signatures.charge(address, signed.signaturesChecked - before, monotonicMs);
-    else this.#signatures.wasRight(address);
+    if (typeof found === "string" || !isNamed(found, name)) {
+      this.#signatures.charge(address, signed.signaturesChecked - before, monotonicMs);
+    } else if (found.endAt(nowMs) === undefined) this.#signatures.wasRight(address);
     return found;
-  }
-
-  #remember(token: string, grant: Grant, peer: Peer): Grant {
-    this.#verified.set(token, grant);
-    this.#loggedIn(grant, peer);
-    return grant;
   }
 
   /** Tells the audit log of a token that was not known before; those in use are not told of again. */
