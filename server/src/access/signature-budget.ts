@@ -8,7 +8,8 @@
  * Of one address twenty a second take 3 ms of the loop, a third of a percent, and are twice as many as it may guess before it has to
  * wait. Who has many addresses, as anybody has with IPv6, would have twenty of each, so all together have a budget too: 500 a second
  * take 80 ms at most. That one alone would let such a one keep everybody out, and so it does not hold for addresses from which a
- * right token has come: they have their own. What is right costs nothing, so all who share an address may log in at once.
+ * right token has come: they have their own. What is right, or was until it expired, costs nothing, so all who share an address may
+ * log in at once.
  */
 import { RecentMap } from "../structures/recent-map.ts";
 import { networkOf } from "./failed-attempts.ts";
