@@ -45,6 +45,7 @@ const isNativeHere = await import("uWebSockets.js").then(
 const ALONE = [
   "server/src/state/{state-snapshot,key-store,room-store}*.test.ts",
   "server/src/structures/{page-heap,slab-allocator}.test.ts",
+  "server/src/oplog/{snapshots,log-file-reader}.test.ts",
   "server/src/replication/replication{,-random}.test.ts",
   "server/src/fanout/{topics,room-feeds-properties}.test.ts",
   "server/src/commands/{planner,execute}.test.ts",
