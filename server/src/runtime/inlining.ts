@@ -1,6 +1,6 @@
 /**
  * Lets V8 inline more than it would by itself. A command passes through some thirty small functions, of which V8 inlines what
- * comes to 920 bytes of bytecode, and calls the others: that is a tenth of the time of a SET
+ * comes to 920 bytes of bytecode, and calls the others: that is a twentieth to a tenth of a write
  * (`npx tsx server/bench/dispatch/resp-bursts.ts`). What it costs is a few more milliseconds of a compiler thread at the start.
  */
 import { setFlagsFromString } from "node:v8";
