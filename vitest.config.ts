@@ -7,7 +7,7 @@ const OVER_BOTH = [
   "server/test/integration/{http,websocket,event-stream,held,push,replication-endpoint}*.test.ts",
   "server/test/integration/messaging-event-stream.test.ts",
   "server/test/integration/replica.test.ts",
-  "server/test/access/{protocols,tls,http-smuggling,websocket-frames}.test.ts",
+  "server/test/access/{protocols,tls,http-smuggling,websocket-frames,stranger-memory}.test.ts",
 ];
 
 const EVERYTHING = ["{server,client-sdk,benchmark-cli}/{src,test}/**/*.test.ts"];

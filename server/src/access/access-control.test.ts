@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createHmac, generateKeyPairSync, randomBytes } from "node:crypto";
 import { chmod, lstat, mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -87,6 +87,16 @@ describe("tokens", () => {
     await chmod(`${file.path}.new`, 0o666);
     await create("three", ["*"]);
     expect(((await stat(file.path)).mode & 0o777).toString(8)).toBe("600");
+  });
+
+  it("are revoked for all who have a link to their file", async () => {
+    const link = new TokenFile(join(directory, "link.json"), nodeFileSystem.makeDirectory);
+    const token = await create("app", ["*"]);
+    await symlink(file.path, link.path);
+    await link.update((tokens) => tokens.filter(({ name }) => name !== "app"));
+    expect([(await lstat(link.path)).isSymbolicLink(), (await lstat(file.path)).isFile()]).toEqual([true, true]);
+    await access.reload();
+    expect(login(token)).toBe("UNAUTHORIZED");
   });
 
   it("that are wrong, cut short or longer do not", async () => {
@@ -201,6 +211,32 @@ describe("a server", () => {
     expect([access.list(), login(token)]).toEqual([[], "UNAUTHORIZED"]);
   });
 
+  it("tells who else could let themselves in, also when that has become so", async () => {
+    const keysFile = join(directory, "keys.json");
+    const told = () => lines.filter((line) => line.includes("chmod 600")).map((line) => /\w+\.json/.exec(line)?.[0]);
+    const secret = { kty: "oct", k: randomBytes(32).toString("base64url") };
+    await writeFile(keysFile, JSON.stringify({ keys: [secret] }), { mode: 0o600 });
+    access = made(file, keysFile);
+    await create("app", ["*"]);
+    await access.reload();
+    expect(told()).toEqual([]);
+    await chmod(keysFile, 0o604);
+    await chmod(file.path, 0o604);
+    await access.reload();
+    // Nobody can log in with a hash.
+    expect(told()).toEqual(["keys.json"]);
+    await chmod(file.path, 0o620);
+    await access.reload();
+    expect(told()).toEqual(["keys.json", "tokens.json"]);
+    const { publicKey } = generateKeyPairSync("ed25519");
+    await writeFile(keysFile, JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
+    await access.reload();
+    expect(told()).toHaveLength(2);
+    await chmod(keysFile, 0o666);
+    await access.reload();
+    expect(told()).toHaveLength(3);
+  });
+
   it("cannot keep tokens where it keeps nothing", async () => {
     access = made(undefined);
     expect(await access.create({ name: "a", allow: ["*"], expiresAtMs: 1 })).toContain("access.tokens_file");
@@ -250,21 +286,77 @@ describe("wrong tokens", () => {
     const checks = vi.spyOn(SignedTokens.prototype, "verify");
     const madeUp = late.slice(0, late.lastIndexOf(".") + 1) + Buffer.alloc(64, 1).toString("base64url");
     const answers = Array.from({ length: 1000 }, (_, i) => login(i % 2 === 0 ? madeUp : over));
-    expect(checks).toHaveBeenCalledTimes(20);
-    expect(answers.slice(20).every((code) => code === "RATE_LIMIT_EXCEEDED")).toBe(true);
-    expect([login(known), login(late), checks.mock.calls.length]).toEqual(["jwt:known", "RATE_LIMIT_EXCEEDED", 20]);
+    // One that has expired is checked once, and costs nothing: somebody has signed it.
+    expect(checks).toHaveBeenCalledTimes(21);
+    const [madeUps, overs] = [0, 1].map((odd) => answers.filter((_, i) => i % 2 === odd));
+    expect(madeUps.slice(20).every((code) => code === "RATE_LIMIT_EXCEEDED")).toBe(true);
+    expect(overs.every((code) => code === "UNAUTHORIZED")).toBe(true);
+    expect([login(known), login(late), checks.mock.calls.length]).toEqual(["jwt:known", "RATE_LIMIT_EXCEEDED", 21]);
     expect(access.authenticate(late, undefined, { ...PEER, address: "10.0.0.2" })).toMatchObject({ name: "jwt:late" });
     // The address has to wait still, and what is right comes in as soon as one may be checked.
     clock.advance(50);
     const others = await Promise.all(Array.from({ length: 100 }, (_, i) => sign(`other-${i}`, 600)));
     expect(login("wrong")).toBe("RATE_LIMIT_EXCEEDED");
     expect(others.map((token) => login(token))).toEqual(others.map((_, i) => `jwt:other-${i}`));
-    expect([login(over), login(over)]).toEqual(["UNAUTHORIZED", "RATE_LIMIT_EXCEEDED"]);
+    expect([login(madeUp), login(madeUp), login(over)]).toEqual([
+      "RATE_LIMIT_EXCEEDED",
+      "RATE_LIMIT_EXCEEDED",
+      "UNAUTHORIZED",
+    ]);
+    expect(login(await sign("late-too", 600))).toBe("RATE_LIMIT_EXCEEDED");
     // A right one under another's name is a wrong one, also when it is in use.
     checks.mockClear();
     for (let i = 0; i < 100; i++) access.authenticate(known, "else", { ...PEER, address: "10.0.0.3" });
     expect(checks).toHaveBeenCalledTimes(20);
     checks.mockRestore();
+  });
+
+  it("that look signed, of ever new addresses, have no more checked than a budget of all, and keep out nobody who is known", async () => {
+    const keysFile = join(directory, "keys.json");
+    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+    await writeFile(keysFile, JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
+    access = made(file, keysFile);
+    await access.reload();
+    const sign = (sub: string) => {
+      const claims = { sub, allow: ["*"], exp: Math.floor(clock.nowMs() / 1000) + 600 };
+      return new SignJWT(claims).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
+    };
+    const [first, second, app] = [await sign("first"), await sign("second"), await create("app", ["*"])];
+    expect(login(first)).toBe("jwt:first");
+    const checks = vi.spyOn(SignedTokens.prototype, "verify");
+    const madeUp = first.slice(0, first.lastIndexOf(".") + 1) + Buffer.alloc(64, 1).toString("base64url");
+    const from = (token: string, address: string) => access.authenticate(token, undefined, { ...PEER, address });
+    for (let i = 0; i < 1000; i++) from(madeUp, `2001:db8:1:${i.toString(16)}::1`);
+    expect(checks).toHaveBeenCalledTimes(50);
+    expect(from(second, "10.0.0.9")).toMatchObject({ code: "RATE_LIMIT_EXCEEDED", retryAfterSecs: 1, isSlow: true });
+    // Who is known, what is in use, and what is no signature, do not wait.
+    expect([login(second), login(first), login(app)]).toEqual(["jwt:second", "jwt:first", "app"]);
+    expect([from(second, "10.0.0.9"), from(app, "10.0.0.8")]).toMatchObject([{ name: "jwt:second" }, { name: "app" }]);
+    clock.advance(2);
+    expect(from(await sign("third"), "10.0.0.9")).toMatchObject({ name: "jwt:third" });
+    checks.mockRestore();
+  });
+
+  it("and right ones, however many, do not have one forgotten that is in use", async () => {
+    const keysFile = join(directory, "keys.json");
+    const secret = randomBytes(32);
+    await writeFile(keysFile, JSON.stringify({ keys: [{ kty: "oct", k: secret.toString("base64url") }] }));
+    access = made(file, keysFile);
+    await access.reload();
+    const part = (content: object) => Buffer.from(JSON.stringify(content)).toString("base64url");
+    const exp = Math.floor(clock.nowMs() / 1000) + 600;
+    const sign = (sub: string) => {
+      const signed = `${part({ alg: "HS256" })}.${part({ sub, allow: ["*"], exp })}`;
+      return `${signed}.${createHmac("sha256", secret).update(signed).digest("base64url")}`;
+    };
+    const inUse = sign("in-use");
+    expect(login(inUse)).toBe("jwt:in-use");
+    for (let i = 0; i < 20; i++) login(`${inUse.slice(0, -4)}AAAA`);
+    for (let i = 0; i < 25_000; i++) {
+      access.authenticate(sign(`other-${i}`), undefined, { ...PEER, address: "10.0.0.2" });
+      if (i % 1000 === 0) expect(login(inUse)).toBe("jwt:in-use");
+    }
+    expect([login(inUse), login(sign("new"))]).toEqual(["jwt:in-use", "RATE_LIMIT_EXCEEDED"]);
   });
 
   it("are told in the audit log, without a token, and no more often than it takes", async () => {

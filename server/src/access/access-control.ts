@@ -19,6 +19,7 @@
  * first map is known by its SHA-256 alone.
  */
 import type { Logger } from "../runtime/logger.ts";
+import { RecentMap } from "../structures/recent-map.ts";
 import { Audit } from "./audit.ts";
 import { FailedAttempts } from "./failed-attempts.ts";
 import { anonymousGrant, END_TEXTS, Grant, type GrantEnd, unrestrictedGrant } from "./grant.ts";
@@ -35,7 +36,7 @@ import {
   type TokenRecord,
 } from "./token.ts";
 import { TOKENS_MAX, type TokenFile } from "./token-file.ts";
-import { type FileStamp, readNamed, stampOf } from "./watched-file.ts";
+import { type FileStamp, opennessOf, readNamed, stampOf } from "./watched-file.ts";
 
 /** Who sends a token. Only what fails or is new asks for the address. */
 export interface Peer {
@@ -65,8 +66,6 @@ export interface AccessControlParts {
   readonly clock: { nowMs(): number; monotonicMs(): number };
 }
 
-/** Verified tokens; a token can come in a few ways at most, so it holds all of them. */
-const VERIFIED_MAX = 2 * TOKENS_MAX;
 /** Redis' name for who has not said another. */
 const DEFAULT_NAME = "default";
 /** Why no token can be made or ended here. */
@@ -90,8 +89,8 @@ export class AccessControl {
   /** Of everybody who has not said who they are. */
   #newcomer = unrestrictedGrant();
   #byDigest = new Map<string, KnownToken>();
-  /** By the token's text. */
-  readonly #verified = new Map<string, Grant>();
+  /** By the token's text. All of the file fit; of those that were signed the ones in use stay, however many others come. */
+  readonly #verified = new RecentMap<Grant>(TOKENS_MAX);
   #stamp: FileStamp | undefined;
   #lastFailure = "";
   #lastTurn: Promise<unknown> = Promise.resolve();
@@ -145,9 +144,12 @@ export class AccessControl {
     // Of what somebody has signed it may be told what is wrong: it is no guess.
     if (typeof found === "string" && found !== UNKNOWN_TOKEN) return this.#refused(peer, { ...WRONG, message: found });
     if (typeof found === "string" || !isNamed(found, name)) return this.#failed(peer);
+    // Also one that has expired: whoever goes on sending it has its signature checked once.
+    this.#verified.set(token, found);
     const end = found.endAt(nowMs);
     if (end !== undefined) return this.#refused(peer, ended(end), found.name);
-    return this.#remember(token, found, peer);
+    this.#loggedIn(found, peer);
+    return found;
   }
 
   /** The grant of a token that was not seen before, or what is wrong with it; a refusal where it was not looked at. */
@@ -159,18 +161,14 @@ export class AccessControl {
     const monotonicMs = this.#parts.clock.monotonicMs();
     const waitMs = this.#signatures.waitMs(address, monotonicMs);
     if (waitMs > 0) return tooMany(waitMs);
+    const waitOfAllMs = this.#signatures.waitOfAllMs(address, monotonicMs);
+    if (waitOfAllMs > 0) return tooMany(waitOfAllMs, "too many wrong tokens come from addresses that are new here");
     const before = signed.signaturesChecked;
     const found = signed.verify(token, nowMs);
-    const isWrong = typeof found === "string" || !isNamed(found, name);
-    if (isWrong) this.#signatures.charge(address, signed.signaturesChecked - before, monotonicMs);
+    if (typeof found === "string" || !isNamed(found, name)) {
+      this.#signatures.charge(address, signed.signaturesChecked - before, monotonicMs);
+    } else if (found.endAt(nowMs) === undefined) this.#signatures.wasRight(address);
     return found;
-  }
-
-  #remember(token: string, grant: Grant, peer: Peer): Grant {
-    if (this.#verified.size >= VERIFIED_MAX) this.#verified.clear();
-    this.#verified.set(token, grant);
-    this.#loggedIn(grant, peer);
-    return grant;
   }
 
   /** Tells the audit log of a token that was not known before; those in use are not told of again. */
@@ -231,7 +229,7 @@ export class AccessControl {
   }
 
   async #reloadKeys(): Promise<void> {
-    const { signing, logger } = this.#parts;
+    const { signing } = this.#parts;
     if (signing === undefined) return;
     const { keysFile } = signing;
     const stamp = await stampOf(keysFile);
@@ -242,19 +240,29 @@ export class AccessControl {
     this.#keysStamp = stamp;
     this.turnOn();
     this.audit.record("tokens", {}, `the keys of signed tokens were read from ${keysFile}`);
-    if (this.#signed.needsKeyIds) {
+    if (haveEnded) {
+      this.#forgetEnded();
+      this.onEnded();
+    }
+    await this.#warnOfKeys(this.#signed, keysFile);
+  }
+
+  async #warnOfKeys(signed: SignedTokens, keysFile: string): Promise<void> {
+    const { logger } = this.#parts;
+    if (signed.needsKeyIds) {
       logger.warn(
         `${keysFile} holds more than ${KEYS_TRIED_MAX} keys of one kind: give each a kid, and have tokens name theirs, or they are refused`,
       );
     }
-    if (!haveEnded) return;
-    this.#forgetEnded();
-    this.onEnded();
+    const { mayWrite, mayRead } = await opennessOf(keysFile);
+    if (mayWrite || (mayRead && signed.hasSecrets)) {
+      logger.warn(`${keysFile} is open to others than its owner, who could sign tokens themselves: chmod 600 it`);
+    }
   }
 
   #forgetEnded(): void {
     const nowMs = this.#parts.clock.nowMs();
-    for (const [token, grant] of this.#verified) if (grant.endAt(nowMs) !== undefined) this.#verified.delete(token);
+    this.#verified.forget((grant) => grant.endAt(nowMs) !== undefined);
   }
 
   async #reloadTokens(): Promise<void> {
@@ -354,9 +362,8 @@ function ended(end: GrantEnd): AccessRefusal {
   return { ...WRONG, message: END_TEXTS[end] };
 }
 
-function tooMany(waitMs: number): AccessRefusal {
+function tooMany(waitMs: number, message = "too many wrong tokens came from this address"): AccessRefusal {
   const retryAfterSecs = Math.ceil(waitMs / 1000);
-  const message = "too many wrong tokens came from this address";
   return { code: "RATE_LIMIT_EXCEEDED", message, retryAfterSecs, isSlow: true };
 }
 

@@ -110,10 +110,13 @@ export class ServerCertificate {
       const stamp = await stampOfPair(certFile, keyFile);
       if (stamp === this.#stamp) return;
       const renewed = await readCertificate(certFile, keyFile, clock.nowMs());
-      this.onRenewed(renewed);
+      const isSame = renewed.cert.equals(this.#current.cert) && renewed.key.equals(this.#current.key);
+      if (!isSame) this.onRenewed(renewed);
       this.#current = renewed;
       this.#stamp = stamp;
       this.#lastFailure = "";
+      // A copy of the same, or only the mode has changed: whoever listens would begin anew for nothing.
+      if (isSame) return;
       logger.info(`the certificate in ${certFile} is in use, valid until ${dayOf(renewed.expiresAtMs)}`);
       this.#warn();
     } catch (error) {

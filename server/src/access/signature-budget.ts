@@ -1,36 +1,66 @@
 /**
- * How many signatures of an address are checked for nothing. To check one of Ed25519 takes 0.16 ms, a hundred times as long as to look
+ * How many signatures are checked for nothing. To check one of Ed25519 takes 0.16 ms, a hundred times as long as to look
  * for a token by its hash, and a web server in between does not make that cheaper for whoever makes the tokens up: they need no key.
  *
- *     full at ..... the instant at which the budget would be whole again, as in rate-limits.ts
- *     wrong         moves it on by what each signature costs; none is checked while it is a second away
+ *     full at ..... the instant at which a budget would be whole again, as in rate-limits.ts
+ *     wrong         moves it on by what each signature costs; none is checked while it is a burst away
  *
- * Twenty a second take 3 ms of the loop, a third of a percent, and are twice as many as an address may guess before it has to
- * wait. What is right costs nothing, so all who share an address may log in at once.
+ * Of one address twenty a second take 3 ms of the loop, a third of a percent, and are twice as many as it may guess before it has to
+ * wait. Who has many addresses, as anybody has with IPv6, would have twenty of each, so all together have a budget too: 500 a second
+ * take 80 ms at most. That one alone would let such a one keep everybody out, and so it does not hold for addresses from which a
+ * right token has come: they have their own. What is right, or was until it expired, costs nothing, so all who share an address may
+ * log in at once.
  */
 import { RecentMap } from "../structures/recent-map.ts";
 import { networkOf } from "./failed-attempts.ts";
 
-const SIGNATURES_PER_SEC = 20;
-const SIGNATURE_MS = 1000 / SIGNATURES_PER_SEC;
-const BURST_MS = 1000;
 /** Those used longest ago are forgotten first. */
 const NETWORKS_MAX = 10_000;
 
+interface Rate {
+  readonly signatureMs: number;
+  readonly burstMs: number;
+}
+
+const OF_NETWORK: Rate = { signatureMs: 1000 / 20, burstMs: 1000 };
+/** Its burst of 50 would hold the loop for 8 ms. */
+const OF_ALL: Rate = { signatureMs: 1000 / 500, burstMs: 100 };
+
 export class SignatureBudget {
   readonly #fullAtMs = new RecentMap<number>(NETWORKS_MAX);
+  /** A right token that was new has come from there. */
+  readonly #known = new RecentMap<true>(NETWORKS_MAX);
+  #allFullAtMs = Number.NEGATIVE_INFINITY;
 
-  /** For how long nothing more is checked for the address; 0 where something is. */
+  /** For how long nothing more is checked for the address; 0 where something is, if `waitOfAllMs` says so too. */
   waitMs(address: string, nowMs: number): number {
-    const fullAtMs = this.#fullAtMs.get(networkOf(address)) ?? nowMs;
-    return Math.max(0, fullAtMs + SIGNATURE_MS - nowMs - BURST_MS);
+    return waitMs(this.#fullAtMs.get(networkOf(address)) ?? nowMs, OF_NETWORK, nowMs);
+  }
+
+  /** For how long nothing more is checked for addresses from which nothing right has come; 0 for others. */
+  waitOfAllMs(address: string, nowMs: number): number {
+    const wait = waitMs(this.#allFullAtMs, OF_ALL, nowMs);
+    return wait > 0 && this.#known.get(networkOf(address)) === undefined ? wait : 0;
   }
 
   /** So many signatures were checked, of a token that was none. */
   charge(address: string, signatures: number, nowMs: number): void {
     if (signatures === 0) return;
     const network = networkOf(address);
-    const fullAtMs = Math.max(this.#fullAtMs.get(network) ?? nowMs, nowMs);
-    this.#fullAtMs.set(network, fullAtMs + signatures * SIGNATURE_MS);
+    this.#fullAtMs.set(network, charged(this.#fullAtMs.get(network) ?? nowMs, OF_NETWORK, signatures, nowMs));
+    this.#allFullAtMs = charged(this.#allFullAtMs, OF_ALL, signatures, nowMs);
   }
+
+  /** A token was right, and had not been seen before. */
+  wasRight(address: string): void {
+    this.#known.set(networkOf(address), true);
+  }
+}
+
+function waitMs(fullAtMs: number, { signatureMs, burstMs }: Rate, nowMs: number): number {
+  return Math.max(0, fullAtMs + signatureMs - nowMs - burstMs);
+}
+
+function charged(fullAtMs: number, { signatureMs }: Rate, signatures: number, nowMs: number): number {
+  return Math.max(fullAtMs, nowMs) + signatures * signatureMs;
 }

@@ -1,6 +1,7 @@
 import { createHmac, generateKeyPairSync, randomBytes } from "node:crypto";
 import * as jose from "jose";
 import { describe, expect, it } from "vitest";
+import { END_TEXTS } from "./grant.ts";
 import { SignedTokens } from "./signed-tokens.ts";
 
 const NOW = 1_800_000_000_000;
@@ -28,7 +29,9 @@ function sign(
 
 function outcome(signed: SignedTokens, token: string, nowMs = NOW): string {
   const grant = signed.verify(token, nowMs);
-  return typeof grant === "string" ? grant : grant.name;
+  if (typeof grant === "string") return grant;
+  const end = grant.endAt(nowMs);
+  return end === undefined ? grant.name : END_TEXTS[end];
 }
 
 const INVALID = "the token is not valid";

@@ -16,7 +16,7 @@
 import { createHash, createHmac, createPublicKey, type KeyObject, timingSafeEqual, verify } from "node:crypto";
 import { StartError } from "../runtime/start-error.ts";
 import { isObject } from "../structures/json-object.ts";
-import { END_TEXTS, Grant, type GrantIssuer } from "./grant.ts";
+import { Grant, type GrantIssuer } from "./grant.ts";
 import { parsePermissions } from "./permission.ts";
 
 /** The part of jose that is used; loaded only where keys are configured. */
@@ -76,7 +76,9 @@ export class SignedTokens {
     return gone.length > 0;
   }
 
-  /** The grant of a token, or a sentence: never more than `UNKNOWN_TOKEN`, unless its signature is right. */
+  /**
+   * The grant of a token, which may have expired, or a sentence: never more than `UNKNOWN_TOKEN`, unless its signature is right.
+   */
   verify(token: string, nowMs: number): Grant | string {
     const read = this.#read(token);
     if (read === undefined) return UNKNOWN_TOKEN;
@@ -88,7 +90,6 @@ export class SignedTokens {
     if (typeof exp !== "number") return "the token has no exp: a signed token has to expire";
     if (exp * 1000 > nowMs + LIFE_MS_MAX) return "the token's exp is more than ten years away: it is in seconds";
     if (header.crit !== undefined) return "the token has crit, of which nothing is understood here";
-    if (exp * 1000 <= nowMs) return END_TEXTS.expired;
     if (typeof nbf === "number" && nbf * 1000 > nowMs + TOLERANCE_MS) return "the token is not valid yet";
     const { issuer, audience } = this.#terms;
     if (issuer !== "" && iss !== issuer) return "the token is of another issuer";
@@ -104,6 +105,11 @@ export class SignedTokens {
   get needsKeyIds(): boolean {
     const shared = this.#keys.filter(({ algorithm }) => algorithm === "HS256").length;
     return Math.max(shared, this.#keys.length - shared) > KEYS_TRIED_MAX;
+  }
+
+  /** Whether who reads the keys could sign tokens, too. */
+  get hasSecrets(): boolean {
+    return this.#keys.some(({ secret }) => secret !== undefined);
   }
 
   #signerOf(token: string, kid: unknown, alg: unknown): Key | undefined {

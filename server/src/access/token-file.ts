@@ -8,7 +8,7 @@
  * the other. The file is for its owner alone; though nobody can log in with a hash, who may write it may let anybody in.
  */
 import { constants } from "node:fs";
-import { open, readFile, rename, rm, stat } from "node:fs/promises";
+import { open, readFile, realpath, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { codeOf } from "../runtime/error-code.ts";
 import { pause } from "../runtime/pause.ts";
@@ -16,11 +16,10 @@ import { StartError } from "../runtime/start-error.ts";
 import { isObject, type JsonObject } from "../structures/json-object.ts";
 import { parsePermissions, showPermission } from "./permission.ts";
 import { TOKEN_NAME, type TokenRecord } from "./token.ts";
-import { type FileStamp, isNoFile, messageOf, stampOf } from "./watched-file.ts";
+import { type FileStamp, isNoFile, messageOf, opennessOf, stampOf } from "./watched-file.ts";
 
 const FORMAT = 1;
 const OWNER_ONLY = 0o600;
-const OTHERS_MAY_WRITE = 0o022;
 const LOCK_TRIES_MAX = 40;
 const LOCK_PAUSE_MS = 50;
 export const TOKENS_MAX = 10_000;
@@ -64,11 +63,7 @@ export class TokenFile {
 
   /** Whether others than its owner may write it, and so let anybody in. */
   async isOpenToOthers(): Promise<boolean> {
-    try {
-      return ((await stat(this.path)).mode & OTHERS_MAY_WRITE) !== 0;
-    } catch (cause) {
-      throw this.#unusable("read", cause);
-    }
+    return (await opennessOf(this.path)).mayWrite;
   }
 
   /**
@@ -91,13 +86,14 @@ export class TokenFile {
   async #update(
     change: (tokens: readonly TokenRecord[]) => readonly TokenRecord[] | string,
   ): Promise<WrittenTokens | string> {
-    await this.#makeDirectory(dirname(this.path));
-    const lock = `${this.path}.lock`;
+    const path = await realPathOf(this.path);
+    await this.#makeDirectory(dirname(path));
+    const lock = `${path}.lock`;
     if (!(await take(lock))) return `${lock} is there: another process changes the tokens, or has died; then remove it`;
     try {
       const tokens = change((await this.read()) ?? []);
       if (typeof tokens === "string") return tokens;
-      await this.#write(tokens);
+      await this.#write(path, tokens);
       return { tokens, stamp: await this.stamp() };
     } finally {
       await rm(lock, { force: true });
@@ -109,8 +105,8 @@ export class TokenFile {
     return new StartError(`The tokens in ${this.path} cannot be ${what}: ${messageOf(cause)}. ${advice}.`, { cause });
   }
 
-  async #write(tokens: readonly TokenRecord[]): Promise<void> {
-    const temporary = `${this.path}.new`;
+  async #write(path: string, tokens: readonly TokenRecord[]): Promise<void> {
+    const temporary = `${path}.new`;
     // What lies there is of a process that died, or of somebody else: its mode, or where it leads to, is not to count.
     await rm(temporary, { force: true });
     const file = await open(temporary, "wx", OWNER_ONLY);
@@ -120,13 +116,26 @@ export class TokenFile {
     } finally {
       await file.close();
     }
-    await rename(temporary, this.path);
-    const directory = await open(dirname(this.path), constants.O_RDONLY);
+    await rename(temporary, path);
+    const directory = await open(dirname(path), constants.O_RDONLY);
     try {
       await directory.sync();
     } finally {
       await directory.close();
     }
+  }
+}
+
+/**
+ * Where the file is, if its name is a link: that stays one. Several nodes may have a link to one file, and a token that is revoked
+ * on one of them has to end on all.
+ */
+async function realPathOf(path: string): Promise<string> {
+  try {
+    return await realpath(path);
+  } catch (cause) {
+    if (isNoFile(cause)) return path;
+    throw cause;
   }
 }
 

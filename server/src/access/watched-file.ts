@@ -9,13 +9,26 @@ import { StartError } from "../runtime/start-error.ts";
 /** A file, as far as `stat` can tell it from another. */
 export type FileStamp = string;
 
-/** Changes when the file does; undefined where there is none. Throws `StartError` where that cannot be told. */
+/** Changes when the file does, or who may use it; undefined where there is none. Throws `StartError` where that cannot be told. */
 export async function stampOf(path: string): Promise<FileStamp | undefined> {
   try {
-    const { ino, size, mtimeNs } = await stat(path, { bigint: true });
-    return `${ino} ${size} ${mtimeNs}`;
+    const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+    return `${ino} ${size} ${mtimeNs} ${ctimeNs}`;
   } catch (cause) {
     if (isNoFile(cause)) return undefined;
+    throw new StartError(`${path} cannot be looked at: ${messageOf(cause)}. Let this user read it.`, { cause });
+  }
+}
+
+const NOT_THE_OWNER_WRITES = 0o022;
+const EVERYBODY_READS = 0o004;
+
+/** What others than its owner may do with a file. Throws `StartError`. */
+export async function opennessOf(path: string): Promise<{ readonly mayWrite: boolean; readonly mayRead: boolean }> {
+  try {
+    const { mode } = await stat(path);
+    return { mayWrite: (mode & NOT_THE_OWNER_WRITES) !== 0, mayRead: (mode & EVERYBODY_READS) !== 0 };
+  } catch (cause) {
     throw new StartError(`${path} cannot be looked at: ${messageOf(cause)}. Let this user read it.`, { cause });
   }
 }

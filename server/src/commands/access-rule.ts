@@ -177,7 +177,8 @@ export function accessRefusal(command: GuardedCommand, args: Arguments, grant: G
 }
 
 function forbidden({ name, access, subsystem, accessRule }: GuardedCommand, path: string): CommandError {
-  const needs = `${subsystem}:${access}`;
+  const refused = accessRule.kind === "named" ? accessRule.arguments.find((each) => each.path === path) : undefined;
+  const needs = `${subsystem}:${refused?.level ?? access}`;
   const all = accessRule.kind === "whole" ? `${needs}:*` : needs;
   const what = path === "" ? all : `${needs} for what ${path} names`;
   return fail("FORBIDDEN", `the token does not permit ${name}: it needs ${what}`, {

@@ -152,7 +152,8 @@ const SETTINGS = {
       default: 10_000,
       min: 1,
       max: 10_000_000,
-      description: "`kv.keys` is refused when more keys match; `kv.scan` has no such limit.",
+      description:
+        "`kv.keys` is refused when more keys match, and `pubsub.channels` when more channels do; `kv.scan` has no such limit.",
     }),
   },
   ...MESSAGING_SETTINGS,

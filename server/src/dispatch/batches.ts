@@ -274,7 +274,7 @@ function atCommand({ code, message, details }: CommandError, index: number): Com
 }
 
 function afterWrongToken(): CommandError {
-  return fail("RATE_LIMIT_EXCEEDED", "too many wrong tokens came from this address: the rest of the batch was not run");
+  return fail("RATE_LIMIT_EXCEEDED", "too many wrong tokens came: the rest of the batch was not run");
 }
 
 function tooMuchAtOnce(done: number): CommandError {

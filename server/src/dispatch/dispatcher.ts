@@ -85,7 +85,8 @@ export class Dispatcher {
   }
 
   #refusalOfRate({ items, itemCount }: Envelope, bytes: number, caller: Caller): CommandError | undefined {
-    return this.#charge(items === undefined ? 1 : itemCount, bytes, caller);
+    // A batch of nothing is a message all the same.
+    return this.#charge(items === undefined ? 1 : Math.max(1, itemCount), bytes, caller);
   }
 
   #refusalOfEvents({ query, lastEventId }: EventsQuery, caller: Caller): CommandError | undefined {

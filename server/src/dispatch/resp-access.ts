@@ -77,8 +77,10 @@ export function logIn(client: RespClient, access: RespAccess, name: string, toke
     if (grant.code !== "RATE_LIMIT_EXCEEDED") return errorText(grant, undefined);
     // Who tries at full speed is answered slowly, and has to connect anew then: that costs it more than us.
     client.isBlocked = true;
-    client.socket.endLater(`-ERR ${grant.message}: try again later\r\n`);
-    return ANSWERED_LATER;
+    const error = `ERR ${grant.message}: try again later`;
+    client.socket.endLater(`-${error}\r\n`);
+    // EXEC has said how many replies there are.
+    return client.isExecuting ? error : ANSWERED_LATER;
   }
   client.granted(grant);
   return undefined;

@@ -104,10 +104,14 @@ export class RespClient implements Caller {
   /** What it may do from now on. Who has not said who it is may not send much. */
   granted(grant: Grant): void {
     this.grant = grant;
-    const isStranger = grant.end === "anonymous";
-    this.parser.requestBytesMax = isStranger
+    this.parser.requestBytesMax = this.isStranger
       ? Math.min(STRANGER_BYTES_MAX, this.#requestBytesMax)
       : this.#requestBytesMax;
+  }
+
+  /** It has not said who it is, where one has to. */
+  get isStranger(): boolean {
+    return this.grant.end === "anonymous";
   }
 
   get outbox(): Outbox {
@@ -128,9 +132,15 @@ export class RespClient implements Caller {
     this.watched = undefined;
   }
 
-  /** RESET: the connection as it was at first. The features that keep more of a client extend this. */
+  /**
+   * RESET: the connection as it was at first. It has no token any more, so nothing that one was needed for goes on: whoever logs in
+   * next would be pushed what only the one before might see. The features that keep more of a client extend this.
+   */
   reset(): void {
-    this.subscriptions?.end();
+    // As when it closes, and so a slice in each turn.
+    this.session?.closed();
+    this.session = undefined;
+    this.subscriptions = undefined;
     this.unwatch();
     this.gate?.abandoned();
     this.gate = undefined;

@@ -1,10 +1,11 @@
 /** What a burst of RESP may cost and leave behind, at the dispatcher itself: a clock that runs, buffers that must go. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { Fixture } from "../../test/dispatcher-fixture.ts";
 import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
 import { answerOf, respDispatcher, respPeer } from "../../test/resp-fixture.ts";
+import { Channels } from "../fanout/channels.ts";
 import type { RespClient } from "./resp-client.ts";
 import { type Progress, type RespDispatcher, STOPPED, WANTS_BYTES, WANTS_TURN } from "./resp-dispatcher.ts";
 
@@ -169,4 +170,17 @@ it("refuses too many keys for COMMAND GETKEYS", () => {
     "-ERR COMMAND GETKEYS shows at most 1000 keys\r\n",
   );
   expect(resp.say(client, "COMMAND", "GETKEYS", "MSET", ...pairs.slice(2))).toMatch(/^\*1000\r/);
+});
+
+it("looks at no subscription for a HELLO that changes nothing", () => {
+  const resp = new Resp();
+  const client = resp.connect();
+  resp.say(client, "HELLO", "3");
+  resp.say(client, "SUBSCRIBE", "a", "b");
+  const subscribed = vi.spyOn(Channels.prototype, "subscribe");
+  for (const hello of [["HELLO"], ["HELLO", "3"], ["HELLO", "3", "SETNAME", "x"]]) resp.say(client, ...hello);
+  expect(subscribed).not.toHaveBeenCalled();
+  resp.say(client, "HELLO", "2");
+  expect(subscribed).toHaveBeenCalledTimes(2);
+  subscribed.mockRestore();
 });

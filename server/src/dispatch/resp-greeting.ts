@@ -91,8 +91,10 @@ function hello(call: RespCall): void {
     if (refusal !== ANSWERED_LATER) sink.error(refusal);
     return;
   }
-  client.version = protocol;
-  client.subscriptions?.versionChanged();
+  if (client.version !== protocol) {
+    client.version = protocol;
+    client.subscriptions?.versionChanged();
+  }
   dispatcher.writer.version = protocol;
   if (name !== undefined) client.name = name;
   sink.map(7);

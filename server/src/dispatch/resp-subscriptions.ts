@@ -76,12 +76,6 @@ export class RespSubscriptions {
     for (const glob of [...this.globs.values()]) this.add(glob, true);
     if (this.#client.version === 3 && this.#client.gate === subscriberGate) this.#client.gate = undefined;
   }
-
-  /** RESET: without a word to the client. */
-  end(): void {
-    for (const name of [...this.names.values()]) this.remove(name, false);
-    for (const glob of [...this.globs.values()]) this.remove(glob, true);
-  }
 }
 
 /** What a subscriber of RESP2 may say. */

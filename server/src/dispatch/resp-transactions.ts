@@ -28,6 +28,7 @@ const RUN_AT_ONCE: ReadonlySet<string> = new Set(["multi", "exec", "discard", "w
 const NOT_IN_TRANSACTION = "ERR Command not allowed inside a transaction";
 
 const REPLY_TOO_LARGE = "ERR the reply would be over its limit: ask for less at once";
+const HELD_BACK = "ERR too many wrong tokens came: the rest of the transaction was not run";
 const EXEC_ABORT = "EXECABORT Transaction discarded because of previous errors.";
 
 /** What a queued command takes beside its bytes: objects, buffers and their views; and for each word. */
@@ -196,7 +197,9 @@ function exec({ client, sink, dispatcher }: RespCall): void {
   try {
     for (const queued of queue) {
       const refusal = executor.recordRefusal();
-      if (refusal === undefined) executeQueued(client, queued, dispatcher);
+      // Nothing can wait in it, so that is by AUTH.
+      if (client.isBlocked) sink.error(HELD_BACK);
+      else if (refusal === undefined) executeQueued(client, queued, dispatcher);
       else sink.error(`ERR ${refusal}`);
     }
   } finally {

@@ -1,10 +1,11 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { PushConnection, pushEncoder } from "../../test/push-connection.ts";
 import { TurnEnd } from "../runtime/turn-end.ts";
 import { TAG_BYTES, Value } from "../state/value.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import { Glob } from "../structures/glob.ts";
+import { SubscriptionLists } from "../structures/subscription-lists.ts";
 import { CHANNEL_BYTES_MAX, CHANNEL_GLOB_BYTES_MAX, type ChannelLimits, Channels } from "./channels.ts";
 import { SubscriptionCount } from "./subscription-count.ts";
 import { SubscriptionNames } from "./subscription-names.ts";
@@ -90,6 +91,20 @@ describe("Channels", () => {
     for (const connection of connections) if (connection !== connections[5]) connection.close();
     expect([names.bytes, all.heldBytes > 0]).toEqual([0, true]);
     all.checkEmpty();
+  });
+
+  it("look at no other subscription of a connection to tell whether it may have one glob more", () => {
+    const all = channels({ subscriptionsPerConnectionMax: 1000, channelsMax: 1000, globsMax: 100 });
+    const a = new PushConnection(1, "resp2");
+    const subscribe = (name: string) => all.subscribe(a.session, a.outbox, rangeOf(name), true);
+    const visits = vi.spyOn(SubscriptionLists.prototype, "visitTargets");
+    for (let i = 0; i < 500; i++) expect(subscribe(`${i}*`)).toBeUndefined();
+    for (let i = 0; i < 10; i++) expect(subscribe(`?${i}`)).toBeUndefined();
+    for (let i = 0; i < 10; i++) expect(subscribe(`?more${i}`)).toMatchObject({ details: { globs_max: 10 } });
+    all.unsubscribe(a.session, rangeOf("?3"), true);
+    expect([subscribe("?3"), subscribe("?4"), visits.mock.calls.length]).toEqual([undefined, undefined, 0]);
+    visits.mockRestore();
+    a.close();
   });
 
   it("end at their limits, and nothing is left of what was refused", () => {

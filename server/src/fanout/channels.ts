@@ -71,6 +71,7 @@ export class Channels {
       turnEnd,
       subscriptions,
       nameBytesOf: (target) => this.#byTarget[target]?.nameBytes ?? 0,
+      isGlob: (target) => this.#byTarget[target]?.matcher.isGlob === true,
       onUnlinked: (target) => this.#unlinked(target),
     });
   }
@@ -151,11 +152,7 @@ export class Channels {
     if (refusal !== undefined) return refusal;
     if (!matcher.isGlob) return undefined;
     const share = shareOf(this.#limits.globsMax);
-    let globCount = 0;
-    this.#subscribers.visitTargets(session, (target) => {
-      if (this.#byTarget[target]?.matcher.isGlob) globCount++;
-    });
-    if (globCount < share) return undefined;
+    if (this.#subscribers.globCountOf(session) < share) return undefined;
     return fail("INVALID_REQUEST", "the connection has as many patterns as one may: use prefixes or names", {
       globs_max: share,
     });

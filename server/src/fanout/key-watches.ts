@@ -115,6 +115,7 @@ export class KeyWatches {
       turnEnd,
       subscriptions,
       nameBytesOf: (target) => this.#byTarget[target]?.nameBytes ?? 0,
+      isGlob: (target) => this.#byTarget[target]?.matcher.isGlob === true,
       onUnlinked: (target) => this.#unlinked(target),
     });
   }
@@ -163,11 +164,7 @@ export class KeyWatches {
     if (refusal !== undefined) return refusal;
     if (!isGlob) return undefined;
     const share = shareOf(globsMax);
-    let globCount = 0;
-    this.#subscribers.visitTargets(session, (target) => {
-      if (this.#byTarget[target]?.matcher.isGlob) globCount++;
-    });
-    if (globCount < share) return undefined;
+    if (this.#subscribers.globCountOf(session) < share) return undefined;
     return fail("INVALID_REQUEST", "the connection watches as many globs as one may: watch a prefix or whole keys", {
       globs_max: share,
     });

@@ -48,6 +48,8 @@ export interface SubscribersOptions {
   readonly subscriptions: SubscriptionCount;
   /** What the target's name costs a connection that is linked to it (subscription-names.ts). The same while it has links. */
   readonly nameBytesOf: (target: number) => number;
+  /** Whether it is a glob, of which a connection may have a share; absent where there are none. As above. */
+  readonly isGlob?: (target: number) => boolean;
   /** A link to the target is gone, taken away or closed with its connection. It may add no link. */
   readonly onUnlinked: (target: number) => void;
 }
@@ -57,6 +59,7 @@ export class Subscribers {
   pushedCount = 0;
   readonly #onUnlinked: (target: number) => void;
   readonly #nameBytesOf: (target: number) => number;
+  readonly #isGlob: (target: number) => boolean;
   readonly #subscriptions: SubscriptionCount;
   readonly #lists: SubscriptionLists;
   readonly #bySession = new Map<ClientSession, Subscriber>();
@@ -80,8 +83,9 @@ export class Subscribers {
   #releaseOffset = 0;
   readonly #pushTo = (id: number, link: number): void => this.#pushToOne(id, link);
 
-  constructor({ seed, turnEnd, subscriptions, nameBytesOf, onUnlinked }: SubscribersOptions) {
+  constructor({ seed, turnEnd, subscriptions, nameBytesOf, isGlob = () => false, onUnlinked }: SubscribersOptions) {
     this.#nameBytesOf = nameBytesOf;
+    this.#isGlob = isGlob;
     this.#onUnlinked = onUnlinked;
     this.#subscriptions = subscriptions;
     this.#lists = new SubscriptionLists({ seed });
@@ -113,6 +117,11 @@ export class Subscribers {
   /** What the names cost that the connection is linked to. */
   nameBytesOf(session: ClientSession): number {
     return this.#bySession.get(session)?.nameBytes ?? 0;
+  }
+
+  /** How many globs the connection is linked to. */
+  globCountOf(session: ClientSession): number {
+    return this.#bySession.get(session)?.globCount ?? 0;
   }
 
   /** How many connections are linked to the target. */
@@ -148,6 +157,7 @@ export class Subscribers {
     if (this.#lists.count === count) return false;
     if (!this.#subscriptions.take(1)) throw new Error("a link was made for which there was no room");
     subscriber.nameBytes += this.#nameBytesOf(target);
+    if (this.#isGlob(target)) subscriber.globCount++;
     this.#backlog.linked(link);
     return true;
   }
@@ -167,6 +177,7 @@ export class Subscribers {
 
   #unlink(subscriber: Subscriber, link: number, target: number): void {
     subscriber.nameBytes -= this.#nameBytesOf(target);
+    if (this.#isGlob(target)) subscriber.globCount--;
     this.#lists.remove(link);
     this.#subscriptions.give(1);
     if (this.countOf(target) === 0) this.#targetFormats[target] = 0;
@@ -303,7 +314,9 @@ export class Subscribers {
   }
 
   #dismiss(subscriber: Subscriber): void {
-    if (subscriber.nameBytes !== 0) throw new Error("a subscriber without links still has names counted");
+    if (subscriber.nameBytes + subscriber.globCount !== 0) {
+      throw new Error("a subscriber without links still has names counted");
+    }
     this.#bySession.delete(subscriber.session);
     this.#byId[subscriber.id] = undefined;
     this.#freeIds.push(subscriber.id);
@@ -333,6 +346,7 @@ class Subscriber implements SessionPart {
   isGone = false;
   /** Of all that it is linked to. */
   nameBytes = 0;
+  globCount = 0;
   readonly #onClosed: (subscriber: Subscriber) => void;
 
   constructor(id: number, session: ClientSession, outbox: Outbox, onClosed: (subscriber: Subscriber) => void) {

@@ -14,3 +14,13 @@ it("keeps what was used last, and at most twice as much as it may", () => {
   map.set("k999", -1);
   expect(map.get("k999")).toBe(-1);
 });
+
+it("forgets what it is told to, wherever that is", () => {
+  const map = new RecentMap<number>(10);
+  for (let i = 0; i < 15; i++) map.set(`k${i}`, i);
+  map.get("k3");
+  map.forget((value) => value % 3 === 0);
+  expect(Array.from({ length: 15 }, (_, i) => map.get(`k${i}`) === undefined)).toEqual(
+    Array.from({ length: 15 }, (_, i) => i % 3 === 0),
+  );
+});

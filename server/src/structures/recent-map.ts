@@ -30,6 +30,13 @@ export class RecentMap<V> {
     return old;
   }
 
+  /** Forgets the values of which that is so. Looks at all of them. */
+  forget(isOver: (value: V) => boolean): void {
+    for (const kept of [this.#young, this.#old]) {
+      for (const [key, value] of kept) if (isOver(value)) kept.delete(key);
+    }
+  }
+
   set(key: string, value: V): void {
     if (this.#young.size >= this.#countMax && !this.#young.has(key)) {
       this.#old = this.#young;

@@ -122,6 +122,23 @@ describe.concurrent("a handshake with a body", () => {
   });
 });
 
+describe.concurrent("the answer to a HEAD", () => {
+  it.for([
+    ["a page that wants a token", "/ready"],
+    ["an event stream that does", "/api/v1/events?topic=t"],
+    ["a path where nothing is", "/nothing"],
+    ["a path that has no HEAD", "/api/v1/command"],
+    ["a page", "/health"],
+  ])("has no body that could be read as the next one's: %s", async ([, path], context) => {
+    const server = await serverFor(context);
+    await server.token("some", ["*"]);
+    await vi.waitFor(async () => expect((await server.fetch("/ready")).status).toBe(401), WAIT);
+    const { received } = await say(server, `HEAD ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    expect(received).toMatch(/^HTTP\/1\.1 \d{3} .*\r\nContent-Length: [1-9].*\r\n\r\n$/is);
+    expect(received.indexOf("\r\n\r\n")).toBe(received.length - 4);
+  });
+});
+
 // skipped: uWebSockets.js takes the first of two lengths, and to look at every header costs a tenth of its speed (security.md)
 it.skipIf(testedTransport === "native")("a request with two lengths is refused", async (context) => {
   const server = await serverFor(context);

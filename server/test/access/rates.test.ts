@@ -39,6 +39,13 @@ describe("a rate of requests", () => {
     expect(answers.filter(({ code }) => code === "RATE_LIMIT_EXCEEDED").length).toBeGreaterThanOrEqual(1);
   });
 
+  it("counts a batch of nothing as one request", async () => {
+    await server.start("--set", "access.address_requests_per_sec=1", "--set", "access.rate_burst_secs=5");
+    const statuses: number[] = [];
+    for (let i = 0; i < 6; i++) statuses.push((await server.http({ type: "batch", commands: [] })).status);
+    expect(statuses).toEqual([200, 200, 200, 200, 200, 429]);
+  });
+
   it("lets no batch through that would keep everybody else out for long", async () => {
     await server.start("--set", "access.address_requests_per_sec=10", "--set", "access.rate_burst_secs=1");
     const batch = (count: number) => server.http({ type: "batch", commands: Array(count).fill(GET) });
@@ -186,6 +193,29 @@ it("wrong tokens on a WebSocket are answered a second late, and the connection e
   const goodbye = { type: "closing", code: "RATE_LIMIT_EXCEEDED" };
   expect(alone.messages).toMatchObject([{ ...tooMany, request_id: 1, details: { retry_after_secs: 1 } }, goodbye]);
   expect(inBatch.messages).toMatchObject([{ request_id: 1, results: [{ success: true }, tooMany, tooMany] }, goodbye]);
+  const keys = { keys: ["behind", "later"] };
+  expect(await known.ask("kv.mget", keys)).toMatchObject({ payload: { values: [null, null] } });
+});
+
+it("a wrong token in a transaction of a Redis client ends that too, and each of its commands has an answer", async () => {
+  const right = await server.token("right", ["*"]);
+  await server.start();
+  const peer = await server.resp();
+  peer.say("AUTH", right);
+  peer.say("MULTI");
+  for (let i = 0; i < 12; i++) peer.say("AUTH", `wrong-${i}`);
+  peer.say("SET", "behind", "1");
+  peer.say("EXEC");
+  peer.say("SET", "later", "1");
+  await vi.waitFor(() => expect(peer.isClosed).toBe(true), WAIT);
+  const tooMany = "-ERR too many wrong tokens came from this address: try again later";
+  const unrun = "-ERR too many wrong tokens came: the rest of the transaction was not run";
+  const [, answers] = peer.received.split("*13\r\n");
+  expect(answers.split("\r\n")).toEqual([
+    ...Array<string>(10).fill("-WRONGPASS invalid username-password pair or user is disabled."),
+    ...[tooMany, unrun, unrun, tooMany, ""],
+  ]);
+  const known = await server.webSocket("", { authorization: `Bearer ${right}` });
   const keys = { keys: ["behind", "later"] };
   expect(await known.ask("kv.mget", keys)).toMatchObject({ payload: { values: [null, null] } });
 });

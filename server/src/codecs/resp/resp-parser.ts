@@ -30,7 +30,7 @@ export const BROKEN = 2;
 export type ParseOutcome = typeof COMPLETE | typeof NEEDS_MORE | typeof BROKEN;
 
 export const WORDS_MAX = 1024 * 1024;
-/** Of an inline request, and of the line of a number. */
+/** Of an inline request, and of the line of a number, if a request may have as much. */
 const LINE_BYTES_MAX = 64 * 1024;
 /** Digits that are read without looking further: any such number is safe. */
 const DIGITS_MAX = 10;
@@ -211,6 +211,10 @@ export class RespParser {
     return COMPLETE;
   }
 
+  get #lineBytesMax(): number {
+    return Math.min(LINE_BYTES_MAX, this.requestBytesMax);
+  }
+
   #tooLarge(bytesHeld: number): ParseOutcome {
     return bytesHeld > this.requestBytesMax ? this.#fail("too big request") : NEEDS_MORE;
   }
@@ -219,7 +223,7 @@ export class RespParser {
     if (!beginsLine(bytes[this.at])) return this.#fail(NOT_TEXT);
     const lineEnd = bytes.indexOf(LF, this.at);
     if (lineEnd < 0 || lineEnd >= end) {
-      return end - this.at > LINE_BYTES_MAX ? this.#fail("too big inline request") : NEEDS_MORE;
+      return end - this.at > this.#lineBytesMax ? this.#fail("too big inline request") : NEEDS_MORE;
     }
     const textEnd = lineEnd > this.at && bytes[lineEnd - 1] === CR ? lineEnd - 1 : lineEnd;
     if (!isText(bytes, this.at, textEnd)) return this.#fail(NOT_TEXT);
@@ -247,7 +251,7 @@ export class RespParser {
 
   #slowLength(bytes: Uint8Array, at: number, end: number): number {
     const lineEnd = bytes.indexOf(CR, at);
-    if (lineEnd < 0 || lineEnd >= end) return end - at >= LINE_BYTES_MAX ? LINE_TOO_LONG : INCOMPLETE;
+    if (lineEnd < 0 || lineEnd >= end) return end - at >= this.#lineBytesMax ? LINE_TOO_LONG : INCOMPLETE;
     if (lineEnd + 1 >= end) return INCOMPLETE;
     this.#next = lineEnd + 2;
     if (lineEnd - at > 20) return INVALID;

@@ -6,6 +6,7 @@ import { Glob, literalPrefixLength } from "../../structures/glob.ts";
 import { FILTERED, WHOLE } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { type CommandError, fail, isCommandError } from "../errors.ts";
+import { MatchBudget } from "../match-budget.ts";
 import {
   Bytes,
   Choice,
@@ -216,11 +217,6 @@ function decodeCursor(cursor: string): ByteRange | CommandError {
   return new ByteRange(bytes, 0, bytes.length);
 }
 
-/** How many keys kv.keys may look at for each that it may return. */
-const KEYS_VISITS_PER_REPLY = 5;
-/** As `SCAN_WORK_BYTES`, for a command that has to answer at once or not at all. */
-const KEYS_WORK_BYTES = 2 ** 22;
-
 export const kvKeys = readCommand({
   name: "kv.keys",
   access: "read",
@@ -237,15 +233,13 @@ export const kvKeys = readCommand({
     if (isCommandError(prefix)) return prefix;
     const glob = new Glob(pattern);
     const found: ByteRange[] = [];
-    let visitsLeft = limits.keysReplyMax * KEYS_VISITS_PER_REPLY;
-    let workLeft = KEYS_WORK_BYTES;
+    const budget = new MatchBudget(limits.keysReplyMax);
     let reason: string | undefined;
     keys.scan(undefined, prefix, (key) => {
-      if (visitsLeft-- === 0 || workLeft <= 0) {
+      if (!budget.take(key.length, glob.words)) {
         reason = "the pattern would look at too many keys, whether they match or not";
         return false;
       }
-      workLeft -= key.length * glob.words;
       if (!glob.matches(key)) return true;
       if (found.length === limits.keysReplyMax) {
         reason = "too many keys match for one reply";

@@ -7,9 +7,13 @@ import { topicProblem } from "../../structures/topic-problem.ts";
 import { globOf, matching, named } from "../access-rule.ts";
 import { readCommand } from "../command.ts";
 import { fail } from "../errors.ts";
+import { MatchBudget } from "../match-budget.ts";
 import { Bytes, Integer, Items, List, Optional, Struct } from "../schema.ts";
 
 const CHANNELS_PER_COMMAND_MAX = 1000;
+const TOO_MANY_FOUND = "there are more channels than one reply may have: give a pattern";
+const TOO_MANY_TO_MATCH =
+  "there are too many channels to hold each against this pattern: use pubsub.topics, which answers page by page, or pubsub.numsub";
 /** Topics looked at in one go. */
 const PAGE_TOPICS = 1000;
 
@@ -29,24 +33,22 @@ export const pubsubChannels = readCommand({
   read({ pattern }, { fanout, limits }) {
     const glob = pattern === undefined ? undefined : new Glob(pattern);
     const found = new Map<string, ByteRange>();
-    let isTooMany = false;
+    const budget = new MatchBudget(limits.keysReplyMax);
+    let refusal: string | undefined;
     const visit = (name: ByteRange): boolean => {
-      if (glob === undefined || glob.matches(name)) found.set(byteName(name), name);
-      isTooMany = found.size > limits.keysReplyMax;
-      return !isTooMany;
+      if (glob !== undefined && !budget.take(name.length, glob.words)) refusal = TOO_MANY_TO_MATCH;
+      else if (glob === undefined || glob.matches(name)) found.set(byteName(name), name);
+      if (found.size > limits.keysReplyMax) refusal = TOO_MANY_FOUND;
+      return refusal === undefined;
     };
     fanout.channels.visitNames(visit);
-    for (let after = 0; !isTooMany; ) {
+    for (let after = 0; refusal === undefined; ) {
       const { topics, next } = fanout.topics.page(after, PAGE_TOPICS);
       for (const topic of topics.map(rangeOf)) if (isTopic(topic) && !visit(topic)) break;
       if (next === 0) break;
       after = next;
     }
-    if (isTooMany) {
-      return fail("PAYLOAD_TOO_LARGE", "there are more channels than one reply may have: give a pattern", {
-        limit: limits.keysReplyMax,
-      });
-    }
+    if (refusal !== undefined) return fail("PAYLOAD_TOO_LARGE", refusal, { limit: limits.keysReplyMax });
     return { channels: [...found.values()] };
   },
 });

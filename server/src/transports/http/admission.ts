@@ -107,10 +107,12 @@ const FOREIGN_PAGE: AccessRefusal = {
 
 /**
  * A page can have an image, a frame or a link fetched from here, with a token of its own making in the address, and with no
- * Origin: its wrong ones would count for whoever looks at it. Browsers say so of themselves.
+ * Origin: its wrong ones would count for whoever looks at it. Browsers say so of themselves. Of the same site is also what comes from
+ * another port of this host, or from another name of its domain.
  */
 function isOfForeignPage(request: HttpRequest): boolean {
-  return request.getHeader("sec-fetch-site") === "cross-site" && request.getHeader(HEADER.origin) === "";
+  const site = request.getHeader("sec-fetch-site");
+  return (site === "cross-site" || site === "same-site") && request.getHeader(HEADER.origin) === "";
 }
 
 /**

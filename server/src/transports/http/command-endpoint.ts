@@ -30,6 +30,7 @@ export function handleCommand(traffic: HttpTraffic, request: HttpRequest, respon
   const command = new CommandExchange(traffic, response, {
     allowOrigin: verdict.allowOrigin,
     acceptsGzip: acceptsGzip(request.getHeader(HEADER.acceptEncoding)),
+    isHead: false,
   });
   if (verdict.refusal !== "") {
     command.refuse("FORBIDDEN", verdict.refusal, format);

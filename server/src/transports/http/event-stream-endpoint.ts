@@ -14,10 +14,12 @@ export function handleEvents(
   request: HttpRequest,
   response: HttpResponse,
 ): void {
+  const isHead = request.getMethod() === "head";
   const verdict = traffic.originRules.judge(request.getHeader(HEADER.host), request.getHeader(HEADER.origin));
   const stream = new EventStream(traffic, streams, response, {
     allowOrigin: verdict.allowOrigin,
     acceptsGzip: acceptsGzip(request.getHeader(HEADER.acceptEncoding)),
+    isHead,
   });
   if (verdict.refusal !== "") {
     stream.refuse("FORBIDDEN", verdict.refusal, "json");
@@ -31,7 +33,7 @@ export function handleEvents(
     refuseAccess(stream, TOO_MANY_CONNECTIONS, "json");
   } else if (traffic.isStopping) {
     stream.refuse("SERVICE_UNAVAILABLE", "The server is shutting down.", "json");
-  } else if (request.getMethod() === "head") {
+  } else if (isHead) {
     chargeAddress(traffic, stream);
     stream.answerHead({ status: 200, length: 0, contentType: EVENT_STREAM });
   } else {

@@ -24,6 +24,8 @@ export interface ReplyTerms {
   /** The origin to name in CORS headers, or empty. */
   readonly allowOrigin: string;
   readonly acceptsGzip: boolean;
+  /** Of whatever is answered the headers alone are sent: what came behind them would be read as the next reply. */
+  readonly isHead: boolean;
 }
 
 /** What a refusal may differ in from its code's status. */
@@ -132,6 +134,10 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
 
   /** Sends a reply or a page, gzipped where that is wanted. Call it as `answerReleased`. */
   answer(reply: Reply): void {
+    if (this.#terms.isHead) {
+      this.answerHead(reply);
+      return;
+    }
     if (!this.#fits(reply)) {
       this.#refuseUnread(formatOf(reply));
       return;
@@ -180,9 +186,17 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
   /** The headers of a reply without its body, to HEAD. */
   answerHead(reply: Pick<Reply, "status" | "length" | "contentType">): void {
     const response = this.#response;
-    if (response === undefined) return;
-    this.#writeHead(response, reply.status, reply.contentType, NO_HEADERS);
-    response.endHead(reply.length);
+    if (response !== undefined) this.#endHead(response, reply, NO_HEADERS, false);
+  }
+
+  #endHead(
+    response: HttpResponse,
+    { status, length, contentType }: Pick<Reply, "status" | "length" | "contentType">,
+    headers: readonly Header[],
+    close: boolean,
+  ): void {
+    this.#writeHead(response, status, contentType, headers);
+    response.endHead(length, close);
     this.#finish();
   }
 
@@ -272,6 +286,10 @@ export class HttpExchange implements ReleaseWaiter, ResponseOwner, Visited {
   #write(status: number, contentType: string, body: Uint8Array, headers: readonly Header[], close: boolean): void {
     const response = this.#response;
     if (response === undefined || this.#isAnswered) return;
+    if (this.#terms.isHead) {
+      this.#endHead(response, { status, length: body.length, contentType }, headers, close);
+      return;
+    }
     this.#isAnswered = true;
     this.#writeHead(response, status, contentType, headers);
     this.traffic.connections.bytesOut += body.length;

@@ -9,7 +9,6 @@ import { HEADER, type HttpRequest, type HttpResponse } from "./socket-server.ts"
 
 /** GET or HEAD of a page. */
 export function handlePage(traffic: HttpTraffic, route: PageRoute, request: HttpRequest, response: HttpResponse): void {
-  const isHead = request.getMethod() === "head";
   const query = request.getQuery();
   const exchange = open(traffic, request, response, route.isProbe === true);
   if (exchange === undefined) return;
@@ -19,11 +18,7 @@ export function handlePage(traffic: HttpTraffic, route: PageRoute, request: Http
     refuseAccess(exchange, refused, "json");
     return;
   }
-  const send = (page: Page) => {
-    const reply = encode(page);
-    if (isHead) exchange.answerHead(reply);
-    else exchange.answer(reply);
-  };
+  const send = (page: Page) => exchange.answer(encode(page));
   const fail = (error: unknown) => {
     const details = { id: traffic.reportBug(error, `the page ${route.path}`) };
     exchange.refuse("INTERNAL_ERROR", "This page could not be made.", "json", { details });
@@ -125,7 +120,7 @@ export function refuseHandshakeBody(traffic: HttpTraffic, response: HttpResponse
 
 /** For an answer in the place of a handshake. */
 export function handshakeExchange(traffic: HttpTraffic, response: HttpResponse): HttpExchange {
-  return new HttpExchange(traffic, response, { allowOrigin: "", acceptsGzip: false });
+  return new HttpExchange(traffic, response, { allowOrigin: "", acceptsGzip: false, isHead: false });
 }
 
 export function refusePath(traffic: HttpTraffic, request: HttpRequest, response: HttpResponse): void {
@@ -148,6 +143,7 @@ function open(
   const exchange = new HttpExchange(traffic, response, {
     allowOrigin: verdict.allowOrigin,
     acceptsGzip: acceptsGzip(request.getHeader(HEADER.acceptEncoding)),
+    isHead: request.getMethod() === "head",
   });
   if (verdict.refusal !== "") {
     exchange.refuse("FORBIDDEN", verdict.refusal, "json");

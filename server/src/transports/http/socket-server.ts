@@ -78,7 +78,7 @@ export interface HttpResponse {
   /** The whole body. @returns how much of it the socket did not take: 0 when it is over, else `ended` tells. */
   end(body: Uint8Array, close: boolean): number;
   /** The reply to a HEAD, and it is over. */
-  endHead(bodyBytes: number): void;
+  endHead(bodyBytes: number, close: boolean): void;
   /** @param filler what may be sent without meaning anything, where something has to be. */
   beginStream(filler: Uint8Array): void;
   /** @returns false where the socket has not taken all of it: `drained` tells when it has, and nothing is to be sent until then. */

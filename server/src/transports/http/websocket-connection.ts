@@ -30,7 +30,7 @@ const CLOSE_CODES: Readonly<Record<ClosingCode, number>> = {
   RATE_LIMIT_EXCEEDED: 1008,
 };
 
-/** Room for a token, generously. */
+/** Room for a token, generously; and of answers to who has sent none as much may be unread. */
 const STRANGER_BYTES_MAX = 16 * 1024;
 
 /** An answer that leaves later, and the frame it leaves in. */
@@ -142,7 +142,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
       this.#hasSpoken = true;
       this.#traffic.hasSpoken(this);
     }
-    if (message.length > STRANGER_BYTES_MAX && this.grant.end === "anonymous") {
+    if (message.length > STRANGER_BYTES_MAX && this.#isStranger) {
       this.close("UNAUTHORIZED", "Who has not logged in may not send so much.");
       return;
     }
@@ -165,6 +165,15 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
     if (this.#isBacklogged || this.#outbox?.isHolding) this.#traffic.outboxes.cutSlowest();
   }
 
+  get #isStranger(): boolean {
+    return this.grant.end === "anonymous";
+  }
+
+  get #unreadBytesMax(): number {
+    const { outboxBytesMax } = this.#traffic;
+    return this.#isStranger ? Math.min(STRANGER_BYTES_MAX, outboxBytesMax) : outboxBytesMax;
+  }
+
   #holdBack(reply: Reply, isBinary: boolean): void {
     // The dispatcher's buffer is used again.
     this.#heldAnswer = { reply: { ...reply, bytes: exactly(reply).slice() }, isBinary };
@@ -179,7 +188,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
     if (held === undefined || this.#closing !== undefined) return;
     this.#heldAnswer = undefined;
     if (!this.#send(held.reply, held.isBinary)) this.refuseSlow();
-    this.close("RATE_LIMIT_EXCEEDED", "Too many wrong tokens came from this address.");
+    this.close("RATE_LIMIT_EXCEEDED", "Too many wrong tokens came.");
     this.recount();
   }
 
@@ -257,7 +266,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
   refuseSlow(): void {
     if (this.#closing !== undefined) return;
     this.#traffic.connections.slowClientsCutOff += 1;
-    this.close("SLOW_CONSUMER", `More than ${this.#traffic.outboxBytesMax} bytes were not read.`);
+    this.close("SLOW_CONSUMER", `More than ${this.#unreadBytesMax} bytes were not read.`);
   }
 
   inOneWrite(work: () => void): void {
@@ -328,7 +337,7 @@ export class WebSocketConnection implements Caller, MessageOwner, PacedConnectio
     if (reply.releaseOffset > this.#traffic.gate.releasedOffset || this.#outbox?.isHolding) {
       return this.#hold(reply, isBinary);
     }
-    if (this.#isBacklogged && this.unreadBytes() + reply.length > this.#traffic.outboxBytesMax) return false;
+    if (this.#isBacklogged && this.unreadBytes() + reply.length > this.#unreadBytesMax) return false;
     this.#traffic.connections.bytesOut += reply.length;
     const outcome = socket.send(exactly(reply), isBinary, false);
     if (outcome === SENT) return true;

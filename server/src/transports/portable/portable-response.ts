@@ -101,8 +101,9 @@ export class PortableResponse implements HttpResponse {
     return Math.min(body.length, socket.writableLength);
   }
 
-  endHead(bodyBytes: number): void {
+  endHead(bodyBytes: number, close: boolean): void {
     this.#owner = undefined;
+    this.#isLast ||= close;
     this.#headers.push("Content-Length", String(bodyBytes));
     this.#sendHead();
     this.#response.end();

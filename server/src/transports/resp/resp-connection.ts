@@ -31,6 +31,8 @@ import type { RespTraffic } from "./resp-traffic.ts";
 import type { ReplyOwner } from "./turn-replies.ts";
 
 const NOTHING = new Uint8Array(0);
+/** Of answers to who has not logged in, which are short: as much may be sent before that. */
+const STRANGER_UNREAD_BYTES_MAX = 16 * 1024;
 /** Of requests that wait, so much is taken in before the socket is no longer read. */
 const WAITING_BYTES_MAX = 64 * 1024;
 const HELD_BYTES_MIN = 1024;
@@ -112,7 +114,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
   }
 
   #read(chunk: Buffer): void {
-    if (this.#isEnding) return;
+    if (this.#isEnding || this.#isHeldBack) return;
     this.#traffic.connections.bytesIn += chunk.length;
     if (this.#heldLength === 0 && this.#mayRun) {
       this.#run(this.#traffic.inputOf(chunk), chunk.length);
@@ -133,7 +135,8 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
    */
   get #hasTooMuch(): boolean {
     const { unreadBytesMax, log } = this.#traffic;
-    return this.unreadBytes() > unreadBytesMax || (log.isBehind && this.outbox.isHolding);
+    const bytesMax = this.client.isStranger ? Math.min(STRANGER_UNREAD_BYTES_MAX, unreadBytesMax) : unreadBytesMax;
+    return this.unreadBytes() > bytesMax || (log.isBehind && this.outbox.isHolding);
   }
 
   /** Runs what it can of the first `length` of `bytes`, and holds the rest. */
@@ -144,6 +147,11 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
     const { consumed } = dispatch;
     const { out } = dispatch.runner;
     if (out.length > 0) this.#writeShared();
+    if (this.#isHeldBack) {
+      this.#dropInput();
+      this.recount();
+      return;
+    }
     if (bytes === this.#held) this.#drop(consumed);
     else if (consumed < length) this.#keep(bytes, consumed, length);
     if (this.client.isClosing) {
@@ -289,6 +297,11 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
     this.end();
     // What it waits for would be lost on it; only the replies before are still its own.
     if (isBlocked) this.#closeClient();
+  }
+
+  /** It ends, and only that is still to come: nothing of what it sends meanwhile is kept. */
+  get #isHeldBack(): boolean {
+    return this.#lastWords !== "";
   }
 
   endLater(text: string): void {
