@@ -4,6 +4,7 @@ import { loadConfig } from "./config/load.ts";
 import { configAsYaml } from "./config/print.ts";
 import { version } from "./config/version.ts";
 import { systemClock } from "./runtime/clock.ts";
+import { inlineMore } from "./runtime/inlining.ts";
 import { Lifecycle } from "./runtime/lifecycle.ts";
 import { afterLastWrite, createLogger } from "./runtime/logger.ts";
 import { checkNodeVersion } from "./runtime/node-version.ts";
@@ -37,6 +38,7 @@ async function main(args: readonly string[]): Promise<void> {
 
 async function serve(commandLine: CommandLine): Promise<void> {
   checkNodeVersion(process.version);
+  inlineMore();
   const { config, warnings } = await loadConfig(commandLine, process.env);
   const log = await createLogger(config.logging);
   for (const warning of warnings) log.warn(warning);

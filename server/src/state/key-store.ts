@@ -229,13 +229,13 @@ export class KeyStore {
     return this.#tree.locate(key.bytes, key.start, key.end);
   }
 
-  /** Whether a record can be rewritten where it is. */
+  /** Whether a record can be rewritten where it is. Its slot is always that of its length, so the page table is not asked. */
   #fits(ref: number, needed: number, expires: boolean): boolean {
     const words = this.#records.words[ref >>> 24];
-    return (
-      record.hasDeadline(words, ref & 0xfffffe) === expires &&
-      this.#records.slotBytesOf(ref) === this.#records.slotBytesFor(needed)
-    );
+    const at = ref & 0xfffffe;
+    if (record.hasDeadline(words, at) !== expires) return false;
+    const bytes = record.recordBytes(record.keyBytesOf(words, at), record.valueBytesOf(words, at), expires);
+    return bytes === needed || this.#records.slotBytesFor(bytes) === this.#records.slotBytesFor(needed);
   }
 
   #add(key: ByteRange, ref: number): void {

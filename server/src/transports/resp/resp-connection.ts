@@ -28,6 +28,7 @@ import type { Reader } from "../outbox-budget.ts";
 import { plainAddress } from "../peer-address.ts";
 import { PushOutbox, type PushSocket } from "../push-outbox.ts";
 import type { RespTraffic } from "./resp-traffic.ts";
+import { readInto } from "./shared-input.ts";
 import type { ReplyOwner } from "./turn-replies.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -81,7 +82,9 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
     this.connectedAtMs = traffic.clock.nowMs();
     this.outbox = new PushOutbox(this, traffic.pushWriter, traffic.options.outboxBytesMax);
     this.client = traffic.dispatch.connect(traffic.connections.nextId(), this);
-    socket.on("data", (chunk: Buffer) => this.#read(chunk));
+    if (!readInto(socket, traffic.input, (length) => this.#read(traffic.input, length))) {
+      socket.on("data", (chunk: Buffer) => this.#read(traffic.inputOf(chunk), chunk.length));
+    }
     socket.on("drain", () => this.#drained());
     socket.on("end", () => this.#peerEnded());
     // Reset by the peer and the like: "close" follows, and nobody is left to be told.
@@ -113,14 +116,15 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
     return this.#socket.writableLength + this.outbox.waitingBytes;
   }
 
-  #read(chunk: Buffer): void {
+  /** The bytes are in a buffer that the next read uses again. */
+  #read(bytes: Uint8Array, length: number): void {
     if (this.#isEnding || this.#isHeldBack) return;
-    this.#traffic.connections.bytesIn += chunk.length;
+    this.#traffic.connections.bytesIn += length;
     if (this.#heldLength === 0 && this.#mayRun) {
-      this.#run(this.#traffic.inputOf(chunk), chunk.length);
+      this.#run(bytes, length);
       return;
     }
-    this.#keep(chunk, 0, chunk.length);
+    this.#keep(bytes, 0, length);
     if (this.#mayRun) this.#run(this.#held, this.#heldLength);
     else if (this.#heldLength > WAITING_BYTES_MAX) this.#socket.pause();
   }

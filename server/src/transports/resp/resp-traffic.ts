@@ -13,7 +13,7 @@ import { TurnReplies } from "./turn-replies.ts";
 
 /** How long a connection that was ended may take to read what is left for it. */
 const LINGER_MS_MAX = 5000;
-/** What Node reads at a time. */
+/** What is read at a time, as Node has it. */
 const INPUT_BYTES = 64 * 1024;
 const UNREAD_BYTES_MIN = 64 * 1024;
 /** What the connections whose turn it is may take together before the sockets are looked at again. */
@@ -30,7 +30,8 @@ export class RespTraffic {
   readonly pushWriter: PushWriter;
   /** Past it a connection's requests wait: with one more reply it stays within `outboxBytesMax`. */
   readonly unreadBytesMax: number;
-  readonly #input = new Uint8Array(INPUT_BYTES);
+  /** What a read has brought, valid until the next: sockets read into it (shared-input.ts), or it is copied here (`inputOf`). */
+  readonly input = new Uint8Array(INPUT_BYTES);
   readonly #open = new Set<RespConnection>();
   readonly #heldBack = new Overdue<RespConnection>(HELD_BACK_MS);
   readonly #lingering = new Overdue<RespConnection>(LINGER_MS_MAX);
@@ -61,13 +62,13 @@ export class RespTraffic {
   }
 
   /**
-   * A read in the buffer that all share, valid until the next. It is copied since thousands of references into it are about
-   * to be written: from old objects to a new one each costs the collector an entry, and to one as old as they nothing.
+   * The same read in the buffer that all share. It is copied since thousands of references into it are about to be written: from
+   * old objects to a new one each costs the collector an entry, and to one as old as they nothing.
    */
   inputOf(chunk: Buffer): Uint8Array {
-    if (chunk.length > this.#input.length) return new Uint8Array(chunk);
-    this.#input.set(chunk);
-    return this.#input;
+    if (chunk.length > this.input.length) return new Uint8Array(chunk);
+    this.input.set(chunk);
+    return this.input;
   }
 
   opened(connection: RespConnection): void {
