@@ -8,7 +8,10 @@ export type ReadFrom = "master" | "replicas" | "any";
 export interface ClientOptions {
   /** MessagePack, smaller and faster, or JSON, which a person can read on the wire. Default `msgpack`. */
   readonly format?: "msgpack" | "json";
-  /** What the servers ask for, or a function that gets it, called before each connection. Default none. */
+  /**
+   * What the servers ask for, or a function that gets it: called before each connection, and for a signed one (JWT) again
+   * before it expires, to renew it on the living connection. Default none.
+   */
   readonly token?: string | (() => string | Promise<string>);
   /**
    * Connections for commands to each server. One does for most; with more, commands of different turns of the event loop

@@ -1,13 +1,17 @@
 /** Tokens that are refused, or end while a client is connected. */
+import { createHmac, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { connect, type SynapClient, UnauthorizedError } from "../src/index.ts";
+import { resolveOptions } from "../src/options.ts";
+import type { Connection } from "../src/transport/connection.ts";
+import { Login } from "../src/transport/login.ts";
 import { openSocket } from "../src/transport/socket.ts";
-import { failure } from "./condition.ts";
+import { failure, until } from "./condition.ts";
 import { ServerProcess } from "./server-process.ts";
 
 let directory: string;
@@ -48,6 +52,138 @@ it("a token that is revoked ends what waits, what comes and what is followed", a
   expect(await next).toBeInstanceOf(UnauthorizedError);
   expect(await failure(app.kv.get("nothing"))).toBeInstanceOf(UnauthorizedError);
   await app.close();
+});
+
+const secret = randomBytes(32);
+
+function signed(lifeMs: number): string {
+  const claims = { sub: "ada", allow: ["kv:write:*", "stream:write:*"], exp: (Date.now() + lifeMs) / 1_000, jti: randomBytes(8) };
+  const parts = [{ alg: "HS256" }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"));
+  const signature = createHmac("sha256", secret).update(parts.join(".")).digest("base64url");
+  return [...parts, signature].join(".");
+}
+
+describe("a signed token that a function gives", () => {
+  it("is renewed on the living connection before it expires", { timeout: 30_000 }, async () => {
+    const keysFile = join(directory, "keys.json");
+    writeFileSync(keysFile, JSON.stringify({ keys: [{ kty: "oct", k: secret.toString("base64url") }] }));
+    const signing = await ServerProcess.start({ settings: [`access.jwt_keys_file=${keysFile}`] });
+    onTestFinished(() => signing.end());
+    const token = vi.fn(() => signed(4_000));
+    const app = await connect(signing.url, { token });
+    onTestFinished(() => app.close());
+    const ended = vi.fn();
+    app.on("disconnected", ended);
+    await app.stream.getOrCreate("room");
+    const room = app.stream.subscribe("room", { fromOffset: 0 });
+    await room.ready;
+    const firstEndMs = Date.now() + 4_000;
+    await until(async () => {
+      await app.kv.set("k", 1);
+      return Date.now() > firstEndMs + 1_000;
+    });
+    await app.stream.publish("room", "still", 1);
+    expect((await room.next()).value).toMatchObject({ event: "still" });
+    expect(ended).not.toHaveBeenCalled();
+    expect(token).toHaveBeenCalledTimes(4);
+  });
+
+  describe("and its renewal", () => {
+    const renewing = async (give: () => string) => {
+      vi.useFakeTimers();
+      onTestFinished(() => {
+        vi.useRealTimers();
+      });
+      const token = vi.fn(give);
+      const login = new Login(resolveOptions({ url: "ws://localhost", token }));
+      await login.token();
+      const authenticate = vi.fn(async () => {});
+      login.accepted({ isClosing: false, authenticate } as unknown as Connection);
+      return { login, token, authenticate };
+    };
+
+    it("is tried again when it fails, at least a second later, until the token is over", async () => {
+      const first = signed(16_000);
+      let calls = 0;
+      const { token, authenticate } = await renewing(() => {
+        calls += 1;
+        if (calls === 2) throw new Error("the login service is away");
+        return calls === 3 ? signed(16_000) : first;
+      });
+      await vi.advanceTimersByTimeAsync(12_000);
+      expect([token.mock.calls.length, authenticate.mock.calls.length]).toEqual([2, 0]);
+      await vi.advanceTimersByTimeAsync(2_900);
+      expect(token).toHaveBeenCalledTimes(2);
+      await vi.advanceTimersByTimeAsync(100);
+      expect([token.mock.calls.length, authenticate.mock.calls.length]).toEqual([3, 1]);
+    });
+
+    it("ends with the connection", async () => {
+      const { login, token } = await renewing(() => signed(16_000));
+      login.ended();
+      await vi.advanceTimersByTimeAsync(20_000);
+      expect(token).toHaveBeenCalledTimes(1);
+      expect(vi.getTimerCount()).toBe(0);
+    });
+  });
+});
+
+describe("a revoked token", () => {
+  it("is told at once each time, and tried again slowly, when wrong ones are too many too", async () => {
+    // Its own: the server counts wrong tokens by address.
+    const braking = await ServerProcess.start({ dataDirectory: join(directory, "braking") });
+    onTestFinished(() => braking.end());
+    const open = await connect(braking.url);
+    const root = await open.admin.tokens.create("root", ["*"]);
+    await open.close();
+    const operator = await connect(braking.url, { token: root.token });
+    onTestFinished(() => operator.close());
+    const { token } = await operator.admin.tokens.create("app", ["kv:read:*"]);
+    const app = await connect(braking.url, { token, reconnect: { initialMs: 5, maxMs: 1_000 } });
+    onTestFinished(() => app.close());
+    const refusedAtMs: number[] = [];
+    app.on("disconnected", ({ error }) => {
+      if (error instanceof UnauthorizedError) refusedAtMs.push(performance.now());
+    });
+    await operator.admin.tokens.revoke("app");
+    const refusedTimes = (count: number) =>
+      until(async () => {
+        expect(await failure(app.kv.get("k", { timeoutMs: 1_500 }))).toBeInstanceOf(UnauthorizedError);
+        return refusedAtMs.length === count;
+      });
+    await refusedTimes(1);
+    const headers = { authorization: "Bearer wrong" };
+    await until(async () => (await fetch(`${braking.url}/ready`, { headers })).status === 429);
+    await refusedTimes(2);
+    expect(refusedAtMs[1] - refusedAtMs[0]).toBeGreaterThanOrEqual(1_000);
+  });
+
+  it("is followed at once by another that the function gives", async () => {
+    const create = () => admin.admin.tokens.create("changing", ["kv:read:*"]);
+    let { token } = await create();
+    const asked = vi.fn(() => token);
+    const app = await connect(server.url, { token: asked, reconnect: { initialMs: 5, maxMs: 60_000 } });
+    onTestFinished(() => app.close());
+    const ended = new Promise<void>((resolve) => {
+      app.on("disconnected", ({ error }) => {
+        if (error instanceof UnauthorizedError) resolve();
+      });
+    });
+    await admin.admin.tokens.revoke("changing");
+    let isRefused = false;
+    void ended.then(() => {
+      isRefused = true;
+    });
+    await until(async () => {
+      expect(await failure(app.kv.get("k"))).toBeInstanceOf(UnauthorizedError);
+      return isRefused;
+    });
+    ({ token } = await create());
+    const since = performance.now();
+    expect(await app.kv.get("k")).toBeNull();
+    expect(performance.now() - since).toBeLessThan(1_000);
+    expect(asked).toHaveBeenCalledTimes(3);
+  });
 });
 
 describe("why a handshake failed is asked of a page", () => {

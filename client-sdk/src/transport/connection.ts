@@ -150,6 +150,15 @@ export class Connection {
     this.#socket?.send(frame);
   }
 
+  /** Gives this connection another token. @throws ServerError, ConnectionLostError, CommandTimeoutError */
+  async authenticate(token: string): Promise<void> {
+    // It is of this connection: never sent again over another.
+    const request = new Request("auth", { token }, "unsafe", undefined);
+    this.#codec.encode(request);
+    this.send([request]);
+    await request.promise;
+  }
+
   #take(id: number, flight: Flight): void {
     this.#flights.set(id, flight);
     this.#count(flight, 1);

@@ -13,9 +13,9 @@ import {
   ClientClosedError,
   CommandTimeoutError,
   ConnectionLostError,
-  SynapError,
   serverError,
   TooManyCommandsError,
+  UnauthorizedError,
 } from "../errors.ts";
 import type { ResolvedOptions } from "../options.ts";
 import { unref } from "../timer.ts";
@@ -24,7 +24,7 @@ import { Request } from "../wire/request.ts";
 import type { Session } from "../wire/session.ts";
 import { Backoff } from "./backoff.ts";
 import { Connection } from "./connection.ts";
-import { tokenOf } from "./token.ts";
+import { Login } from "./login.ts";
 
 const LOSSES_TOGETHER_MAX = 3;
 const BLAME_MAX = 3;
@@ -58,6 +58,7 @@ export class Lane {
   readonly #codec: Codec;
   readonly #listener: LaneListener;
   readonly #backoff: Backoff;
+  readonly #login: Login;
   #queue: Request[] = [];
   #head = 0;
   #issuedCount = 0;
@@ -86,6 +87,7 @@ export class Lane {
     this.#codec = codec;
     this.#listener = listener;
     this.#backoff = new Backoff(options.reconnect);
+    this.#login = new Login(options);
   }
 
   get isOpen(): boolean {
@@ -140,7 +142,9 @@ export class Lane {
   open(): void {
     if (this.#connection !== undefined || this.#isConnecting || this.#isClosed) return;
     if (this.#retryTimer !== undefined) return;
-    void this.#connect();
+    const { refusal } = this.#login;
+    if (refusal === undefined) void this.#connect();
+    else this.#refuse(refusal);
   }
 
   /** Resolves when no command waits to be sent. */
@@ -164,6 +168,7 @@ export class Lane {
     this.#isClosed = true;
     clearTimeout(this.#retryTimer);
     clearInterval(this.#sweeper);
+    this.#login.ended();
     const text = "the client was closed";
     for (const request of this.takeQueued()) request.fail(new ClientClosedError(text, request.errorContext));
     this.#connection?.end(new ClientClosedError(text));
@@ -283,10 +288,9 @@ export class Lane {
     const { connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering, followMaster } = this.#options;
     let connection: Connection;
     try {
-      const token = await tokenOf(this.#options);
       const options = {
+        token: await this.#login.token(),
         url: this.#url(),
-        token,
         codec: this.#codec,
         session: this.#session,
         isNumbering,
@@ -302,7 +306,7 @@ export class Lane {
       });
     } catch (error) {
       this.#isConnecting = false;
-      this.#failed(error instanceof Error ? error : new Error(String(error)));
+      this.#failed(this.#login.failed(error instanceof Error ? error : new Error(String(error))));
       return;
     }
     this.#isConnecting = false;
@@ -312,6 +316,7 @@ export class Lane {
     }
     this.#connection = connection;
     this.#backoff.reset();
+    this.#login.accepted(connection);
     this.#lastFailure = undefined;
     this.#listener.opened(this, connection);
     this.#flush();
@@ -331,6 +336,7 @@ export class Lane {
 
   #lost(connection: Connection, unanswered: readonly Request[], reason: Error): void {
     this.#connection = undefined;
+    this.#login.ended();
     this.#blame(connection, unanswered);
     const again: Request[] = [];
     for (const request of unanswered) {
@@ -367,18 +373,21 @@ export class Lane {
     this.#lastFailure = error;
     if (this.#isClosed) return;
     this.#listener.failed(this, error);
-    // A token that is refused will be refused again.
-    if (error instanceof SynapError && error.code === "UNAUTHORIZED") {
-      for (const request of this.takeQueued()) {
-        request.fail(serverError(error.code, error.message, { ...request.errorContext, cause: error }));
-      }
-      return;
+    if (error instanceof UnauthorizedError) this.#refuse(error);
+    else if (this.queuedCount > 0 || this.isWanted) {
+      this.#retryTimer ??= setTimeout(() => {
+        this.#retryTimer = undefined;
+        this.open();
+      }, this.#backoff.nextMs());
     }
-    if (this.queuedCount === 0 && !this.isWanted) return;
-    this.#retryTimer ??= setTimeout(() => {
-      this.#retryTimer = undefined;
-      this.open();
-    }, this.#backoff.nextMs());
+  }
+
+  /** A token that is refused will be refused again: what waits for it waits for nothing. */
+  #refuse(error: Error): void {
+    this.#lastFailure = error;
+    for (const request of this.takeQueued()) {
+      request.fail(serverError("UNAUTHORIZED", error.message, { ...request.errorContext, cause: error }));
+    }
   }
 
   #startSweeper(): ReturnType<typeof setInterval> {

@@ -68,22 +68,24 @@ export async function openSocket(
 
 /**
  * A WebSocket does not tell why its handshake was refused; a page of the same server does, where it is for the token. To the
- * server a wrong one has come twice then, of the few that it takes from an address.
+ * server a wrong one has come twice then, of the few that it takes from an address; past them it looks at no more for a while.
  */
 async function refusalOf(url: string, token: string, timeoutMs: number): Promise<Error | undefined> {
   const page = new URL("/ready", url.replace(/^ws/, "http"));
   const headers = { authorization: `Bearer ${token}` };
   let text: string;
+  let code: string;
   try {
     const response = await fetch(page, { headers, signal: AbortSignal.timeout(timeoutMs) });
-    if (response.status !== 401) return undefined;
+    if (response.status !== 401 && response.status !== 429) return undefined;
+    code = response.status === 401 ? "UNAUTHORIZED" : "RATE_LIMIT_EXCEEDED";
     text = await response.text();
   } catch (error) {
     // Nobody is there, or a page of another origin may not ask: then the first failure is what is known.
     return error instanceof Error ? undefined : new Error(String(error));
   }
   const [, why = "the token is not valid"] = /"error":"([^"]*)"/.exec(text) ?? [];
-  return serverError("UNAUTHORIZED", why);
+  return serverError(code, why);
 }
 
 function opened(made: RuntimeSocket, url: string, timeoutMs: number): Promise<void> {
