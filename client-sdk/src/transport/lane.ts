@@ -142,9 +142,7 @@ export class Lane {
   open(): void {
     if (this.#connection !== undefined || this.#isConnecting || this.#isClosed) return;
     if (this.#retryTimer !== undefined) return;
-    const { refusal } = this.#login;
-    if (refusal === undefined) void this.#connect();
-    else this.#refuse(refusal);
+    if (!this.#refuse(this.#login.refusal)) void this.#connect();
   }
 
   /** Resolves when no command waits to be sent. */
@@ -383,11 +381,13 @@ export class Lane {
   }
 
   /** A token that is refused will be refused again: what waits for it waits for nothing. */
-  #refuse(error: Error): void {
+  #refuse(error: Error | undefined): boolean {
+    if (error === undefined) return false;
     this.#lastFailure = error;
     for (const request of this.takeQueued()) {
       request.fail(serverError("UNAUTHORIZED", error.message, { ...request.errorContext, cause: error }));
     }
+    return true;
   }
 
   #startSweeper(): ReturnType<typeof setInterval> {
@@ -407,7 +407,7 @@ export class Lane {
     for (let i = this.#head; i < this.#queue.length; i++) this.#checkTime(this.#queue[i], stepMs);
     const connection = this.#connection;
     if (connection === undefined) {
-      this.#prune();
+      if (!this.#isConnecting || !this.#refuse(this.#login.doubt)) this.#prune();
       return;
     }
     for (const request of connection.unanswered()) this.#checkTime(request, stepMs);

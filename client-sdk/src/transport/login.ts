@@ -14,6 +14,11 @@ import { expiryMsOf, tokenOf } from "./token.ts";
 
 /** Between two attempts with a token that was refused, and between two calls of `token()` to renew one. */
 const PAUSE_MS_MIN = 1_000;
+/**
+ * How long commands wait for an attempt with a token that was refused before. A server that has had too many wrong ones takes
+ * a second or two to say so.
+ */
+const DOUBT_MS = 250;
 /** Past that a timer fires at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
@@ -29,6 +34,7 @@ export class Login {
   readonly #options: ResolvedOptions;
   readonly #backoff: Backoff;
   #token: string | undefined;
+  #triedAtMs = 0;
   #refusal: Refusal | undefined;
   #connection: Connection | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -45,6 +51,13 @@ export class Login {
     return typeof this.#options.token === "function" && !refusal.isAsked ? undefined : again(refusal);
   }
 
+  /** What to answer with while an attempt goes on that will hardly end otherwise than the one before. */
+  get doubt(): Error | undefined {
+    const refusal = this.#refusal;
+    if (refusal === undefined || refusal.token !== this.#token) return undefined;
+    return performance.now() - this.#triedAtMs > DOUBT_MS ? again(refusal) : undefined;
+  }
+
   /**
    * The token of a new connection.
    *
@@ -58,6 +71,7 @@ export class Login {
       if (token === refusal.token) throw again(refusal);
     }
     this.#token = token;
+    this.#triedAtMs = performance.now();
     return token;
   }
 
