@@ -192,6 +192,8 @@ export class RespDispatcher {
     this.#keyCount = 0;
     let at = start;
     let count = 0;
+    // It may send more once it has logged in, perhaps in what is behind.
+    const countMax = client.isStranger ? 1 : PRIME_COUNT_MAX;
     do {
       const slot = slots[count];
       if (count >= this.#slotsUsed) this.#slotsUsed = count + 1;
@@ -202,7 +204,7 @@ export class RespDispatcher {
       slot.entry = this.table.find(slot.request);
       if (slot.entry?.primes === true && slot.request.count > 1) this.#addKey(slot.request);
       count++;
-    } while (count < PRIME_COUNT_MAX);
+    } while (count < countMax);
     return count;
   }
 

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
+import { requestBytes } from "../protocol/differential/raw-connection.ts";
 import { AccessServer, type WebSocketPeer } from "./access-server.ts";
 
 const WAIT = { timeout: 20_000, interval: 20 };
@@ -63,6 +64,17 @@ it("reads no more of a Redis client that leaves answers unread", async () => {
   // One burst more.
   expect(last?.unread_bytes).toBeLessThan(16 * KB + 512 * KB);
   socket.destroy();
+});
+
+it("runs what a Redis client sends right behind its token, however large", async () => {
+  const peer = await server.resp();
+  const requests = [
+    ["AUTH", token],
+    ["SET", "large", "x".repeat(200 * KB)],
+    ["STRLEN", "large"],
+  ];
+  peer.send(requests.map((words) => requestBytes(words).toString()).join(""));
+  await vi.waitFor(() => expect(peer.received).toBe(`+OK\r\n+OK\r\n:${200 * KB}\r\n`), WAIT);
 });
 
 it("holds no line of a Redis client that is longer than a token", async () => {
