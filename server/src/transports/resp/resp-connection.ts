@@ -235,6 +235,10 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
     this.recount();
   }
 
+  putPushesFirst(): void {
+    this.outbox.putPushesFirst();
+  }
+
   resume(): void {
     if (this.#heldLength > 0 || this.#isHalfClosed) this.#schedule();
   }
