@@ -100,7 +100,8 @@ async function startOnce(config: Config, parts: LastingParts, restart: () => voi
     registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
     const { connections } = front;
     const loginTimeoutMs = config.access.loginTimeoutSecs * 1000;
-    registerAccess(ticker, { access, certificate: parts.certificate, connections, clock, loginTimeoutMs });
+    const { waits } = engine.dispatcher;
+    registerAccess(ticker, { access, certificate: parts.certificate, connections, waits, clock, loginTimeoutMs });
     const respPort = await listenResp(respTransport, config, logger);
     front.open({ ...engine, replication, log: storage.log });
     if (parts.certificate !== undefined) {
