@@ -32,23 +32,63 @@ const isNativeHere = await import("uWebSockets.js").then(
   },
 );
 
+/**
+ * Files with a process of their own. A process costs 0.4 s, most of it for loading the server anew, so the others share a few: no
+ * module of ours holds anything that one file could leave to the next, and what tests replace in the process is put back even
+ * where they fail. Of these it is not so, or the time would be lost again:
+ *
+ *     state, structures, ...   make thousands of stores. The garbage collector looks at all of a process for each few of them, which
+ *                              takes long where other files have left something
+ *     http-abuse               measures the memory of its process
+ *     cli                      sets the environment that its clients inherit
+ */
+const ALONE = [
+  "server/src/state/{state-snapshot,key-store,room-store}*.test.ts",
+  "server/src/structures/{page-heap,slab-allocator}.test.ts",
+  "server/src/oplog/{snapshots,log-file-reader}.test.ts",
+  "server/src/replication/replication{,-random}.test.ts",
+  "server/src/fanout/{topics,room-feeds-properties}.test.ts",
+  "server/src/commands/{planner,execute}.test.ts",
+  "server/test/simulation/*.test.ts",
+  "benchmark-cli/src/cli/*.test.ts",
+];
+const ALONE_OVER_BOTH = ["server/test/integration/http-abuse.test.ts"];
+
 export default defineConfig({
   test: {
     // Two cores are the smallest machine the project supports; the tests must pass on it. Many of them wait for a while.
     maxWorkers: 3,
-    testTimeout: 20_000 * soaked(1),
-    // Servers and replicas are started in them, on a machine that may be busy.
-    hookTimeout: 60_000,
-    globalSetup: ["server/test/build.ts", "client-sdk/test/build.ts"],
+    // Not inherited by the projects, of which each would run it again.
+    globalSetup: ["server/test/build.ts"],
     reporters: ["default", "json"],
     // Read by .ci/run, which counts what passed and failed from it.
     outputFile: { json: "node_modules/.cache/synap/test-report.json" },
     projects: isNativeHere
-      ? [project("native", EVERYTHING), project("portable", OVER_BOTH)]
-      : [project("portable", EVERYTHING)],
+      ? [
+          ...projects("native", EVERYTHING, [...ALONE, ...ALONE_OVER_BOTH]),
+          ...projects("portable", OVER_BOTH, ALONE_OVER_BOTH),
+        ]
+      : projects("portable", EVERYTHING, [...ALONE, ...ALONE_OVER_BOTH]),
   },
 });
 
-function project(transport: "native" | "portable", include: string[]) {
-  return { extends: true as const, test: { name: transport, include, provide: { transport } } };
+/** The tests of a transport, as `--project 'native*'` names them. */
+function projects(transport: "native" | "portable", all: string[], alone: string[]) {
+  const shared = {
+    name: transport,
+    include: all,
+    exclude: alone,
+    isolate: false,
+    provide: { transport },
+    testTimeout: 20_000 * soaked(1),
+    // Servers and replicas are started in them, on a machine that may be busy.
+    hookTimeout: 60_000,
+    restoreMocks: true,
+    unstubEnvs: true,
+    unstubGlobals: true,
+  };
+  return [
+    { test: shared },
+    { test: { ...shared, name: `${transport}-alone`, include: alone, exclude: [], isolate: true } },
+  ];
 }

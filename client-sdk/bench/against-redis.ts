@@ -5,8 +5,9 @@
  * machine does falls on both. Keys and values are those of redis-benchmark -r 100000 -d 100. Redis has no persistence;
  * Synap runs as `--fsync never` where it can write to disk at all, else in memory.
  */
+
+import { connect, type SynapClient } from "@synap/client";
 import { Redis } from "ioredis";
-import { connect, type SynapClient } from "../src/index.ts";
 import { ServerProcess } from "../test/server-process.ts";
 import { RawSocket } from "./raw-socket.ts";
 import { RedisProcess } from "./redis-process.ts";
@@ -174,7 +175,7 @@ try {
     synap: synapClient(synap),
     ioredis: redisClient(ioredis),
     "ioredis, auto-pipelining": redisClient(pipelined),
-    "bare WebSocket to Synap": raw,
+    "bare socket to Synap": raw,
   });
   await overhead(synap, raw);
   await memory(synap);

@@ -64,9 +64,11 @@ export function configurationOf(config: object): Record<string, unknown> {
 export function camelReply(payload: unknown): unknown {
   if (Array.isArray(payload)) return payload.map(camelReply);
   if (typeof payload !== "object" || payload === null || payload instanceof Uint8Array) return payload;
+  const fields = payload as Readonly<Record<string, unknown>>;
   const reply: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(payload)) {
-    reply[camel(name)] = OPAQUE_FIELDS.has(name) ? value : camelReply(value);
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    reply[camel(name)] = typeof value !== "object" || OPAQUE_FIELDS.has(name) ? value : camelReply(value);
   }
   return reply;
 }

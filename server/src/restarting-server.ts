@@ -35,7 +35,8 @@ export async function startRestarting(
   const startAgain = async (): Promise<StartedServer> => {
     const before = await running;
     await before.stop();
-    return isStopping ? before : begin(withPorts(config, before));
+    // The ports that it has, so that it gets them again.
+    return isStopping ? before : begin(withPorts(config, before.port, before.respPort ?? 0));
   };
   const begin = (present: Config): Promise<StartedServer> => {
     let isAsked = false;
@@ -48,8 +49,7 @@ export async function startRestarting(
     return started.then(stoppedOnce);
   };
   const mayRestart = config.replication.role === "replica";
-  const { host, port } = config.server;
-  running = begin(mayRestart && port === 0 ? withPort(config, await freePort(host)) : config);
+  running = begin(mayRestart && config.server.port === 0 ? await withFreePorts(config) : config);
   const { url, respUrl } = await running;
   return {
     url,
@@ -74,12 +74,17 @@ function stoppedOnce(server: StartedServer): StartedServer {
   };
 }
 
-/** The ports that it has, so that it gets them again. */
-function withPorts(config: Config, { port, respPort }: StartedServer): Config {
-  const protocol = Object.freeze({ ...config.protocol, respPort: respPort ?? 0 });
-  return Object.freeze({ ...withPort(config, port), protocol });
+/** In place of any port, one that it can have again; `auto` is any for RESP too, where it is for HTTP. */
+async function withFreePorts(config: Config): Promise<Config> {
+  const { host } = config.server;
+  const { respPort } = config.protocol;
+  return withPorts(config, await freePort(host), respPort === "auto" ? await freePort(host) : respPort);
 }
 
-function withPort(config: Config, port: number): Config {
-  return Object.freeze({ ...config, server: Object.freeze({ ...config.server, port }) });
+function withPorts(config: Config, port: number, respPort: Config["protocol"]["respPort"]): Config {
+  return Object.freeze({
+    ...config,
+    server: Object.freeze({ ...config.server, port }),
+    protocol: Object.freeze({ ...config.protocol, respPort }),
+  });
 }

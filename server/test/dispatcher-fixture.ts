@@ -15,6 +15,8 @@ export interface Observed {
   readonly succeeded: boolean;
 }
 
+const registry = new Registry(allCommands);
+
 /** A dispatcher over an engine, and what it told of. */
 export class Fixture {
   readonly engine: Engine;
@@ -27,7 +29,7 @@ export class Fixture {
     this.engine = new Engine(options);
     const codecOptions = { batchCommandsMax: 1_000, valueBytesMax: 64 * 1024 };
     this.dispatcher = new Dispatcher({
-      registry: new Registry(allCommands),
+      registry,
       executor: this.engine.executor,
       store: this.engine.store,
       consumers: this.engine.fanout.consumers,

@@ -22,7 +22,7 @@ const children: ChildProcess[] = [];
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "synap-server-package-"));
-  const [server, benchmark] = [pack(packageFolder), pack(benchmarkFolder)];
+  const [server, benchmark] = pack(packageFolder, benchmarkFolder);
   paths = server.files.map(({ path }) => path);
   writeFileSync(join(folder, "package.json"), '{ "name": "empty", "private": true }');
   const files = [`./${server.filename}`, `./${benchmark.filename}`];
@@ -34,9 +34,8 @@ afterAll(() => {
   rmSync(folder, { recursive: true, maxRetries: 5 });
 });
 
-function pack(from: string): { filename: string; files: { path: string }[] } {
-  const packed = npm(from, "pack", "--json", "--ignore-scripts", "--pack-destination", folder);
-  return JSON.parse(packed)[0];
+function pack(...folders: readonly string[]): { filename: string; files: { path: string }[] }[] {
+  return JSON.parse(npm(folder, "pack", ...folders, "--json", "--ignore-scripts", "--pack-destination", folder));
 }
 
 function npm(cwd: string, ...args: readonly string[]): string {

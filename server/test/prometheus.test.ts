@@ -6,6 +6,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { freePort } from "../src/transports/free-port.ts";
@@ -132,6 +133,8 @@ async function makeLoad(master: ServerProcess, isOver: () => boolean): Promise<v
     subscriber.socket.send(JSON.stringify({ command, payload }));
   }
   for (let i = 0; !isOver(); i++) {
+    // Of rates there are to be some, which need not be as high as they can be.
+    await delay(10);
     await master.send({
       type: "batch",
       commands: [

@@ -1,17 +1,17 @@
 /** Measures all gates: the CPU time of the server for a request, by that of the bare handler, in short turns. */
 import type { ChildProcess } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { ClientProcess } from "../load/client-process.ts";
 import { fill } from "../load/load.ts";
 import { drawValue, VALUE_BYTES } from "../load/workload.ts";
 import { median } from "../report/row.ts";
+import { moduleFile } from "../servers/module-file.ts";
 import { exactCpuSeconds, freePort, listening, start, stop } from "../servers/processes.ts";
 import { startSynap } from "../servers/synap-process.ts";
 import { GATE_CASES, KEYS } from "./gate-case.ts";
 import type { GateClientConfig, Slice } from "./gate-client.ts";
 import type { GateFigures } from "./gate-statistics.ts";
 
-const BARE_SERVER = fileURLToPath(new URL("../servers/bare-server.ts", import.meta.url));
+const BARE_SERVER = moduleFile(new URL("../servers/bare-server.ts", import.meta.url));
 
 export interface GateOptions {
   readonly server: string | undefined;

@@ -127,6 +127,8 @@ describe.skipIf(process.platform !== "linux")("a run", () => {
       "500",
       "--duration",
       "0.5",
+      "--warmup",
+      "0.2",
     ],
     ["stress", "--duration", "1", "--kv-rate", "1000", "--queue-rate", "500", "--connections", "20", "--keys", "500"],
   ])("of %s checks its deliveries", { timeout: TIMEOUT_MS, concurrent: true }, async (name, ...sizes) => {

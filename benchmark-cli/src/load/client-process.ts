@@ -10,8 +10,8 @@
  *       stop()
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
+import { moduleFile } from "../servers/module-file.ts";
 import { cpuSeconds, type Readable, stop, track } from "../servers/processes.ts";
 import { endWithReason } from "./failure-report.ts";
 import type { Progress } from "./load.ts";
@@ -68,7 +68,7 @@ export class ClientProcess extends Channel {
 
   /** @param module a file that calls `serve` */
   constructor(module: URL, config: object) {
-    const file = fileURLToPath(module);
+    const file = moduleFile(module);
     const child = track(fork(file, { stdio: ["ignore", "inherit", "inherit", "ipc"] }));
     let reason: string | undefined;
     const failed = new Promise<never>((_, reject) => {

@@ -6,8 +6,8 @@
  * that were due in it, not by one.
  */
 import { type ChildProcess, fork } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { BenchmarkError } from "../servers/benchmark-error.ts";
+import { moduleFile } from "../servers/module-file.ts";
 import { cpuSeconds, stop, track } from "../servers/processes.ts";
 import { openConnection, type Protocol } from "./connection.ts";
 import { type Latency, type LatencyCounts, LatencyHistogram } from "./latency-histogram.ts";
@@ -83,7 +83,7 @@ export interface LoadObserver {
   onStart?(generators: readonly ChildProcess[]): void;
 }
 
-const GENERATOR = fileURLToPath(new URL("load-generator.ts", import.meta.url));
+const GENERATOR = moduleFile(new URL("load-generator.ts", import.meta.url));
 
 /**
  * @param server whose CPU time is measured beside; undefined where it is not ours.

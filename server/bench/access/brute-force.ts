@@ -1,12 +1,12 @@
 /**
  * Wrong tokens at full speed, over HTTP, RESP and WebSockets, and what others feel of it: a client that is logged in asks for a key 500
- * times a second over its WebSocket, at fixed instants, with and without the attack, in turns.
+ * times a second over its WebSocket, in turns while its server is attacked, and while another server on the same machine is. The
+ * attacker takes time of the machine in both, so what differs is what the server itself lets others feel.
  *
  *     npm run brute-force -w server
  *
- * The attacker is a process of its own. On a machine of two cores it also takes time from the client that measures. A p99 is made by
- * whatever else a machine does, so there are many short turns, and what counts is the median of the ratios of those that follow each
- * other, with the range in which it lies with 95 % (from the order of the ratios).
+ * A p99 is made by whatever else a machine does, so there are many short turns, and what counts is the median of the ratios of those
+ * that follow each other, with the range in which it lies with 95 % (from the order of the ratios).
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -19,27 +19,36 @@ import { WebSocket } from "ws";
 import { makeToken } from "../../src/access/token.ts";
 import { TokenFile } from "../../src/access/token-file.ts";
 import { nodeFileSystem } from "../../src/oplog/node-file-system.ts";
-import { ServerProcesses } from "../../test/integration/server-process.ts";
+import { type ServerProcess, ServerProcesses } from "../../test/integration/server-process.ts";
 
 const ROUNDS = 30;
+const WARM_UP_ROUNDS = 3;
 const ROUND_MS = 2000;
+/** From when an attack is on to when it is measured: its thirty connections come in one instant, which elsewhere they do not. */
+const BEGIN_MS = 1500;
 const RATE = 500;
 const SOCKETS = 10;
 
+interface Target {
+  readonly httpPort: number;
+  readonly respPort: number;
+}
+
 /**
- * As the attacker: from "on" to "off" it has connections open and sends wrong tokens as fast as answers come. Then it says how many
- * answers it got.
+ * As the attacker: told of a target it opens connections to that, and to no other any more, and sends wrong tokens as fast as answers
+ * come. It says how many answers it had from the one before.
  */
-function attack(httpPort: number, respPort: number): void {
+function attack(): void {
   let answers = 0;
-  let isOn = false;
+  let target: Target | undefined;
   const ends = new Set<() => void>();
   const keepOpen = (socket: Socket | WebSocket, end: () => void, again: () => void): void => {
+    const openedFor = target;
     ends.add(end);
     socket.on("error", end);
     socket.on("close", () => {
       ends.delete(end);
-      if (isOn) again();
+      if (target === openedFor) again();
     });
   };
   const http = () => `GET /ready HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer synap_${Math.random()}\r\n\r\n`;
@@ -56,7 +65,7 @@ function attack(httpPort: number, respPort: number): void {
       () => open(port, request),
     );
   };
-  const openWebSocket = (): void => {
+  const openWebSocket = (httpPort: number): void => {
     const socket = new WebSocket(`ws://127.0.0.1:${httpPort}/api/v1/ws`);
     const auth = () =>
       socket.send(JSON.stringify({ command: "auth", payload: { token: `synap_${Math.random()}` } }), () => {});
@@ -66,18 +75,22 @@ function attack(httpPort: number, respPort: number): void {
       answers++;
       auth();
     });
-    keepOpen(socket, () => socket.terminate(), openWebSocket);
+    keepOpen(
+      socket,
+      () => socket.terminate(),
+      () => openWebSocket(httpPort),
+    );
   };
-  process.on("message", (message) => {
-    isOn = message === "on";
-    answers = isOn ? 0 : answers;
-    for (let i = 0; isOn && i < SOCKETS; i++) {
-      open(httpPort, http);
-      open(respPort, resp);
-      openWebSocket();
-    }
-    if (!isOn) for (const end of [...ends]) end();
+  process.on("message", (next: Target) => {
+    target = next;
+    for (const end of [...ends]) end();
     process.send?.(answers);
+    answers = 0;
+    for (let i = 0; i < SOCKETS; i++) {
+      open(next.httpPort, http);
+      open(next.respPort, resp);
+      openWebSocket(next.httpPort);
+    }
   });
 }
 
@@ -108,64 +121,71 @@ async function main(): Promise<void> {
   const processes = new ServerProcesses();
   const made = makeToken({ name: "app", allow: ["kv:read:*"], expiresAtMs: Number.POSITIVE_INFINITY }, 0);
   if (typeof made === "string") throw new Error(made);
-  const { text: token, record } = made;
-  const file = new TokenFile(join(processes.pathOf("data"), "tokens.json"), nodeFileSystem.makeDirectory);
-  await file.update(() => [record]);
-  const server = await processes.start("data");
-  const { url, respUrl = "" } = server;
-  const socket = new WebSocket(`${url.replace("http", "ws")}/api/v1/ws`, {
-    headers: { authorization: `Bearer ${token}` },
+  const start = async (name: string): Promise<ServerProcess> => {
+    const file = new TokenFile(join(processes.pathOf(name), "tokens.json"), nodeFileSystem.makeDirectory);
+    await file.update(() => [made.record]);
+    return processes.start(name);
+  };
+  const asked = await start("asked");
+  const other = await start("other");
+  const socket = new WebSocket(`${asked.url.replace("http", "ws")}/api/v1/ws`, {
+    headers: { authorization: `Bearer ${made.text}` },
   });
   await once(socket, "open");
-  const attacker = spawn(
-    process.execPath,
-    ["--import", "tsx", fileURLToPath(import.meta.url), new URL(url).port, new URL(respUrl).port],
-    { stdio: ["ignore", "inherit", "inherit", "ipc"] },
-  );
-  await turn(attacker, "off");
-  const quiet: number[][] = [];
-  const attacked: number[][] = [];
+  const attacker = spawn(process.execPath, ["--import", "tsx", fileURLToPath(import.meta.url), "attack"], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
+  const elsewhere: number[][] = [];
+  const here: number[][] = [];
   let answers = 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    const isQuietFirst = round % 2 === 0;
-    if (isQuietFirst) quiet.push(await measure(socket));
-    await turn(attacker, "on");
-    attacked.push(await measure(socket));
-    answers += await turn(attacker, "off");
-    if (!isQuietFirst) quiet.push(await measure(socket));
+  let attacked = other;
+  const measureUnder = async (server: ServerProcess): Promise<number[]> => {
+    const before = await aim(attacker, server);
+    if (attacked === asked) answers += before;
+    attacked = server;
+    await delay(BEGIN_MS);
+    return measure(socket);
+  };
+  // The code of all three is compiled in the first, which do not count.
+  for (let round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
+    for (const server of round % 2 === 0 ? [asked, other] : [other, asked]) {
+      const latencies = await measureUnder(server);
+      if (round >= 0) (server === asked ? here : elsewhere).push(latencies);
+    }
   }
-  show("p50", 0.5, quiet, attacked);
-  show("p99", 0.99, quiet, attacked);
-  console.log(`refused: ${Math.round(answers / ((ROUNDS * ROUND_MS) / 1000))} wrong tokens a second`);
+  show("p50", 0.5, elsewhere, here);
+  show("p99", 0.99, elsewhere, here);
+  const attackedSecs = ((WARM_UP_ROUNDS + ROUNDS) * (BEGIN_MS + ROUND_MS)) / 1000;
+  console.log(`refused: ${Math.round(answers / attackedSecs)} wrong tokens a second`);
   attacker.kill();
   socket.terminate();
   await processes.end();
 }
 
-/** @returns how many answers the attacker has had in its turn so far. */
-async function turn(attacker: ChildProcess, to: "on" | "off"): Promise<number> {
-  attacker.send(to);
+/** @returns how many answers the attacker has had since it was aimed last. */
+async function aim(attacker: ChildProcess, { url, respUrl = "" }: ServerProcess): Promise<number> {
+  const target: Target = { httpPort: Number(new URL(url).port), respPort: Number(new URL(respUrl).port) };
+  attacker.send(target);
   const [answers] = await once(attacker, "message");
   return Number(answers);
 }
 
-function show(name: string, share: number, quiet: readonly number[][], attacked: readonly number[][]): void {
+function show(name: string, share: number, elsewhere: readonly number[][], here: readonly number[][]): void {
   const of = (rounds: readonly number[][]) => rounds.map((latencies) => percentile(latencies, share));
   const middleOf = (values: readonly number[]) =>
     percentile(
       [...values].sort((a, b) => a - b),
       0.5,
     );
-  const [without, withAttack] = [of(quiet), of(attacked)];
-  const ratios = withAttack.map((ms, round) => ms / without[round]).sort((a, b) => a - b);
+  const [without, attacked] = [of(elsewhere), of(here)];
+  const ratios = attacked.map((ms, round) => ms / without[round]).sort((a, b) => a - b);
   const reach = 0.98 * Math.sqrt(ROUNDS);
   const at = (rank: number) => ratios[Math.max(0, Math.min(ROUNDS - 1, Math.round(rank)))].toFixed(2);
   console.log(
-    `${name}: ${middleOf(without).toFixed(2)} ms without the attack, ${middleOf(withAttack).toFixed(2)} ms with it, ` +
+    `${name}: ${middleOf(without).toFixed(2)} ms while another is attacked, ${middleOf(attacked).toFixed(2)} ms while it is itself, ` +
       `${at(ROUNDS / 2)} x (${at(ROUNDS / 2 - reach)} to ${at(ROUNDS / 2 + reach)})`,
   );
 }
 
-const [httpPort, respPort] = process.argv.slice(2).map(Number);
-if (httpPort > 0) attack(httpPort, respPort);
+if (process.argv[2] === "attack") attack();
 else await main();

@@ -62,7 +62,9 @@ export class ReplyPlanner {
       return fail("MEMORY_LIMIT_EXCEEDED", message, { limit_bytes: bytesMax, needed_bytes: neededBytes });
     }
     if (growthBytes > 0 && !planner.reserveBytes(growthBytes, store, planner.spareBytes)) return planner.failure;
-    writeRemember(planner.writer, { ...answered, expiresAtMs: planner.nowMs + windowMs }, drops.count);
+    const { id, hash, format, reply } = answered;
+    // Spelled out: an object spread here had a shape of its own each time, and cost a tenth of the write.
+    writeRemember(planner.writer, { id, hash, format, reply, expiresAtMs: planner.nowMs + windowMs }, drops.count);
     return undefined;
   }
 

@@ -1,11 +1,14 @@
 /** Under which id an idempotent request is known: whose it is and which of theirs, the same bytes in every wire format. */
 import type { Codec, Envelope } from "../codecs/codec.ts";
+import { utf8Length } from "../codecs/utf8.ts";
 import { type CommandError, fail } from "../commands/errors.ts";
-import { ByteRange } from "../structures/byte-range.ts";
+import { ByteRange, copyBytes } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 
 /** Request ids have a limit of their own, in every envelope. */
 const CLIENT_ID_BYTES_MAX = 255;
+
+const encoder = new TextEncoder();
 
 const INTEGER_ID = 0x69;
 const TEXT_ID = 0x73;
@@ -68,16 +71,29 @@ export function idOf({ owner, clientId }: Sender, requestId: ByteRange, decoder:
   if (clientId === undefined) throw new Error("an idempotent request without its client_id");
   const decoded = decoder.decodeId(requestId);
   const isText = typeof decoded === "string";
-  const kind =
-    owner === "" ? [isText ? TEXT_ID : INTEGER_ID] : [isText ? OWNED_TEXT_ID : OWNED_INTEGER_ID, owner.length];
-  const client = clientId.bytes.subarray(clientId.start, clientId.end);
-  // The owner is ASCII.
-  const id = Buffer.concat([
-    Buffer.of(client.length),
-    client,
-    Buffer.from(kind),
-    Buffer.from(owner),
-    Buffer.from(String(decoded)),
-  ]);
+  const text = String(decoded);
+  const textBytes = utf8Length(text);
+  const clientBytes = clientId.end - clientId.start;
+  const id = new Uint8Array(2 + clientBytes + (owner === "" ? 0 : 1 + owner.length) + textBytes);
+  id[0] = clientBytes;
+  copyBytes(clientId.bytes, clientId.start, clientId.end, id, 1);
+  let at = 1 + clientBytes;
+  if (owner === "") {
+    id[at++] = isText ? TEXT_ID : INTEGER_ID;
+  } else {
+    id[at++] = isText ? OWNED_TEXT_ID : OWNED_INTEGER_ID;
+    id[at++] = owner.length;
+    // The owner is ASCII.
+    at = writeAscii(owner, id, at);
+  }
+  // Most are digits.
+  if (textBytes === text.length) writeAscii(text, id, at);
+  else encoder.encodeInto(text, id.subarray(at));
   return new ByteRange(id, 0, id.length);
+}
+
+/** @returns where it ends. */
+function writeAscii(text: string, bytes: Uint8Array, at: number): number {
+  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
+  return at + text.length;
 }

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Fixture } from "../../test/dispatcher-fixture.ts";
 import { respDispatcher, respPeer, say } from "../../test/resp-fixture.ts";
+import { soaked } from "../../test/soak.ts";
 import { Grant } from "../access/grant.ts";
 import { parsePermission } from "../access/permission.ts";
 import { configFromFlags } from "../config/load.ts";
@@ -191,7 +192,7 @@ describe("the memory of transactions", () => {
         // Neither is anything left counted for a token: it may have its quarter again.
         for (const token of TOKENS) expect(memory.holding(token).take(TOTAL_BYTES / 4)).toBeUndefined();
       }),
-      { numRuns: 400 },
+      { numRuns: soaked(100) },
     );
   });
 });

@@ -59,7 +59,12 @@ describe("snapshots on disk", () => {
     files.fault = () => undefined;
     latch.open();
     await node.durable();
-    await node.snapshot();
+    // Not asked for again: where it is complete by now, that would be another.
+    const { snapshots } = node.directory;
+    await waitUntil(() => {
+      snapshots.slice(5);
+      return !snapshots.isUnderWay;
+    });
     const snapshot = await taken;
     await node.kill();
     // Without the log behind it, the snapshot alone is what there is.

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { soaked } from "../../test/soak.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 import { KeyStore, NONE, PRIME_COUNT_MAX } from "./key-store.ts";
 import { TAG_BYTES, TAG_TEXT, Value, type ValueTag } from "./value.ts";
@@ -262,8 +263,8 @@ describe("scan", () => {
   });
 });
 
-describe("a million random operations", () => {
-  it("leave what a sorted model has", { timeout: 60_000 }, () => {
+describe("half a million random operations, and ten times as many in a soak", () => {
+  it("leave what a sorted model has", { timeout: soaked(60_000) }, () => {
     const seed = 20_250_601;
     const random = mulberry32(seed);
     const store = unlimited();
@@ -301,7 +302,7 @@ describe("a million random operations", () => {
     // Phases of growth and of decline, so that nodes become large and small again.
     for (let phase = 0; phase < 10; phase++) {
       const declining = phase % 2 === 1;
-      for (let i = 0; i < 100_000; i++) {
+      for (let i = 0; i < soaked(50_000); i++) {
         steps++;
         const draw = random();
         change(names[Math.floor(random() * names.length)], declining && draw < 0.45 && random() < 0.8 ? 0.6 : draw);

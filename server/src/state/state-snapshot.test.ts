@@ -27,9 +27,11 @@ const NOTHING = rangeOf("");
 const ROOM = { maxEvents: 1000, maxBytes: 2 ** 30, retentionMs: 0, dedupIdsMax: 10 };
 const NOW_MS = 1_700_000_000_000;
 
+const writer = new OperationWriter();
+
 /** Applies what `stage` writes, as one record, and returns the offset of its first operation. */
 function apply(state: StateMachine, stage: (writer: OperationWriter) => void): number {
-  const writer = new OperationWriter();
+  writer.reset();
   stage(writer);
   const firstOffset = state.appliedOffset + 1;
   state.apply(writer.bytes, writer.length, firstOffset);
@@ -513,8 +515,9 @@ describe("restoring", () => {
 
   it("refuses to finish where something is newer than the snapshot, or events are missing", () => {
     const { bytes, snapshot } = quietCopy(filledState());
+    const images = imagesByKind(bytes);
     for (const kind of [KEY_IMAGE, 144, 160, REPLY_IMAGE]) {
-      const image = imagesByKind(bytes).get(kind) ?? new Uint8Array(0);
+      const image = images.get(kind) ?? new Uint8Array(0);
       const restorer = new StateRestorer(smallState());
       restorer.apply(image, image.length);
       if (kind === 160) expect(() => restorer.finish(snapshot.offset)).toThrow("ends at event 0");

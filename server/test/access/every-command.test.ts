@@ -145,8 +145,13 @@ interface Outcome extends Sent {
   readonly hasLeftTraces: boolean;
 }
 
-function send(shape: Shape, command: Command, grant: Grant | "stranger", prefix = PREFIX): Outcome | undefined {
-  const fixture = new Fixture();
+function send(
+  fixture: Fixture,
+  shape: Shape,
+  command: Command,
+  grant: Grant | "stranger",
+  prefix = PREFIX,
+): Outcome | undefined {
   const connection = new Connection("websocket");
   if (grant === "stranger") {
     fixture.engine.access.turnOn();
@@ -167,14 +172,16 @@ describe.each(Object.entries(SHAPES))("as %s", (_shape, shape) => {
     const { access, subsystem, accessRule } = command;
     const { kind } = accessRule;
     const isAnybody = kind === "anybody";
+    // Of all that are refused: none leaves anything to the next. The stranger comes first, before there is a token.
+    const refusing = new Fixture();
     const expectRefused = (code: string, grant: Grant | "stranger", prefix?: string): void => {
-      const outcome = send(shape, command, grant, prefix);
+      const outcome = send(refusing, shape, command, grant, prefix);
       if (outcome === undefined) return;
       expect(outcome.code).toBe(code);
       expect(outcome.hasLeftTraces).toBe(false);
     };
     const expectPermitted = (grant: Grant): void => {
-      const outcome = send(shape, command, grant);
+      const outcome = send(new Fixture(), shape, command, grant);
       if (outcome !== undefined) expect(REFUSED).not.toContain(outcome.code);
     };
     const right = grantOf(access, kind === "whole" ? "" : PREFIX, subsystem);

@@ -202,24 +202,29 @@ describe("a start that cannot be", () => {
 });
 
 describe("a server", () => {
-  it.each(["SIGTERM", "SIGINT"] as const)("says when it is ready, serves, and ends with 0 on %s", async (signal) => {
-    const server = start(["--port", "0"]);
-    const ready: unknown = JSON.parse(await server.logged(/ ready: /));
-    expect(ready).toMatchObject({
-      pid: server.child.pid,
-      msg: expect.stringMatching(
-        /^synap \S+ ready: http:\/\/127\.0\.0\.1:\d+ \(ws:\/\/127\.0\.0\.1:\d+\/api\/v1\/ws\), redis:\/\/127\.0\.0\.1:\d+, pid \d+$/,
-      ),
-    });
-    const [url] = /http:\/\/[^ ]+/.exec(JSON.stringify(ready)) ?? [""];
-    const health = await fetch(`${url}/health`);
-    expect(await health.json()).toEqual({ status: "healthy", service: "synap", version });
-    server.child.kill(signal);
-    const { code, stdout, stderr } = await server.ended;
-    expect([code, stderr]).toEqual([0, ""]);
-    expect(stdout).toContain(`${signal}: stopping`);
-    expect(stdout.trimEnd().split("\n").at(-1)).toContain('"msg":"stopped"');
-  });
+  it.each(["SIGTERM", "SIGINT"] as const)(
+    "says when it is ready, serves, stays up on SIGHUP, and ends with 0 on %s",
+    async (signal) => {
+      const server = start(["--port", "0"]);
+      const ready: unknown = JSON.parse(await server.logged(/ ready: /));
+      expect(ready).toMatchObject({
+        pid: server.child.pid,
+        msg: expect.stringMatching(
+          /^synap \S+ ready: http:\/\/127\.0\.0\.1:\d+ \(ws:\/\/127\.0\.0\.1:\d+\/api\/v1\/ws\), redis:\/\/127\.0\.0\.1:\d+, pid \d+$/,
+        ),
+      });
+      const [url] = /http:\/\/[^ ]+/.exec(JSON.stringify(ready)) ?? [""];
+      server.child.kill("SIGHUP");
+      await server.logged(/SIGHUP/);
+      const health = await fetch(`${url}/health`);
+      expect(await health.json()).toEqual({ status: "healthy", service: "synap", version });
+      server.child.kill(signal);
+      const { code, stdout, stderr } = await server.ended;
+      expect([code, stderr]).toEqual([0, ""]);
+      expect(stdout).toContain(`${signal}: stopping`);
+      expect(stdout.trimEnd().split("\n").at(-1)).toContain('"msg":"stopped"');
+    },
+  );
 
   it("logs one JSON object per line to a pipe, lines for people on request, and keeps to the level", async () => {
     const pretty = start(["--port", "0", "--set", "logging.format=pretty"]);
@@ -252,15 +257,6 @@ describe("a server", () => {
     const script = `${root.scripts.start} --port 0 --no-persistence --set logging.format=json`;
     const server = new Process("sh", ["-c", script], {}, checkout);
     expect(JSON.parse(await server.logged(/ ready: /))).toMatchObject({ pid: server.child.pid });
-    server.child.kill("SIGTERM");
-    expect((await server.ended).code).toBe(0);
-  });
-
-  it("stays up on SIGHUP", async () => {
-    const server = start(["--port", "0"]);
-    await server.logged(/ ready: /);
-    server.child.kill("SIGHUP");
-    await server.logged(/SIGHUP/);
     server.child.kill("SIGTERM");
     expect((await server.ended).code).toBe(0);
   });

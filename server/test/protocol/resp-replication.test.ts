@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { configFromFlags } from "../../src/config/load.ts";
+import { RESP_PORT } from "../../src/config/schema.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { type RunningServer, startServer } from "../../src/server.ts";
 import { type Plain, plainReply, RawConnection } from "./differential/raw-connection.ts";
@@ -79,6 +80,10 @@ describe("a replica", () => {
     expect(plainReply(await connection.call("set", "a", "b"))).toMatch(/^-READONLY/);
     expect(plainReply(await connection.call("exec"))).toMatch(/^-EXECABORT/);
     connection.close();
+  });
+
+  it("has any free port, as its master, where HTTP has", () => {
+    expect(new URL(replica.respUrl ?? "").port).not.toBe(String(RESP_PORT));
   });
 
   it("tells whose it is", async () => {

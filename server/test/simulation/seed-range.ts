@@ -1,6 +1,10 @@
 /** Tests that run a range of seeds, a slice in each, so that a report says where it was when it failed. */
 import { expect, it } from "vitest";
+import { soaked } from "../soak.ts";
 import { simulate } from "./simulation.ts";
+
+/** How many seeds `npm test` runs; `npm run soak` runs ten times as many. */
+export const SEED_COUNT = soaked(120);
 
 const SLICE = 20;
 /** Of a slice, on a machine that is busy with other tests. */
