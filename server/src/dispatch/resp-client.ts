@@ -140,7 +140,7 @@ export class RespClient implements Caller {
    */
   reset(): void {
     // Behind the reply they would be taken for those to what comes next.
-    //this.socket.putPushesFirst();
+    this.socket.putPushesFirst();
     // As when it closes, and so a slice in each turn.
     this.session?.closed();
     this.session = undefined;

@@ -70,7 +70,7 @@ export class RespSubscriptions {
     if (this.count > 0 || client.gate !== subscriberGate) return;
     client.gate = undefined;
     // From here on a client of RESP2 takes what comes for the reply to what it says next.
-    //client.socket.putPushesFirst();
+    client.socket.putPushesFirst();
   }
 
   /** HELLO has changed the version: what comes from now on comes in it. */
