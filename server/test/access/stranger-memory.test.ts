@@ -1,8 +1,8 @@
 /** What somebody who has not logged in can have the server hold: as much as a token needs, and nothing while it is held back. */
 import { once } from "node:events";
 import { connect } from "node:net";
-import { setDefaultHighWaterMark } from "node:stream";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { getDefaultHighWaterMark, setDefaultHighWaterMark } from "node:stream";
+import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
 import { requestBytes } from "../protocol/differential/raw-connection.ts";
 import { AccessServer, type WebSocketPeer } from "./access-server.ts";
@@ -11,7 +11,9 @@ const WAIT = { timeout: 20_000, interval: 20 };
 const KB = 1024;
 /** As Node has it from 22 on: a socket with less than that unread does not tell when it was read. */
 const HIGH_WATER_BYTES = 64 * KB;
+const ownHighWaterBytes = getDefaultHighWaterMark(false);
 setDefaultHighWaterMark(false, HIGH_WATER_BYTES);
+afterAll(() => setDefaultHighWaterMark(false, ownHighWaterBytes));
 
 let server: AccessServer;
 let token: string;
