@@ -4,6 +4,7 @@ import type { ServerCertificate } from "./access/certificate.ts";
 import type { Executor } from "./commands/execute.ts";
 import type { Config } from "./config/schema.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { Waits } from "./dispatch/waits.ts";
 import type { Fanout } from "./fanout/fanout.ts";
 import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { Replication } from "./replication/replication.ts";
@@ -65,15 +66,18 @@ const ACCESS_TICK_MS = 1000;
 
 export interface AccessWorkParts extends StrangersParts {
   readonly access: AccessControl;
+  readonly waits: Waits;
   readonly certificate: ServerCertificate | undefined;
 }
 
 export function registerAccess(ticker: Ticker, parts: AccessWorkParts): void {
-  const { access, certificate } = parts;
+  const { access, certificate, waits } = parts;
   const strangers = new Strangers(parts);
   const registration = ticker.register("tokens", () => {
     void access.reloadLater();
     void certificate?.reloadLater();
+    // Before their connections go: who waits is told why. One over HTTP has no other connection than its request.
+    waits.refuseEnded(parts.clock.nowMs());
     strangers.expel();
     return ACCESS_TICK_MS;
   });

@@ -4,7 +4,7 @@ import type { ServerCertificate } from "./access/certificate.ts";
 import { rateLimitsOf } from "./access/rate-limits.ts";
 import { registerAccess, registerWork } from "./background-work.ts";
 import { buildAccess } from "./build-access.ts";
-import { attachFanout, buildFanout } from "./build-fanout.ts";
+import { buildExecutor } from "./build-executor.ts";
 import { buildReplication } from "./build-replication.ts";
 import { buildResp } from "./build-resp.ts";
 import { openStorage, type Storage } from "./build-storage.ts";
@@ -12,7 +12,7 @@ import type { Codec } from "./codecs/codec.ts";
 import { JsonCodec } from "./codecs/json/json-codec.ts";
 import { MessagePackCodec } from "./codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "./commands/all.ts";
-import { ApplyFailure, Executor } from "./commands/execute.ts";
+import { ApplyFailure } from "./commands/execute.ts";
 import { Registry } from "./commands/registry.ts";
 import type { Config } from "./config/schema.ts";
 import { version } from "./config/version.ts";
@@ -20,14 +20,12 @@ import type { RunnerOptions } from "./dispatch/command-runner.ts";
 import { Dispatcher } from "./dispatch/dispatcher.ts";
 import { FrontDispatch } from "./dispatch/front-dispatch.ts";
 import type { Format } from "./dispatch/reply.ts";
-import { limitsOf, ratesOf } from "./limits.ts";
+import { ratesOf } from "./limits.ts";
 import { CommandInstruments } from "./metrics/command-instruments.ts";
 import { Metrics } from "./metrics/metrics.ts";
 import { StorageInstruments } from "./metrics/storage-instruments.ts";
 import { metricsSources } from "./metrics-readings.ts";
 import { AccessReport } from "./node-access.ts";
-import { NodeReport } from "./node-report.ts";
-import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { OperationLog } from "./oplog/operation-log.ts";
 import { pages } from "./pages.ts";
 import type { Replication } from "./replication/replication.ts";
@@ -40,8 +38,6 @@ import { ReleaseGate } from "./runtime/release-gate.ts";
 import { StartError } from "./runtime/start-error.ts";
 import { Ticker } from "./runtime/ticker.ts";
 import { afterSockets, TurnEnd } from "./runtime/turn-end.ts";
-import { KeyView } from "./state/key-view.ts";
-import type { StateMachine } from "./state/state-machine.ts";
 import { type ChosenSockets, chooseSockets } from "./transports/choose-sockets.ts";
 import { Connections } from "./transports/connections.ts";
 import { HttpTransport } from "./transports/http/http-transport.ts";
@@ -100,7 +96,8 @@ async function startOnce(config: Config, parts: LastingParts, restart: () => voi
     registerWork(ticker, { ...engine, ...storage, replication, transport, config, clock });
     const { connections } = front;
     const loginTimeoutMs = config.access.loginTimeoutSecs * 1000;
-    registerAccess(ticker, { access, certificate: parts.certificate, connections, clock, loginTimeoutMs });
+    const { waits } = engine.dispatcher;
+    registerAccess(ticker, { access, certificate: parts.certificate, connections, waits, clock, loginTimeoutMs });
     const respPort = await listenResp(respTransport, config, logger);
     front.open({ ...engine, replication, log: storage.log });
     if (parts.certificate !== undefined) {
@@ -343,57 +340,6 @@ async function listenResp(resp: Transport, { protocol }: Config, logger: Logger)
     }
     throw error;
   }
-}
-
-interface ExecutorParts {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly connections: Connections;
-  readonly state: StateMachine;
-  readonly log: OperationLog;
-  readonly directory: DataDirectory | undefined;
-  readonly access: AccessReport;
-  readonly turnEnd: TurnEnd;
-  readonly wireCodecs: Readonly<Record<Format, Codec>>;
-  readonly reportBug: (where: string, error: unknown) => string;
-}
-
-/** What runs commands, what it tells of them, and what it shows of this process. */
-function buildExecutor(parts: ExecutorParts) {
-  const { config, clock, access, connections, state, log, directory, turnEnd, wireCodecs, reportBug } = parts;
-  const fanout = buildFanout({
-    config,
-    state,
-    codecs: wireCodecs,
-    turnEnd,
-    clock,
-    seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
-    slowConsumersDropped: () => connections.slowClientsCutOff,
-  });
-  const node = new NodeReport({
-    config,
-    clock,
-    commands: allCommands,
-    state,
-    log,
-    directory,
-    access,
-    connections,
-    fanout,
-  });
-  const executor = new Executor({
-    state,
-    log,
-    keys: new KeyView(state.keys),
-    limits: limitsOf(config),
-    node,
-    random: Math.random,
-    monotonicMs: () => clock.monotonicMs(),
-    fanout,
-    reportBug,
-  });
-  attachFanout(fanout, executor);
-  return { fanout, node, executor };
 }
 
 /** For what runs between messages: others go on after a bug, unless state and log may differ. */

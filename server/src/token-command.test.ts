@@ -24,7 +24,9 @@ async function run(...args: string[]): Promise<string> {
 it("prints a token once, last on its line, and lists and revokes it", async () => {
   expect(await run("list")).toMatch(/^There is no token in .*tokens\.json\n$/);
   const created = await run("create", "--name", "app", "--allow", "kv:write:app:, queue:read", "--expires=30d");
-  expect(created).toMatch(/^app kv:write:app:,queue:read:\* expires 2026-01-31T00:00:00\.000Z: synap_[\w-]{43}\n$/);
+  expect(created).toMatch(
+    /^app kv:write:app:,queue:read:\* expires 2026-01-31T00:00:00\.000Z, in .*\/tokens\.json: synap_[\w-]{43}\n$/,
+  );
   await run("create", "--name=all", "--allow=*");
   expect(await run("list")).toBe(
     "app kv:write:app:,queue:read:* expires 2026-01-31T00:00:00.000Z\nall *:admin:* never expires\n",
@@ -49,6 +51,7 @@ it.each([
   [["create", "--name", "app", "--allow", "kv:read:"], "the prefix is empty"],
   [["create", "--name", "app", "--allow", "*", "--expires", "soon"], "--expires is a number with s, m, h or d"],
   [["revoke", "--name", "none"], "There is no token none"],
+  [["revoke", "shop"], 'token revoke takes no "shop" by itself: use --name shop'],
   [["list", "--no-persistence"], "set access.tokens_file"],
   [["list", "--nonsense"], "There is no flag --nonsense"],
 ])("refuses %j", async (args, reason) => {

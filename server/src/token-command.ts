@@ -96,6 +96,9 @@ function split(args: readonly string[]): {
   const action = (["create", "list", "revoke", "help"] as const).find((each) => each === first);
   if (args.some((each) => each === "--help" || each === "-h")) return { action: "help", options: NONE, rest: [] };
   if (action === undefined) throw new StartError(`synap-server token wants create, list or revoke; ${HELP}.`);
+  if (others[0] !== undefined && !others[0].startsWith("-")) {
+    throw new StartError(`token ${action} takes no "${others[0]}" by itself: use --name ${others[0]}; ${HELP}.`);
+  }
   const own: string[] = [];
   const rest: string[] = [];
   for (let at = 0; at < others.length; at++) {
@@ -122,7 +125,7 @@ async function create(file: TokenFile, options: TokenOptions, nowMs: number): Pr
   const made = makeToken({ name, allow: allow.map((each) => each.trim()), expiresAtMs: nowMs + lifeMs }, nowMs);
   if (typeof made === "string") throw new StartError(`${made}.`);
   changed(await file.update((tokens) => withToken(tokens, made.record)));
-  return `${line(made.record, nowMs)}: ${made.text}\n`;
+  return `${line(made.record, nowMs)}, in ${file.path}: ${made.text}\n`;
 }
 
 function changed(outcome: WrittenTokens | string): void {

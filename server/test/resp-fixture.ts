@@ -46,6 +46,7 @@ export function respPeer(own: Partial<RespSocket> = {}): RespSocket {
     connectedAtMs: 0,
     unreadBytes: () => 0,
     write: () => {},
+    putPushesFirst: () => {},
     resume: () => {},
     endLater: () => {},
     cut: () => {},

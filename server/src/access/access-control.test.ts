@@ -99,6 +99,14 @@ describe("tokens", () => {
     expect(login(token)).toBe("UNAUTHORIZED");
   });
 
+  it("are made where a link leads to that was there first", async () => {
+    const link = new TokenFile(join(directory, "link.json"), nodeFileSystem.makeDirectory);
+    await symlink("between.json", link.path);
+    await symlink(file.path, join(directory, "between.json"));
+    expect(await link.update(() => [])).toMatchObject({ tokens: [] });
+    expect([(await lstat(link.path)).isSymbolicLink(), (await lstat(file.path)).isFile()]).toEqual([true, true]);
+  });
+
   it("that are wrong, cut short or longer do not", async () => {
     const token = await create("app", ["*"]);
     for (const wrong of ["", token.slice(0, -1), `${token}x`, token.toUpperCase(), "x".repeat(100_000)]) {

@@ -40,3 +40,11 @@ it("does not have those wait for others' wrong tokens from whose address a right
   // Its own are still counted.
   expect([checks(budget, "2001:db8::2", 0), budget.waitMs("2001:db8::1", 0)]).toEqual([20, 50]);
 });
+
+it("does not have others wait for wrong tokens from where a right one has come, nor long after", () => {
+  const budget = new SignatureBudget();
+  for (let i = 0; i < 200; i++) budget.wasRight(`10.0.0.${i}`);
+  for (let i = 0; i < 200; i++) budget.charge(`10.0.0.${i}`, 8, 0);
+  expect(budget.waitOfAllMs("10.0.1.1", 0)).toBe(0);
+  expect(budget.waitOfAllMs("10.0.0.1", 0)).toBe(0);
+});

@@ -7,9 +7,9 @@
  *
  * Of one address twenty a second take 3 ms of the loop, a third of a percent, and are twice as many as it may guess before it has to
  * wait. Who has many addresses, as anybody has with IPv6, would have twenty of each, so all together have a budget too: 500 a second
- * take 80 ms at most. That one alone would let such a one keep everybody out, and so it does not hold for addresses from which a
- * right token has come: they have their own. What is right, or was until it expired, costs nothing, so all who share an address may
- * log in at once.
+ * take 80 ms at most. That one alone would let such a one keep everybody out, and so addresses from which a right token has come
+ * have nothing to do with it: they have their own, and when all their clients go on with tokens of a key that was taken away, they
+ * keep nobody else out. What is right, or was until it expired, costs nothing, so all who share an address may log in at once.
  */
 import { RecentMap } from "../structures/recent-map.ts";
 import { networkOf } from "./failed-attempts.ts";
@@ -40,7 +40,7 @@ export class SignatureBudget {
   /** For how long nothing more is checked for addresses from which nothing right has come; 0 for others. */
   waitOfAllMs(address: string, nowMs: number): number {
     const wait = waitMs(this.#allFullAtMs, OF_ALL, nowMs);
-    return wait > 0 && this.#known.get(networkOf(address)) === undefined ? wait : 0;
+    return wait > 0 && !this.#isKnown(networkOf(address)) ? wait : 0;
   }
 
   /** So many signatures were checked, of a token that was none. */
@@ -48,12 +48,16 @@ export class SignatureBudget {
     if (signatures === 0) return;
     const network = networkOf(address);
     this.#fullAtMs.set(network, charged(this.#fullAtMs.get(network) ?? nowMs, OF_NETWORK, signatures, nowMs));
-    this.#allFullAtMs = charged(this.#allFullAtMs, OF_ALL, signatures, nowMs);
+    if (!this.#isKnown(network)) this.#allFullAtMs = charged(this.#allFullAtMs, OF_ALL, signatures, nowMs);
   }
 
   /** A token was right, and had not been seen before. */
   wasRight(address: string): void {
     this.#known.set(networkOf(address), true);
+  }
+
+  #isKnown(network: string): boolean {
+    return this.#known.get(network) !== undefined;
   }
 }
 

@@ -99,7 +99,7 @@ describe("a signed token", () => {
     [{ nbf: NOW / 1000 + 60 }, "not valid yet"],
     [{ sub: undefined }, "no sub"],
     [{ sub: "a\n" }, "no sub"],
-    [{ allow: undefined }, "no list of permissions"],
+    [{ allow: undefined }, "the token has no allow"],
     [{ allow: [1] }, "no list of permissions"],
     [{ allow: ["nonsense"] }, "nonsense"],
     [{ allow: [] }, "good for nothing"],

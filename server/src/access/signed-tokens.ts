@@ -95,6 +95,7 @@ export class SignedTokens {
     if (issuer !== "" && iss !== issuer) return "the token is of another issuer";
     if (audience !== "" && ![aud].flat().includes(audience)) return "the token is for another audience";
     if (typeof sub !== "string" || !SUBJECT.test(sub)) return "the token has no sub of 1 to 128 printable characters";
+    if (claims.allow === undefined) return "the token has no allow: a list of what it may do";
     const permissions = permissionsOf(claims.allow);
     if (typeof permissions === "string") return `of the token's allow, ${permissions}`;
     // No sub has a space.

@@ -8,8 +8,8 @@
  * the other. The file is for its owner alone; though nobody can log in with a hash, who may write it may let anybody in.
  */
 import { constants } from "node:fs";
-import { open, readFile, realpath, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { open, readFile, readlink, realpath, rename, rm } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { codeOf } from "../runtime/error-code.ts";
 import { pause } from "../runtime/pause.ts";
 import { StartError } from "../runtime/start-error.ts";
@@ -127,14 +127,26 @@ export class TokenFile {
 }
 
 /**
- * Where the file is, if its name is a link: that stays one. Several nodes may have a link to one file, and a token that is revoked
- * on one of them has to end on all.
+ * Where the file is, if its name is a link: that stays one, also while it leads to nothing yet. Several nodes may have a link to one
+ * file, and a token that is revoked on one of them has to end on all.
  */
 async function realPathOf(path: string): Promise<string> {
   try {
     return await realpath(path);
   } catch (cause) {
-    if (isNoFile(cause)) return path;
+    if (!isNoFile(cause)) throw cause;
+  }
+  const target = await targetOf(path);
+  // A circle of links has failed above.
+  return target === undefined ? path : realPathOf(resolve(await realpath(dirname(path)), target));
+}
+
+/** Undefined for what is no link, or not there. */
+async function targetOf(name: string): Promise<string | undefined> {
+  try {
+    return await readlink(name);
+  } catch (cause) {
+    if (isNoFile(cause) || codeOf(cause) === "EINVAL") return undefined;
     throw cause;
   }
 }

@@ -344,6 +344,13 @@ describe("keys that must fit together", () => {
     const check = (mustLogIn: boolean, ...flags: string[]) => checkListenAddress(configFromFlags(...flags), mustLogIn);
     expect(() => check(false, "--host", "0.0.0.0")).toThrow(/^server\.host 0\.0\.0\.0 .*token create.*--insecure/);
     expect(() => check(false, "--host", "synap.example")).toThrow("--insecure");
+    // The token has to be where this server looks for it.
+    const file = "--set access.tokens_file=FILE";
+    expect(() => check(false, "--host", "::", "--data-dir", "shop")).toThrow("--allow LIST --data-dir shop,");
+    expect(() => check(false, "--host", "::", "--no-persistence")).toThrow(
+      `${file} here and in synap-server token create`,
+    );
+    expect(() => check(false, "--host", "::", "--set", "access.tokens_file=t")).toThrow("--set access.tokens_file=t,");
     check(false, "--host", "::", "--insecure");
     check(true, "--host", "0.0.0.0");
     check(false, "--host", "127.0.0.1");

@@ -162,13 +162,21 @@ function checkReplication({ replication, persistence }: Config): void {
  * @param mustLogIn whether there are tokens
  * @throws StartError
  */
-export function checkListenAddress({ server, access }: Config, mustLogIn: boolean): void {
+export function checkListenAddress({ server, access, persistence }: Config, mustLogIn: boolean): void {
   if (mustLogIn || access.insecure || isLoopback(server.host)) return;
   throw new StartError(
     `server.host ${server.host} can be reached from other machines and nobody has to log in: ` +
-      "create a token with synap-server token create --name NAME --allow LIST, use 127.0.0.1, " +
+      `create a token with ${tokenCommand(persistence, access)}, use 127.0.0.1, ` +
       "or add --insecure if everyone who can reach it may read and write everything.",
   );
+}
+
+/** As it has to be given to write where this server reads. */
+function tokenCommand({ enabled, directory }: Config["persistence"], { tokensFile }: Config["access"]): string {
+  const command = "synap-server token create --name NAME --allow LIST";
+  if (tokensFile !== "") return `${command} --set access.tokens_file=${tokensFile}`;
+  if (!enabled) return `--set access.tokens_file=FILE here and in ${command}, since nothing else is kept on disk`;
+  return `${command} --data-dir ${directory}`;
 }
 
 export function isLoopback(host: string): boolean {

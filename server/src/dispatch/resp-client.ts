@@ -22,6 +22,8 @@ export interface RespSocket {
   unreadBytes(): number;
   /** Writes what comes outside of a burst: a late reply, once `releaseOffset` is released. Copies what it keeps. */
   write(bytes: Uint8Array, length: number, releaseOffset: number): void;
+  /** What was pushed so far leaves before the replies of the burst under way. */
+  putPushesFirst(): void;
   /** Runs what the client has sent meanwhile, where `isBlocked` had put it off. */
   resume(): void;
   /** Ends the connection with this text, about a second from now. */
@@ -137,6 +139,8 @@ export class RespClient implements Caller {
    * next would be pushed what only the one before might see. The features that keep more of a client extend this.
    */
   reset(): void {
+    // Behind the reply they would be taken for those to what comes next.
+    this.socket.putPushesFirst();
     // As when it closes, and so a slice in each turn.
     this.session?.closed();
     this.session = undefined;

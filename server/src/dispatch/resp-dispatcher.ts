@@ -14,8 +14,8 @@
  */
 import type { RateLimits } from "../access/rate-limits.ts";
 import { OutputLimitError } from "../codecs/output-buffer.ts";
-import { BROKEN, COMPLETE, NEEDS_MORE, type ParseOutcome, SpanList } from "../codecs/resp/resp-parser.ts";
-import { RespRequest } from "../codecs/resp/resp-request.ts";
+import { BROKEN, NEEDS_MORE } from "../codecs/resp/resp-parser.ts";
+import type { RespRequest } from "../codecs/resp/resp-request.ts";
 import { RespWriter } from "../codecs/resp/resp-writer.ts";
 import type { Command } from "../commands/command.ts";
 import { CommandError } from "../commands/errors.ts";
@@ -24,12 +24,13 @@ import { errorText, wrongArity } from "../commands/resp/error-texts.ts";
 import type { RespCommand } from "../commands/resp/resp-command.ts";
 import { Wait } from "../commands/wait.ts";
 import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
-import { ByteRange, rangeOf } from "../structures/byte-range.ts";
+import { rangeOf } from "../structures/byte-range.ts";
 import { CommandRunner, type RunnerOptions, replyTooLarge, tooFast } from "./command-runner.ts";
 import { guardRefusal, type RespAccess, refuse, strangerRefusal } from "./resp-access.ts";
 import { RespClient, type RespSocket } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { RespLateEncoder } from "./resp-late-encoder.ts";
+import { RequestGroup } from "./resp-request-group.ts";
 import { type RespEntry, RespTable } from "./resp-table.ts";
 import { ENDS_CONNECTION, isForeign, unknownCommand, unknownSubcommand } from "./resp-unknown-command.ts";
 import type { Waits } from "./waits.ts";
@@ -63,15 +64,6 @@ const BURST_MS_MAX = 5;
 
 /** Arguments that are used again may keep a buffer of so much alive: that of a usual read. */
 const KEPT_BYTES_MAX = 64 * 1024;
-const NOTHING = new Uint8Array(0);
-
-/** A request of a group. */
-interface Slot {
-  readonly request: RespRequest;
-  entry: RespEntry | undefined;
-  /** Behind the request. */
-  end: number;
-}
 
 export class RespDispatcher {
   readonly table: RespTable;
@@ -88,18 +80,7 @@ export class RespDispatcher {
   readonly outputBytesMax: number;
   readonly #waits: Waits;
   readonly requestBytesMax: number;
-  readonly #slots: Slot[] = Array.from({ length: PRIME_COUNT_MAX }, () => ({
-    request: new RespRequest(),
-    entry: undefined,
-    end: 0,
-  }));
-  readonly #keys = Array.from({ length: PRIME_COUNT_MAX }, () => new ByteRange(new Uint8Array(0), 0, 0));
-  readonly #spans = new SpanList();
-  /** Why the last group has no more requests. */
-  #outcome: ParseOutcome = NEEDS_MORE;
-  #keyCount = 0;
-  /** Slots that hold something of the burst under way. */
-  #slotsUsed = 0;
+  readonly #group: RequestGroup;
   /** Decoders whose arguments have been of a large buffer. */
   readonly #decodersUsed = new Set<NonNullable<RespEntry["decoder"]>>();
   /** When the last command ended: the next one begins then. */
@@ -112,6 +93,7 @@ export class RespDispatcher {
     this.runner = new CommandRunner({ ...options, replyBytesMax: this.outputBytesMax + errorBytes });
     this.writer = new RespWriter(this.runner.out);
     this.table = new RespTable(options.registry, options.commands, options.connectionCommands);
+    this.#group = new RequestGroup(this.table);
     this.store = options.store;
     this.access = options.access;
     this.#waits = options.waits;
@@ -165,14 +147,16 @@ export class RespDispatcher {
     const { runner, writer } = this;
     const { out } = runner;
     for (;;) {
-      const count = this.#readGroup(client, bytes, this.consumed, end);
-      if (!this.#runGroup(client, count, startedMs)) {
+      // It may send more once it has logged in, perhaps in what is behind.
+      const countMax = client.isStranger ? 1 : PRIME_COUNT_MAX;
+      const outcome = this.#group.read(client.parser, bytes, this.consumed, end, countMax);
+      if (!this.#runGroup(client, startedMs)) {
         client.parser.rewind();
         return client.isBlocked || client.isClosing ? STOPPED : WANTS_TURN;
       }
       this.consumed = client.parser.at;
-      if (this.#outcome === NEEDS_MORE) return WANTS_BYTES;
-      if (this.#outcome === BROKEN) {
+      if (outcome === NEEDS_MORE) return WANTS_BYTES;
+      if (outcome === BROKEN) {
         runner.refused.envelope++;
         writer.error(client.parser.error);
         client.isClosing = true;
@@ -184,55 +168,22 @@ export class RespDispatcher {
     }
   }
 
-  /** Reads up to `PRIME_COUNT_MAX` requests, and looks up together the keys they begin with. Returns how many. */
-  #readGroup(client: RespClient, bytes: Uint8Array, start: number, end: number): number {
-    const { parser } = client;
-    const slots = this.#slots;
-    this.#spans.clear();
-    this.#keyCount = 0;
-    let at = start;
-    let count = 0;
-    do {
-      const slot = slots[count];
-      if (count >= this.#slotsUsed) this.#slotsUsed = count + 1;
-      this.#outcome = parser.next(bytes, at, end, slot.request, this.#spans);
-      if (this.#outcome !== COMPLETE) return count;
-      at = parser.at;
-      slot.end = at;
-      slot.entry = this.table.find(slot.request);
-      if (slot.entry?.primes === true && slot.request.count > 1) this.#addKey(slot.request);
-      count++;
-    } while (count < PRIME_COUNT_MAX);
-    return count;
-  }
-
-  /** Lets go of the burst's bytes: a large request has a buffer of its own, which would live until its slot is used again. */
+  /** Lets go of the burst's bytes. */
   #forget(): void {
-    for (let i = 0; i < this.#slotsUsed; i++) {
-      this.#slots[i].request.release();
-      this.#keys[i].bytes = NOTHING;
-    }
-    this.#slotsUsed = 0;
+    this.#group.release();
     for (const decoder of this.#decodersUsed) decoder.release();
     this.#decodersUsed.clear();
-    this.#spans.clear();
-  }
-
-  #addKey({ bytes, spans, first }: RespRequest): void {
-    const key = this.#keys[this.#keyCount++];
-    key.bytes = bytes;
-    key.start = spans[first + 2];
-    key.end = spans[first + 3];
   }
 
   /** Returns false where it did not come to the end of the group: `consumed` is where it goes on. */
-  #runGroup(client: RespClient, count: number, startedMs: number): boolean {
+  #runGroup(client: RespClient, startedMs: number): boolean {
     const { out } = this.runner;
-    const isPrimed = this.#keyCount > 1;
-    if (isPrimed) this.store.prime(this.#keys, this.#keyCount);
+    const { slots, count, keys, keyCount } = this.#group;
+    const isPrimed = keyCount > 1;
+    if (isPrimed) this.store.prime(keys, keyCount);
     try {
       for (let i = 0; i < count; i++) {
-        const slot = this.#slots[i];
+        const slot = slots[i];
         this.#runSlot(client, slot.entry, slot.request);
         this.consumed = slot.end;
         if (client.isBlocked || client.isClosing) return false;

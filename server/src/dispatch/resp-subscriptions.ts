@@ -67,7 +67,10 @@ export class RespSubscriptions {
     const client = this.#client;
     this.#channels.unsubscribe(ClientSession.of(client), name, isGlob);
     (isGlob ? this.globs : this.names).delete(byteName(name));
-    if (this.count === 0 && client.gate === subscriberGate) client.gate = undefined;
+    if (this.count > 0 || client.gate !== subscriberGate) return;
+    client.gate = undefined;
+    // From here on a client of RESP2 takes what comes for the reply to what it says next.
+    client.socket.putPushesFirst();
   }
 
   /** HELLO has changed the version: what comes from now on comes in it. */

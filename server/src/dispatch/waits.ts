@@ -108,6 +108,15 @@ export class Waits {
     return count;
   }
 
+  /** Refuses those that wait for what the state will hold, and whose caller has no valid token any more. */
+  refuseEnded(nowMs: number): void {
+    for (const [number, { wait, request }] of [...this.#waiting]) {
+      const isRefused = wait instanceof QueueWait && request.caller.grant.endAt(nowMs) !== undefined;
+      // What one is answered may have ended another.
+      if (isRefused && this.#waiting.has(number)) this.#expire(number);
+    }
+  }
+
   /** Ends all of them, and lets nothing wait any more. */
   endAll(): void {
     this.#isEnding = true;

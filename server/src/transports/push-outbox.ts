@@ -122,6 +122,15 @@ export class PushOutbox implements Outbox, Visited, ReleaseWaiter {
     this.#countHeld();
   }
 
+  /** What was pushed so far leaves before the reply that comes next. */
+  putPushesFirst(): void {
+    if (this.#fresh.size === 0) return;
+    // A visit is due already, or comes when the socket has drained: it finds this.
+    this.#held ??= new FrameQueue();
+    this.#held.addAll(this.#fresh);
+    this.#countHeld();
+  }
+
   /** The log was released further. */
   released(): void {
     if (!this.isHolding) return;

@@ -1,12 +1,19 @@
 /** What somebody who has not logged in can have the server hold: as much as a token needs, and nothing while it is held back. */
 import { once } from "node:events";
 import { connect } from "node:net";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { getDefaultHighWaterMark, setDefaultHighWaterMark } from "node:stream";
+import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
+import { requestBytes } from "../protocol/differential/raw-connection.ts";
 import { AccessServer, type WebSocketPeer } from "./access-server.ts";
 
 const WAIT = { timeout: 20_000, interval: 20 };
 const KB = 1024;
+/** As Node has it from 22 on: a socket with less than that unread does not tell when it was read. */
+const HIGH_WATER_BYTES = 64 * KB;
+const ownHighWaterBytes = getDefaultHighWaterMark(false);
+setDefaultHighWaterMark(false, HIGH_WATER_BYTES);
+afterAll(() => setDefaultHighWaterMark(false, ownHighWaterBytes));
 
 let server: AccessServer;
 let token: string;
@@ -31,6 +38,13 @@ async function heldBytes(): Promise<number> {
   return Number(bytes);
 }
 
+/** The one of a Redis client that there is. */
+async function respClient(): Promise<{ readonly commands: number; readonly unread_bytes: number } | undefined> {
+  const { body } = await server.http({ command: "admin.clients" }, { authorization: `Bearer ${token}` });
+  const { clients } = body.payload as { clients: { protocol: string; commands: number; unread_bytes: number }[] };
+  return clients.find(({ protocol }) => protocol === "resp");
+}
+
 it("cuts off a WebSocket that leaves answers unread, long before one that has logged in", async () => {
   const socket = new WebSocket(`${server.server.url.replace("http", "ws")}/api/v1/ws`);
   await once(socket, "open");
@@ -48,21 +62,57 @@ it("reads no more of a Redis client that leaves answers unread", async () => {
   await once(socket, "connect");
   socket.pause();
   socket.write("PING\r\n".repeat(2_000_000));
-  const unread = async () => {
-    const { payload } = await known.ask("admin.clients");
-    const { clients } = payload as { clients: { protocol: string; commands: number; unread_bytes: number }[] };
-    return clients.find(({ protocol }) => protocol === "resp");
-  };
-  let last: Awaited<ReturnType<typeof unread>>;
+  let last: Awaited<ReturnType<typeof respClient>>;
   await vi.waitFor(async () => {
     const before = last?.commands;
-    last = await unread();
+    last = await respClient();
     expect(last?.unread_bytes).toBeGreaterThan(0);
     expect(last?.commands, "it is read no more").toBe(before);
   }, WAIT);
   // One burst more.
   expect(last?.unread_bytes).toBeLessThan(16 * KB + 512 * KB);
   socket.destroy();
+});
+
+it("goes on with a Redis client that has read its answers, however little was unread", async () => {
+  const { hostname, port } = new URL(server.server.respUrl ?? "");
+  const socket = connect({ host: hostname, port: Number(port) });
+  await once(socket, "connect");
+  socket.pause();
+  let sent = 0;
+  let unreadBytes = 0;
+  const ping = async (count: number) => {
+    socket.write("PING\r\n".repeat(count));
+    sent += count;
+    await vi.waitFor(async () => {
+      const client = await respClient();
+      expect(client?.commands).toBe(sent);
+      unreadBytes = client?.unread_bytes ?? 0;
+    }, WAIT);
+  };
+  // Each has 10 KB of answers. The system takes some of them.
+  while (unreadBytes <= 16 * KB) await ping(300);
+  await ping(1);
+  expect(unreadBytes).toBeLessThan(HIGH_WATER_BYTES);
+  let received = "";
+  socket.on("data", (chunk) => {
+    received = (received + chunk.toString()).slice(-100);
+  });
+  socket.resume();
+  socket.write(`AUTH ${token}\r\n`);
+  await vi.waitFor(() => expect(received).toMatch(/\+OK\r\n$/), WAIT);
+  socket.destroy();
+});
+
+it("runs what a Redis client sends right behind its token, however large", async () => {
+  const peer = await server.resp();
+  const requests = [
+    ["AUTH", token],
+    ["SET", "large", "x".repeat(200 * KB)],
+    ["STRLEN", "large"],
+  ];
+  peer.send(requests.map((words) => requestBytes(words).toString()).join(""));
+  await vi.waitFor(() => expect(peer.received).toBe(`+OK\r\n+OK\r\n:${200 * KB}\r\n`), WAIT);
 });
 
 it("holds no line of a Redis client that is longer than a token", async () => {

@@ -24,7 +24,7 @@ export const adminTokensCreate = nodeCommand({
   shows: "nothing",
   summary: "Makes a token of this node and answers with it, this once: only its hash is kept.",
   arguments: Struct({
-    name: Text({ description: "What the token is known by: letters, digits and . _ -" }),
+    name: Text({ maxBytes: 64, description: "What the token is known by: letters, digits and . _ -" }),
     allow: List(Text({ maxBytes: 1100 }), {
       maxItems: PERMISSIONS_MAX,
       description: "What it may do, such as kv:write:session: or queue:read:* or admin:*",

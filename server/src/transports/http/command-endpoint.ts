@@ -118,7 +118,7 @@ class HttpCaller implements Caller {
     exchange.answerLate(reply);
   }
 
-  /** What waits is answered by the refusal that it is tried again with. */
+  /** What waits is refused by whoever expels (background-work.ts). */
   expel(): void {}
 
   release(): void {
