@@ -34,7 +34,7 @@ export class Login {
   readonly #options: ResolvedOptions;
   readonly #backoff: Backoff;
   #token: string | undefined;
-  #triedAtMs = 0;
+  #triedAtMs = Number.POSITIVE_INFINITY;
   #refusal: Refusal | undefined;
   #connection: Connection | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -64,6 +64,8 @@ export class Login {
    * @throws UnauthorizedError when it is too early for the one that is there.
    */
   async token(): Promise<string | undefined> {
+    // A function may take its time, and give another one: that is no doubt yet.
+    this.#triedAtMs = Number.POSITIVE_INFINITY;
     const token = await tokenOf(this.#options);
     const refusal = this.#earlyRefusal();
     if (refusal !== undefined) {
