@@ -3,7 +3,7 @@
  * false alarm. Measures many starts of the server as it is and as it is slowed, and draws runs from them: a baseline, a run,
  * and the second one that `baseline test` makes where the first is not passed.
  *
- *     npm run gate-check -w benchmark-cli -- [--starts 15] [--slow-starts 8] [--run-starts 5] [--draws 1000] [--help]
+ *     npm run gate-check -w benchmark-cli -- [--starts 15] [--slow-starts 8] [--run-starts 7] [--draws 1000] [--help]
  */
 import { fileURLToPath } from "node:url";
 import { seededRandom } from "../load/random.ts";
@@ -18,7 +18,7 @@ const SLOWED = fileURLToPath(new URL("../../scripts/slowed-server.js", import.me
 const options = benchmarkOptions("How often the gates find 10% of added CPU time, and how often they are wrong.", {
   starts: { default: 15, about: "starts of the server as it is" },
   "slow-starts": { default: 8, about: "starts of the slowed one" },
-  "run-starts": { default: 5, about: "starts of one run of the gates" },
+  "run-starts": { default: 7, about: "starts of one run of the gates" },
   draws: { default: 1_000, about: "runs that are drawn from them" },
 });
 const { "run-starts": runStarts, draws } = options;

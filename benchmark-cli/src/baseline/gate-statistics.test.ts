@@ -3,7 +3,7 @@ import { seededRandom } from "../load/random.ts";
 import { compareGates, type GateFigures } from "./gate-statistics.ts";
 
 const GATES = ["kv.get", "kv.set", "publish"];
-const STARTS = 5;
+const STARTS = 7;
 const RUNS = 200;
 
 /** Starts whose figures differ by a few percent, as those of a machine do. */

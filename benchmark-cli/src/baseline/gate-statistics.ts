@@ -3,8 +3,11 @@
  * two slices of one start do; what they differ by is the noise.
  *
  *     change    = measured / baseline - 1
- *     noise     = two standard errors of both medians together
- *     worse     = change > 5% + noise
+ *     error     = standard error of both medians together
+ *     worse     = change > 5% + 3 errors       of one gate: of so many, one is far off by chance now and then
+ *               | change > 5% + 1.5 errors     of all together, which is one comparison and moves little by chance
+ *
+ * What a few starts of one gate differ by is itself chance, so no gate's error counts as less than the usual one of the run.
  */
 import { median } from "../report/row.ts";
 
@@ -34,19 +37,17 @@ export function compareGates(baseline: readonly GateFigures[], measured: readonl
     const before = baseline.find(({ name }) => name === figures.name);
     return before === undefined ? [] : [{ figures, before }];
   });
-  const changes = pairs.map(({ figures, before }) =>
-    changeOf(
-      figures.name,
-      median(before.ratios),
-      median(figures.ratios),
-      Math.hypot(errorOf(before), errorOf(figures)),
-    ),
-  );
-  if (changes.length === 0) return [];
+  if (pairs.length === 0) return [];
+  const usualBefore = usualErrorOf(pairs.map((pair) => pair.before));
+  const usualNow = usualErrorOf(pairs.map((pair) => pair.figures));
+  const changes = pairs.map(({ figures, before }) => {
+    const error = Math.hypot(Math.max(errorOf(before), usualBefore), Math.max(errorOf(figures), usualNow));
+    return changeOf(figures.name, median(before.ratios), median(figures.ratios), ERRORS_OF_ONE * error);
+  });
   const before = togetherOf(pairs.map((pair) => pair.before));
   const now = togetherOf(pairs.map((pair) => pair.figures));
-  const error = Math.hypot(errorOf(before), errorOf(now));
-  return [...changes, changeOf(TOGETHER, median(before.ratios), median(now.ratios), error)];
+  const error = Math.hypot(Math.max(errorOf(before), ERROR_TOGETHER_MIN), Math.max(errorOf(now), ERROR_TOGETHER_MIN));
+  return [...changes, changeOf(TOGETHER, median(before.ratios), median(now.ratios), ERRORS_TOGETHER * error)];
 }
 
 /** The geometric mean of all gates in each start: what only one gate has by chance hardly moves it. */
@@ -58,11 +59,16 @@ function togetherOf(gates: readonly GateFigures[]): GateFigures {
   return { name: TOGETHER, ratios };
 }
 
-const STANDARD_ERRORS = 2;
+const ERRORS_OF_ONE = 3;
+const ERRORS_TOGETHER = 1.5;
+const ERROR_TOGETHER_MIN = 0.01;
 
-function changeOf(name: string, baseline: number, measured: number, error: number): GateChange {
+function usualErrorOf(gates: readonly GateFigures[]): number {
+  return median(gates.map(errorOf));
+}
+
+function changeOf(name: string, baseline: number, measured: number, noise: number): GateChange {
   const change = measured / baseline - 1;
-  const noise = STANDARD_ERRORS * error;
   return { name, baseline, measured, change, noise, isWorse: change > THRESHOLD + noise };
 }
 

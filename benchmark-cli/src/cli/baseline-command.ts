@@ -56,7 +56,7 @@ export function addBaseline(program: Command): void {
 function gateFlags(command: Command): Command {
   return serverFlag(command)
     .option("--file <file>", "the baseline", BASELINE_FILE)
-    .addOption(wholeFlag("--starts <n>", "how often the servers are started anew", 5, STARTS_MIN))
+    .addOption(wholeFlag("--starts <n>", "how often the servers are started anew", 7, STARTS_MIN))
     .addOption(wholeFlag("--turns <n>", "turns of each gate in one start", 15, TURNS_MIN))
     .addOption(wholeFlag("--requests <n>", "requests of a turn", 2_000, 100));
 }
