@@ -6,8 +6,7 @@
  *                  ^                                            |
  *                  '--- lost, and safe to send again -----------'    lost, and not safe: ConnectionLostError
  *
- * A command may be what ends its connections. When three in a row end without an answer, the commands that were on their way
- * go one by one, and one that ends three more by itself is given up. Everything else is tried until its time is over.
+ * What is safe is tried until its time is over, unless it is what connections end with (suspects.ts).
  */
 import {
   ClientClosedError,
@@ -20,14 +19,14 @@ import {
 import type { ResolvedOptions } from "../options.ts";
 import { unref } from "../timer.ts";
 import type { Codec, Message } from "../wire/codec.ts";
-import { Request } from "../wire/request.ts";
+import type { Request } from "../wire/request.ts";
 import type { Session } from "../wire/session.ts";
 import { Backoff } from "./backoff.ts";
 import { Connection } from "./connection.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { Login } from "./login.ts";
+import { Suspects } from "./suspects.ts";
 
-const LOSSES_TOGETHER_MAX = 3;
-const BLAME_MAX = 3;
 /** Commands of one frame: more do not make it faster. The server takes 1,000, or what `max_batch_commands` says. */
 const FRAME_COMMANDS_MAX = 512;
 const FRAME_BYTES_MAX = 262_144;
@@ -59,6 +58,8 @@ export class Lane {
   readonly #listener: LaneListener;
   readonly #backoff: Backoff;
   readonly #login: Login;
+  readonly #heartbeat: Heartbeat;
+  readonly #suspects = new Suspects();
   #queue: Request[] = [];
   #head = 0;
   #issuedCount = 0;
@@ -70,13 +71,7 @@ export class Lane {
   #isFlushDue = false;
   #queuedAtHop = -1;
   #lastFailure: Error | undefined;
-  #isPinging = false;
-  /** Connections that ended one after the other without an answer. */
-  #lossesInRow = 0;
-  /** Commands up to this place in the order are under suspicion. */
-  #carefulUpTo = 0;
   #sweptAt = 0;
-  #silentMs = 0;
   #drained: (() => void)[] = [];
 
   /** @param url is asked at each attempt: the master may have moved. */
@@ -88,6 +83,7 @@ export class Lane {
     this.#listener = listener;
     this.#backoff = new Backoff(options.reconnect);
     this.#login = new Login(options);
+    this.#heartbeat = new Heartbeat(options.heartbeatMs, (ping) => this.issue(ping));
   }
 
   get isOpen(): boolean {
@@ -228,7 +224,7 @@ export class Lane {
       const before = this.#head;
       const requests = this.#take();
       if (requests.length === 0) break;
-      const mustWait = this.#isCareful(requests[0]) && connection.inFlightCount > 0;
+      const mustWait = this.#suspects.has(requests[0]) && connection.inFlightCount > 0;
       if (mustWait || !connection.mayFollow(requests)) {
         this.#head = before;
         break;
@@ -258,13 +254,13 @@ export class Lane {
       const request = this.#queue[this.#head];
       if (request.isPastWindow) this.#giveUp(request, this.#lastFailure);
       if (!request.isDone) {
-        if ((request.isAlone || this.#isCareful(request)) && taken.length > 0) break;
+        if ((request.isAlone || this.#suspects.has(request)) && taken.length > 0) break;
         if (taken.length > 0 && bytes + request.bytes > FRAME_BYTES_MAX) break;
         taken.push(request);
         bytes += request.bytes;
       }
       this.#head += 1;
-      if (taken.length > 0 && (request.isAlone || this.#isCareful(request))) break;
+      if (taken.length > 0 && (request.isAlone || this.#suspects.has(request))) break;
     }
     return taken;
   }
@@ -335,30 +331,16 @@ export class Lane {
   #lost(connection: Connection, unanswered: readonly Request[], reason: Error): void {
     this.#connection = undefined;
     this.#login.ended();
-    this.#blame(connection, unanswered);
+    this.#suspects.lost(unanswered, connection.hasAnswered);
     const again: Request[] = [];
     for (const request of unanswered) {
       const isSafe = request.safety === "read" || (request.safety === "numbered" && connection.isNumbering);
-      if (!this.#isClosed && isSafe && request.blame < BLAME_MAX) again.push(request);
+      if (!this.#isClosed && isSafe && !this.#suspects.isGuilty(request)) again.push(request);
       else this.#giveUp(request, reason);
     }
     if (this.#isClosed) return;
     this.#sendAgain(again);
     this.#failed(reason);
-  }
-
-  /** Finds the command that connections end with, if it is one. */
-  #blame(connection: Connection, unanswered: readonly Request[]): void {
-    const [first] = unanswered;
-    if (first === undefined) return;
-    this.#lossesInRow = connection.hasAnswered ? 0 : this.#lossesInRow + 1;
-    if (this.#isCareful(first)) first.blame += 1;
-    else if (this.#lossesInRow >= LOSSES_TOGETHER_MAX) this.#carefulUpTo = unanswered[unanswered.length - 1].sequence;
-  }
-
-  /** Whether this command is under suspicion, and goes only when nothing else is on its way. */
-  #isCareful({ sequence }: Request): boolean {
-    return sequence <= this.#carefulUpTo;
   }
 
   #giveUp(request: Request, cause: Error | undefined): void {
@@ -411,13 +393,7 @@ export class Lane {
       return;
     }
     for (const request of connection.unanswered()) this.#checkTime(request, stepMs);
-    this.#silentMs = connection.wasHeard() ? 0 : this.#silentMs + stepMs;
-    const { heartbeatMs } = this.#options;
-    if (this.#silentMs > heartbeatMs * 2) {
-      const ms = Math.round(this.#silentMs);
-      this.#silentMs = 0;
-      connection.end(new ConnectionLostError(`nothing came from the server for ${ms} ms`, false));
-    } else if (this.#silentMs > heartbeatMs && !this.#isPinging) void this.#ping();
+    this.#heartbeat.passed(connection, stepMs);
   }
 
   #checkTime(request: Request, stepMs: number): void {
@@ -429,15 +405,6 @@ export class Lane {
     const { command, mayHaveHappened, errorContext } = request;
     const context = { ...errorContext, cause: this.#lastFailure };
     request.fail(new CommandTimeoutError(`${command} was not answered within ${limitMs} ms`, mayHaveHappened, context));
-  }
-
-  async #ping(): Promise<void> {
-    this.#isPinging = true;
-    const ping = new Request("kv.time", {}, "read", undefined);
-    this.issue(ping);
-    // Any answer will do, a refusal too; when none comes, the silence ends the connection.
-    await ping.promise.catch((error: unknown) => error);
-    this.#isPinging = false;
   }
 }
 
