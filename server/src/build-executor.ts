@@ -26,18 +26,21 @@ export interface ExecutorParts {
   readonly access: AccessReport;
   readonly turnEnd: TurnEnd;
   readonly wireCodecs: Readonly<Record<Format, Codec>>;
+  readonly random: () => number;
+  /** 53 random bits, for hashes of what clients choose. */
+  readonly seed: number;
   readonly reportBug: (where: string, error: unknown) => string;
 }
 
 export function buildExecutor(parts: ExecutorParts) {
-  const { config, clock, access, connections, state, log, directory, turnEnd, wireCodecs, reportBug } = parts;
+  const { config, clock, access, connections, state, log, directory, turnEnd, random, seed, reportBug } = parts;
   const fanout = buildFanout({
     config,
     state,
-    codecs: wireCodecs,
+    codecs: parts.wireCodecs,
     turnEnd,
     clock,
-    seed: Math.floor(Math.random() * Number.MAX_SAFE_INTEGER),
+    seed,
     slowConsumersDropped: () => connections.slowClientsCutOff,
   });
   const node = new NodeReport({
@@ -57,7 +60,7 @@ export function buildExecutor(parts: ExecutorParts) {
     keys: new KeyView(state.keys),
     limits: limitsOf(config),
     node,
-    random: Math.random,
+    random,
     monotonicMs: () => clock.monotonicMs(),
     fanout,
     reportBug,

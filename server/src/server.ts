@@ -281,7 +281,8 @@ function buildEngine(front: Front, storage: Storage, config: Config, lasting: La
   const { state, log, directory } = storage;
   const access = new AccessReport(control);
   const parts = { config, clock, access, connections, state, log, directory, turnEnd, wireCodecs, reportBug };
-  const { fanout, node, executor } = buildExecutor(parts);
+  const seed = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER);
+  const { fanout, node, executor } = buildExecutor({ ...parts, random: Math.random, seed });
   front.engineBytes = () => fanout.heldBytes + executor.transactions.memory.bytes;
   const instruments = new CommandInstruments(allCommands);
   const runnerOptions: RunnerOptions = {

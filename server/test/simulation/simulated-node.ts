@@ -9,16 +9,13 @@
  */
 
 import { registerWork } from "../../src/background-work.ts";
-import { attachFanout, buildFanout } from "../../src/build-fanout.ts";
+import { buildExecutor } from "../../src/build-executor.ts";
 import { JsonCodec } from "../../src/codecs/json/json-codec.ts";
 import { MessagePackCodec } from "../../src/codecs/msgpack/message-pack-codec.ts";
 import { allCommands } from "../../src/commands/all.ts";
-import { Executor } from "../../src/commands/execute.ts";
 import { Registry } from "../../src/commands/registry.ts";
 import type { Config } from "../../src/config/schema.ts";
 import { Dispatcher } from "../../src/dispatch/dispatcher.ts";
-import { limitsOf } from "../../src/limits.ts";
-import { NodeReport } from "../../src/node-report.ts";
 import { DataDirectory } from "../../src/oplog/data-directory.ts";
 import { DataLock } from "../../src/oplog/data-lock.ts";
 import type { FileSystem } from "../../src/oplog/file-system.ts";
@@ -30,7 +27,6 @@ import { silentLogger } from "../../src/runtime/logger.ts";
 import { ReleaseGate } from "../../src/runtime/release-gate.ts";
 import { Ticker } from "../../src/runtime/ticker.ts";
 import { TurnEnd } from "../../src/runtime/turn-end.ts";
-import { KeyView } from "../../src/state/key-view.ts";
 import { StateRestorer } from "../../src/state/state-restorer.ts";
 import { StateSnapshot } from "../../src/state/state-snapshot.ts";
 import { Connections } from "../../src/transports/connections.ts";
@@ -193,49 +189,30 @@ export class SimulatedNode {
     };
     gate.advance(log.durableOffset);
     const random = choices.fork().draw;
-    const fanout = buildFanout({
-      config,
-      state,
-      codecs: CODECS,
-      turnEnd,
-      clock,
-      seed: choices.below(2 ** 31),
-      slowConsumersDropped: () => 0,
-    });
-    const connections = new Connections();
-    const report = new NodeReport({
-      access: openNodeAccess(),
-      config,
-      clock,
-      commands: allCommands,
-      state,
-      log,
-      directory,
-      connections,
-      fanout,
-    });
     const reportBug = (where: string, error: unknown): string => {
       onFailure(new Finding("failure", `${name}: a bug at ${where}`, error));
       return "bug";
     };
-    const executor = new Executor({
+    const { fanout, node, executor } = buildExecutor({
+      config,
+      clock,
+      connections: new Connections(),
       state,
       log,
-      keys: new KeyView(state.keys),
-      limits: limitsOf(config),
-      node: report,
+      directory,
+      access: openNodeAccess(),
+      turnEnd,
+      wireCodecs: CODECS,
       random,
-      monotonicMs: () => clock.monotonicMs(),
-      fanout,
+      seed: choices.below(2 ** 31),
       reportBug,
     });
-    attachFanout(fanout, executor);
     const dispatcher = new Dispatcher({
       registry: REGISTRY,
       executor,
       clock,
       observer: { observe: () => {} },
-      slowLog: report.slowLog,
+      slowLog: node.slowLog,
       replyBytesMax: config.protocol.maxReplyBytes,
       reportBug,
       store: state.keys,
@@ -259,7 +236,7 @@ export class SimulatedNode {
       restart: () => this.#restart(life),
       onFailure,
     });
-    report.attach(replication, executor.transactions.memory);
+    node.attach(replication, executor.transactions.memory);
     durable = (offset) => {
       this.parts.observer.durable(this, log, offset);
       replication.durable(offset);
