@@ -80,7 +80,7 @@ function projects(transport: "native" | "portable", all: string[], alone: string
     exclude: alone,
     isolate: false,
     provide: { transport },
-    testTimeout: 20_000 * soaked(1),
+    testTimeout: soaked(20_000),
     // Servers and replicas are started in them, on a machine that may be busy.
     hookTimeout: 60_000,
     restoreMocks: true,

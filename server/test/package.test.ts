@@ -11,6 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { version } from "../src/config/version.ts";
+import { ownEnvironment } from "./own-environment.ts";
 import { testedTransport } from "./tested-transport.ts";
 
 const packageFolder = fileURLToPath(new URL("..", import.meta.url));
@@ -45,7 +46,7 @@ function npm(cwd: string, ...args: readonly string[]): string {
 }
 
 function start(...args: readonly string[]): ChildProcess {
-  const kept = Object.entries(process.env).filter(([name]) => !/^(?:SYNAP_|npm_)/.test(name));
+  const kept = Object.entries(ownEnvironment()).filter(([name]) => !name.startsWith("npm_"));
   const child = spawn("npx", ["--no-install", "synap-server", ...args], {
     cwd: folder,
     env: Object.fromEntries(kept),

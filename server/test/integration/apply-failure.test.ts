@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { afterEach, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { ownEnvironment } from "../own-environment.ts";
 
 const stateMachine = new URL("../../dist/state/state-machine.js", import.meta.url);
 const program = new URL("../../dist/main.js", import.meta.url);
@@ -24,6 +25,7 @@ afterEach(() => {
 
 async function startBroken() {
   const child = spawn(process.execPath, ["--input-type=module", "-e", planted], {
+    env: ownEnvironment(),
     stdio: ["ignore", "pipe", "inherit"],
   });
   children.push(child);

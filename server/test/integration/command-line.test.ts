@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { version } from "../../src/config/version.ts";
+import { ownEnvironment } from "../own-environment.ts";
 
 const packageFolder = fileURLToPath(new URL("../..", import.meta.url));
 const description: { readonly bin: Record<string, string>; readonly files: readonly string[] } = JSON.parse(
@@ -43,10 +44,9 @@ class Process {
   #changed: () => void = () => {};
 
   constructor(command: string, args: readonly string[], environment: Record<string, string>, cwd = directory) {
-    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_"));
     this.child = spawn(command, args, {
       cwd,
-      env: { ...Object.fromEntries(kept), ...environment },
+      env: { ...ownEnvironment(), ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });
     children.push(this.child);

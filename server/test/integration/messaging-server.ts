@@ -5,6 +5,7 @@ import { Agent, request as httpRequest } from "node:http";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
+import { ownEnvironment } from "../own-environment.ts";
 import { type PageFamily, readPrometheusPage } from "../prometheus-page.ts";
 
 /** What an object from the wire is; tests say what they expect of it. */
@@ -46,9 +47,8 @@ export class ServerProcess {
   static async #start(nodeFlags: readonly string[], settings: readonly string[]): Promise<ServerProcess> {
     const stored = settings.some((setting) => setting.startsWith("persistence.")) ? [] : ["persistence.enabled=false"];
     const flags = ["logging.format=json", ...stored, ...settings].flatMap((setting) => ["--set", setting]);
-    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_"));
     const child = spawn(process.execPath, [...nodeFlags, program, "--port", "0", ...flags], {
-      env: Object.fromEntries(kept),
+      env: ownEnvironment(),
       stdio: ["ignore", "pipe", "inherit", "ipc"],
     });
     const ended = once(child, "close");

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { WebSocket } from "ws";
+import { ownEnvironment } from "../own-environment.ts";
 
 const program = fileURLToPath(new URL("../../dist/main.js", import.meta.url));
 const READY = /ready: (http:\/\/[^ ]+:(\d+)) .*?(?:(redis:\/\/[^ ,]+))?, pid/;
@@ -74,10 +75,9 @@ export class ServerProcess {
   #onOutput: () => void = () => {};
 
   constructor(args: readonly string[], cwd: string) {
-    const kept = Object.entries(process.env).filter(([name]) => !name.startsWith("SYNAP_"));
     this.child = spawn(process.execPath, [program, ...args], {
       cwd,
-      env: Object.fromEntries(kept),
+      env: ownEnvironment(),
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {
