@@ -6,7 +6,7 @@
  *     npm run brute-force -w server
  *
  * A p99 is made by whatever else a machine does, so there are many short turns, and what counts is the median of the ratios of those
- * that follow each other, with the range in which it lies with 95 % (from the order of the ratios).
+ * that follow each other, with its range (turn-ratios.ts).
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -20,6 +20,7 @@ import { makeToken } from "../../src/access/token.ts";
 import { TokenFile } from "../../src/access/token-file.ts";
 import { nodeFileSystem } from "../../src/oplog/node-file-system.ts";
 import { type ServerProcess, ServerProcesses } from "../../test/integration/server-process.ts";
+import { median, ratioRange } from "./turn-ratios.ts";
 
 const ROUNDS = 30;
 const WARM_UP_ROUNDS = 3;
@@ -172,18 +173,11 @@ async function aim(attacker: ChildProcess, { url, respUrl = "" }: ServerProcess)
 
 function show(name: string, share: number, elsewhere: readonly number[][], here: readonly number[][]): void {
   const of = (rounds: readonly number[][]) => rounds.map((latencies) => percentile(latencies, share));
-  const middleOf = (values: readonly number[]) =>
-    percentile(
-      [...values].sort((a, b) => a - b),
-      0.5,
-    );
   const [without, attacked] = [of(elsewhere), of(here)];
-  const ratios = attacked.map((ms, round) => ms / without[round]).sort((a, b) => a - b);
-  const reach = 0.98 * Math.sqrt(ROUNDS);
-  const at = (rank: number) => ratios[Math.max(0, Math.min(ROUNDS - 1, Math.round(rank)))].toFixed(2);
+  const times = ratioRange(attacked, without);
   console.log(
-    `${name}: ${middleOf(without).toFixed(2)} ms while another is attacked, ${middleOf(attacked).toFixed(2)} ms while it is itself, ` +
-      `${at(ROUNDS / 2)} x (${at(ROUNDS / 2 - reach)} to ${at(ROUNDS / 2 + reach)})`,
+    `${name}: ${median(without).toFixed(2)} ms while another is attacked, ${median(attacked).toFixed(2)} ms while it is itself, ` +
+      `${times.median.toFixed(2)} x (${times.least.toFixed(2)} to ${times.most.toFixed(2)})`,
   );
 }
 

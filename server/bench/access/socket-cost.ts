@@ -5,8 +5,7 @@
  *
  *     npm run socket-cost -w server
  *
- * Two turns that follow each other meet nearly the same machine, so what is shown is the median of the ratios of such pairs, with the
- * range in which it lies with 95 % (from the order of the ratios, as the sign test has it).
+ * What is shown is the median of the ratios of turns that follow each other, with its range (turn-ratios.ts).
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -25,6 +24,7 @@ import { inlineMore } from "../../src/runtime/inlining.ts";
 import { silentLogger } from "../../src/runtime/logger.ts";
 import { startServer } from "../../src/server.ts";
 import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
+import { median, ratioRange } from "./turn-ratios.ts";
 
 const KEYS = 500;
 const CONNECTIONS = 10;
@@ -198,15 +198,13 @@ async function pairsOf(client: ChildProcess, index: number): Promise<readonly Tu
 }
 
 function show({ name, commands, messages }: Case, pairs: readonly Turns[]): void {
-  const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b);
-  const ratios = sorted(pairs.map(({ openUs, lockedUs }) => lockedUs / openUs));
-  const middle = ratios.length / 2;
-  const reach = 0.98 * Math.sqrt(ratios.length);
-  const percentAt = (rank: number) => `${((ratios[Math.round(rank)] - 1) * 100).toFixed(1)} %`;
-  const ns = (us: readonly number[]) => ((sorted(us)[us.length >> 1] * 1000) / (commands * messages)).toFixed(0);
+  const [open, locked] = [pairs.map(({ openUs }) => openUs), pairs.map(({ lockedUs }) => lockedUs)];
+  const more = ratioRange(locked, open);
+  const percent = (ratio: number) => `${((ratio - 1) * 100).toFixed(1)} %`;
+  const ns = (us: readonly number[]) => ((median(us) * 1000) / (commands * messages)).toFixed(0);
   console.log(
-    `${name}: ${ns(pairs.map((of) => of.openUs))} ns of CPU open, ${ns(pairs.map((of) => of.lockedUs))} ns with a token, ` +
-      `${percentAt(middle)} (${percentAt(middle - reach)} to ${percentAt(middle + reach)})`,
+    `${name}: ${ns(open)} ns of CPU open, ${ns(locked)} ns with a token, ` +
+      `${percent(more.median)} (${percent(more.least)} to ${percent(more.most)})`,
   );
 }
 
