@@ -51,6 +51,30 @@ async function create(name: string, allow: string[], lifeMs = Number.POSITIVE_IN
   return token.text;
 }
 
+/** Makes `access` anew, with a key of signed tokens. */
+async function trust(key: object): Promise<void> {
+  const keysFile = join(directory, "keys.json");
+  await writeFile(keysFile, JSON.stringify({ keys: [key] }));
+  access = made(file, keysFile);
+  await access.reload();
+}
+
+async function trustedSecret(): Promise<Buffer> {
+  const secret = randomBytes(32);
+  await trust({ kty: "oct", k: secret.toString("base64url") });
+  return secret;
+}
+
+/** @returns what signs tokens that permit everything. */
+async function trustedSigner(): Promise<(sub: string, lifeSecs?: number) => Promise<string>> {
+  const { publicKey, privateKey } = generateKeyPairSync("ed25519");
+  await trust(publicKey.export({ format: "jwk" }));
+  return (sub, lifeSecs = 600) => {
+    const claims = { sub, allow: ["*"], exp: Math.floor(clock.nowMs() / 1000) + lifeSecs };
+    return new SignJWT(claims).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
+  };
+}
+
 function login(token: string, name?: string): string {
   const answer = access.authenticate(token, name, PEER);
   return isRefusal(answer) ? answer.code : answer.name;
@@ -268,11 +292,7 @@ describe("wrong tokens", () => {
   });
 
   it("are not those that a known key has signed and that have expired", async () => {
-    const keysFile = join(directory, "keys.json");
-    const secret = randomBytes(32);
-    await writeFile(keysFile, JSON.stringify({ keys: [{ kty: "oct", k: secret.toString("base64url") }] }));
-    access = made(file, keysFile);
-    await access.reload();
+    const secret = await trustedSecret();
     const claims = { sub: "ada", allow: ["*"], exp: Math.floor(clock.nowMs() / 1000) - 1 };
     const token = await new SignJWT(claims).setProtectedHeader({ alg: "HS256" }).sign(secret);
     for (let i = 0; i < 20; i++) expect(login(token)).toBe("UNAUTHORIZED");
@@ -280,16 +300,8 @@ describe("wrong tokens", () => {
   });
 
   it("that look signed are checked so often alone, however many come, and right ones are let in again soon", async () => {
-    const keysFile = join(directory, "keys.json");
-    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-    await writeFile(keysFile, JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
-    access = made(file, keysFile);
-    await access.reload();
-    const sign = (sub: string, lifeSecs: number) => {
-      const claims = { sub, allow: ["*"], exp: Math.floor(clock.nowMs() / 1000) + lifeSecs };
-      return new SignJWT(claims).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
-    };
-    const [known, late, over] = [await sign("known", 600), await sign("late", 600), await sign("over", -1)];
+    const sign = await trustedSigner();
+    const [known, late, over] = [await sign("known"), await sign("late"), await sign("over", -1)];
     expect(login(known)).toBe("jwt:known");
     const checks = vi.spyOn(SignedTokens.prototype, "verify");
     const madeUp = late.slice(0, late.lastIndexOf(".") + 1) + Buffer.alloc(64, 1).toString("base64url");
@@ -303,7 +315,7 @@ describe("wrong tokens", () => {
     expect(access.authenticate(late, undefined, { ...PEER, address: "10.0.0.2" })).toMatchObject({ name: "jwt:late" });
     // The address has to wait still, and what is right comes in as soon as one may be checked.
     clock.advance(50);
-    const others = await Promise.all(Array.from({ length: 100 }, (_, i) => sign(`other-${i}`, 600)));
+    const others = await Promise.all(Array.from({ length: 100 }, (_, i) => sign(`other-${i}`)));
     expect(login("wrong")).toBe("RATE_LIMIT_EXCEEDED");
     expect(others.map((token) => login(token))).toEqual(others.map((_, i) => `jwt:other-${i}`));
     expect([login(madeUp), login(madeUp), login(over)]).toEqual([
@@ -311,24 +323,15 @@ describe("wrong tokens", () => {
       "RATE_LIMIT_EXCEEDED",
       "UNAUTHORIZED",
     ]);
-    expect(login(await sign("late-too", 600))).toBe("RATE_LIMIT_EXCEEDED");
+    expect(login(await sign("late-too"))).toBe("RATE_LIMIT_EXCEEDED");
     // A right one under another's name is a wrong one, also when it is in use.
     checks.mockClear();
     for (let i = 0; i < 100; i++) access.authenticate(known, "else", { ...PEER, address: "10.0.0.3" });
     expect(checks).toHaveBeenCalledTimes(20);
-    checks.mockRestore();
   });
 
   it("that look signed, of ever new addresses, have no more checked than a budget of all, and keep out nobody who is known", async () => {
-    const keysFile = join(directory, "keys.json");
-    const { publicKey, privateKey } = generateKeyPairSync("ed25519");
-    await writeFile(keysFile, JSON.stringify({ keys: [publicKey.export({ format: "jwk" })] }));
-    access = made(file, keysFile);
-    await access.reload();
-    const sign = (sub: string) => {
-      const claims = { sub, allow: ["*"], exp: Math.floor(clock.nowMs() / 1000) + 600 };
-      return new SignJWT(claims).setProtectedHeader({ alg: "EdDSA" }).sign(privateKey);
-    };
+    const sign = await trustedSigner();
     const [first, second, app] = [await sign("first"), await sign("second"), await create("app", ["*"])];
     expect(login(first)).toBe("jwt:first");
     const checks = vi.spyOn(SignedTokens.prototype, "verify");
@@ -342,15 +345,10 @@ describe("wrong tokens", () => {
     expect([from(second, "10.0.0.9"), from(app, "10.0.0.8")]).toMatchObject([{ name: "jwt:second" }, { name: "app" }]);
     clock.advance(2);
     expect(from(await sign("third"), "10.0.0.9")).toMatchObject({ name: "jwt:third" });
-    checks.mockRestore();
   });
 
   it("and right ones, however many, do not have one forgotten that is in use", async () => {
-    const keysFile = join(directory, "keys.json");
-    const secret = randomBytes(32);
-    await writeFile(keysFile, JSON.stringify({ keys: [{ kty: "oct", k: secret.toString("base64url") }] }));
-    access = made(file, keysFile);
-    await access.reload();
+    const secret = await trustedSecret();
     const part = (content: object) => Buffer.from(JSON.stringify(content)).toString("base64url");
     const exp = Math.floor(clock.nowMs() / 1000) + 600;
     const sign = (sub: string) => {

@@ -182,5 +182,4 @@ it("looks at no subscription for a HELLO that changes nothing", () => {
   expect(subscribed).not.toHaveBeenCalled();
   resp.say(client, "HELLO", "2");
   expect(subscribed).toHaveBeenCalledTimes(2);
-  subscribed.mockRestore();
 });

@@ -149,24 +149,18 @@ describe("the memory of transactions", () => {
     const id = fc.integer({ min: 1, max: 4 });
     const key = fc.constantFrom("a", "b", LARGE);
     const client = fc.constantFrom("c", "d");
+    const of = <What extends string, Who>(what: What, who: fc.Arbitrary<Who>, word: fc.Arbitrary<string>) =>
+      fc.tuple(fc.constant(what), who, word);
     const step = fc.oneof(
-      fc.tuple(
-        fc.constant("say" as const),
-        id,
-        fc.constantFrom("MULTI", "MULTI", "EXEC", "DISCARD", "UNWATCH", "RESET"),
-      ),
-      fc.tuple(fc.constant("watch" as const), id, key),
-      fc.tuple(fc.constant("set" as const), id, key),
-      fc.tuple(fc.constant("close" as const), id, key),
-      fc.tuple(fc.constant("open" as const), id, fc.constantFrom(...TOKENS)),
-      fc.tuple(
-        fc.constant("run" as const),
-        client,
-        fc.constantFrom("multi", "multi", "multi", "exec", "discard", "unwatch"),
-      ),
-      fc.tuple(fc.constant("watches" as const), client, key),
-      fc.tuple(fc.constant("sets" as const), client, key),
-      fc.tuple(fc.constant("pass" as const), client, key),
+      of("say", id, fc.constantFrom("MULTI", "MULTI", "EXEC", "DISCARD", "UNWATCH", "RESET")),
+      of("watch", id, key),
+      of("set", id, key),
+      of("close", id, key),
+      of("open", id, fc.constantFrom(...TOKENS)),
+      of("run", client, fc.constantFrom("multi", "multi", "multi", "exec", "discard", "unwatch")),
+      of("watches", client, key),
+      of("sets", client, key),
+      of("pass", client, key),
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {

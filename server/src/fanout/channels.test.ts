@@ -103,7 +103,6 @@ describe("Channels", () => {
     for (let i = 0; i < 10; i++) expect(subscribe(`?more${i}`)).toMatchObject({ details: { globs_max: 10 } });
     all.unsubscribe(a.session, rangeOf("?3"), true);
     expect([subscribe("?3"), subscribe("?4"), visits.mock.calls.length]).toEqual([undefined, undefined, 0]);
-    visits.mockRestore();
     a.close();
   });
 

@@ -47,6 +47,8 @@ function audited() {
 }
 
 const CREATE = { command: "admin.tokens.create", request_id: 1, payload: { name: "new", allow: ["kv:read:*"] } };
+const RESET = { command: "admin.slowlog.reset", payload: {} };
+
 /** What is answered when a test says so. */
 function later<Answer>() {
   let resolve: (answer: Answer) => void = () => {};
@@ -55,8 +57,6 @@ function later<Answer>() {
   });
   return { promise, resolve };
 }
-
-const RESET = { command: "admin.slowlog.reset", payload: {} };
 
 describe("a command that administers", () => {
   it("has one line when it has run, with what became of it", () => {

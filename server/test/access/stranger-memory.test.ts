@@ -1,6 +1,6 @@
 /** What somebody who has not logged in can have the server hold: as much as a token needs, and nothing while it is held back. */
 import { once } from "node:events";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { getDefaultHighWaterMark, setDefaultHighWaterMark } from "node:stream";
 import { afterAll, afterEach, beforeEach, expect, it, vi } from "vitest";
 import { WebSocket } from "ws";
@@ -38,6 +38,14 @@ async function heldBytes(): Promise<number> {
   return Number(bytes);
 }
 
+/** A Redis client that does not read. */
+async function unreadClient(): Promise<Socket> {
+  const { hostname, port } = new URL(server.server.respUrl ?? "");
+  const socket = connect({ host: hostname, port: Number(port) });
+  await once(socket, "connect");
+  return socket.pause();
+}
+
 /** The one of a Redis client that there is. */
 async function respClient(): Promise<{ readonly commands: number; readonly unread_bytes: number } | undefined> {
   const { body } = await server.http({ command: "admin.clients" }, { authorization: `Bearer ${token}` });
@@ -57,10 +65,7 @@ it("cuts off a WebSocket that leaves answers unread, long before one that has lo
 });
 
 it("reads no more of a Redis client that leaves answers unread", async () => {
-  const { hostname, port } = new URL(server.server.respUrl ?? "");
-  const socket = connect({ host: hostname, port: Number(port) });
-  await once(socket, "connect");
-  socket.pause();
+  const socket = await unreadClient();
   socket.write("PING\r\n".repeat(2_000_000));
   let last: Awaited<ReturnType<typeof respClient>>;
   await vi.waitFor(async () => {
@@ -75,10 +80,7 @@ it("reads no more of a Redis client that leaves answers unread", async () => {
 });
 
 it("goes on with a Redis client that has read its answers, however little was unread", async () => {
-  const { hostname, port } = new URL(server.server.respUrl ?? "");
-  const socket = connect({ host: hostname, port: Number(port) });
-  await once(socket, "connect");
-  socket.pause();
+  const socket = await unreadClient();
   let sent = 0;
   let unreadBytes = 0;
   const ping = async (count: number) => {
