@@ -15,6 +15,7 @@ import type { CommandMap, CommandName } from "./generated/command-map.ts";
 import { type ClientOptions, type ResolvedOptions, resolveOptions, type SynapClientOptions } from "./options.ts";
 import { Feeds } from "./subscriptions/feeds.ts";
 import { Subscriber } from "./subscriptions/subscriber.ts";
+import { RefusedTokens } from "./transport/refused-tokens.ts";
 import { type ConnectionEvents, Router, type Tell } from "./transport/router.ts";
 import { JsonCodec } from "./wire/json-codec.ts";
 import { MessagePackCodec } from "./wire/message-pack-codec.ts";
@@ -59,8 +60,9 @@ export class SynapClient implements AsyncDisposable {
     const { format } = this.#options;
     const codec = format === "json" ? new JsonCodec(session.clientId) : new MessagePackCodec(session.clientId);
     const tell: Tell = (name, event) => this.#emitter.emit(name, event);
-    this.#router = new Router(this.#options, session, codec, tell);
-    this.#feeds = new Feeds(this.#options, session, codec, this.#router, tell);
+    const parts = { options: this.#options, session, codec, refused: new RefusedTokens(this.#options) };
+    this.#router = new Router(parts, tell);
+    this.#feeds = new Feeds(parts, this.#router, tell);
     const commander: Commander = {
       send: <T>(
         command: CommandName,

@@ -10,8 +10,10 @@ import { connect, type SynapClient, UnauthorizedError } from "../src/index.ts";
 import { resolveOptions } from "../src/options.ts";
 import type { Connection } from "../src/transport/connection.ts";
 import { Login } from "../src/transport/login.ts";
+import { RefusedTokens } from "../src/transport/refused-tokens.ts";
 import { openSocket } from "../src/transport/socket.ts";
 import { failure, until } from "./condition.ts";
+import { FaultProxy } from "./fault-proxy.ts";
 import { ServerProcess } from "./server-process.ts";
 
 let directory: string;
@@ -101,8 +103,9 @@ describe("a signed token that a function gives", () => {
         vi.useRealTimers();
       });
       const token = vi.fn(give);
-      const login = new Login(resolveOptions({ url: "ws://localhost", token }));
-      await login.token();
+      const options = resolveOptions({ url: "ws://localhost", token });
+      const login = new Login(options, new RefusedTokens(options));
+      await login.token("ws://localhost");
       const authenticate = vi.fn(async () => {});
       login.accepted({ isClosing: false, authenticate } as unknown as Connection);
       return { login, token, authenticate };
@@ -136,17 +139,22 @@ describe("a signed token that a function gives", () => {
 });
 
 describe("a revoked token", () => {
+  /** The server counts wrong tokens by address. */
+  const ownServer = async (name: string) => {
+    const own = await ServerProcess.start({ dataDirectory: join(directory, name) });
+    onTestFinished(() => own.end());
+    const open = await connect(own.url);
+    const root = await open.admin.tokens.create("root", ["*"]);
+    await open.close();
+    const operator = await connect(own.url, { token: root.token });
+    onTestFinished(() => operator.close());
+    return { server: own, operator };
+  };
+
   it("is told at once each time, and tried again slowly, when wrong ones are too many too", {
     timeout: 30_000,
   }, async () => {
-    // Its own: the server counts wrong tokens by address.
-    const braking = await ServerProcess.start({ dataDirectory: join(directory, "braking") });
-    onTestFinished(() => braking.end());
-    const open = await connect(braking.url);
-    const root = await open.admin.tokens.create("root", ["*"]);
-    await open.close();
-    const operator = await connect(braking.url, { token: root.token });
-    onTestFinished(() => operator.close());
+    const { server: braking, operator } = await ownServer("braking");
     const { token } = await operator.admin.tokens.create("app", ["kv:read:*"]);
     const app = await connect(braking.url, { token, reconnect: { initialMs: 5, maxMs: 1_000 } });
     onTestFinished(() => app.close());
@@ -169,6 +177,37 @@ describe("a revoked token", () => {
     for (let i = 1; i < attempts.length; i++) {
       expect(attempts[i].atMs - attempts[i - 1].atMs).toBeGreaterThanOrEqual(1_000);
     }
+  });
+
+  it("is tried for all connections by one, and what is followed anew has the answer at once too", async () => {
+    const { server: own, operator } = await ownServer("shared");
+    const { token } = await operator.admin.tokens.create("app", ["kv:read:*", "stream:read:*"]);
+    await operator.stream.getOrCreate("room");
+    const proxy = await FaultProxy.start(own.port);
+    onTestFinished(() => proxy.end());
+    // No second attempt within this test: the pause begins at a second.
+    const app = await connect(proxy.url, { token, connections: 4, reconnect: { initialMs: 5, maxMs: 60_000 } });
+    onTestFinished(() => app.close());
+    const room = app.stream.subscribe("room");
+    await room.ready;
+    const followed = failure(room.next());
+    let isRefused = false;
+    app.on("disconnected", ({ error }) => {
+      isRefused ||= error instanceof UnauthorizedError;
+    });
+    await operator.admin.tokens.revoke("app");
+    const refusedCommand = async () => expect(await failure(app.kv.get("k"))).toBeInstanceOf(UnauthorizedError);
+    await until(async () => {
+      await refusedCommand();
+      return isRefused;
+    });
+    expect(await followed).toBeInstanceOf(UnauthorizedError);
+    const before = proxy.connectionCount;
+    for (let i = 0; i < 8; i++) {
+      await refusedCommand();
+      expect(await failure(app.stream.subscribe("room").next())).toBeInstanceOf(UnauthorizedError);
+    }
+    expect(proxy.connectionCount).toBe(before);
   });
 
   it("is followed at once by another that the function gives", async () => {

@@ -8,14 +8,12 @@
  * When a lane has a new connection, every feed of it subscribes again.
  */
 import { ClientClosedError, ConnectionLostError, ServerError, SynapError } from "../errors.ts";
-import type { ResolvedOptions } from "../options.ts";
 import { unref } from "../timer.ts";
 import { Backoff } from "../transport/backoff.ts";
-import { Lane, type LaneListener } from "../transport/lane.ts";
+import { type ClientParts, Lane, type LaneListener } from "../transport/lane.ts";
 import type { Router, Tell } from "../transport/router.ts";
-import type { Codec, Message } from "../wire/codec.ts";
+import type { Message } from "../wire/codec.ts";
 import { Request } from "../wire/request.ts";
-import type { Session } from "../wire/session.ts";
 import type { Feed, Push, Sink, SubscribeReply, Subscribing } from "./feed.ts";
 
 interface PushLane {
@@ -27,9 +25,7 @@ interface PushLane {
 }
 
 export class Feeds {
-  readonly #options: ResolvedOptions;
-  readonly #session: Session;
-  readonly #codec: Codec;
+  readonly #parts: ClientParts;
   readonly #router: Router;
   readonly #tell: Tell;
   readonly #lanes = new Set<PushLane>();
@@ -40,10 +36,8 @@ export class Feeds {
   readonly #restarting = new Set<Feed>();
   #isClosed = false;
 
-  constructor(options: ResolvedOptions, session: Session, codec: Codec, router: Router, tell: Tell) {
-    this.#options = options;
-    this.#session = session;
-    this.#codec = codec;
+  constructor(parts: ClientParts, router: Router, tell: Tell) {
+    this.#parts = parts;
     this.#router = router;
     this.#tell = tell;
   }
@@ -182,12 +176,12 @@ export class Feeds {
       place().url = this.#router.masterUrl;
       return place().url;
     };
-    return new Lane(url, this.#options, this.#session, this.#codec, listener);
+    return new Lane(url, this.#parts, listener);
   }
 
   #opened(place: PushLane): void {
     this.#tell("connected", { url: place.url });
-    const backoff = new Backoff(this.#options.reconnect);
+    const backoff = new Backoff(this.#parts.options.reconnect);
     for (const feed of place.bySlot.values()) {
       if (!this.#starts.has(feed)) void this.#startAgain(place, feed, backoff);
     }

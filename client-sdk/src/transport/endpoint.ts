@@ -1,9 +1,6 @@
 /** One server: its lanes, and what is known of it. */
-import type { ResolvedOptions } from "../options.ts";
-import type { Codec } from "../wire/codec.ts";
 import type { Request } from "../wire/request.ts";
-import type { Session } from "../wire/session.ts";
-import { Lane, type LaneListener } from "./lane.ts";
+import { type ClientParts, Lane, type LaneListener } from "./lane.ts";
 
 export class Endpoint {
   readonly url: string;
@@ -12,11 +9,9 @@ export class Endpoint {
   readonly lanes: readonly Lane[];
   #current = 0;
 
-  constructor(url: string, options: ResolvedOptions, session: Session, codec: Codec, listener: LaneListener) {
+  constructor(url: string, parts: ClientParts, listener: LaneListener) {
     this.url = url;
-    this.lanes = Array.from({ length: options.connections }, () => {
-      return new Lane(() => url, options, session, codec, listener);
-    });
+    this.lanes = Array.from({ length: parts.options.connections }, () => new Lane(() => url, parts, listener));
   }
 
   get isOpen(): boolean {

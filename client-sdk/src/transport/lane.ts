@@ -25,6 +25,7 @@ import { Backoff } from "./backoff.ts";
 import { Connection } from "./connection.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Login } from "./login.ts";
+import type { RefusedTokens } from "./refused-tokens.ts";
 import { Suspects } from "./suspects.ts";
 
 /** Commands of one frame: more do not make it faster. The server takes 1,000, or what `max_batch_commands` says. */
@@ -37,6 +38,14 @@ const SWEEP_MS = 100;
 const NOW = Promise.resolve();
 /** What a frame has beside its commands. */
 const ENVELOPE_BYTES_MAX = 512;
+
+/** What all connections of a client have in common. */
+export interface ClientParts {
+  readonly options: ResolvedOptions;
+  readonly session: Session;
+  readonly codec: Codec;
+  readonly refused: RefusedTokens;
+}
 
 export interface LaneListener {
   /** A connection is there, and was greeted. */
@@ -75,14 +84,14 @@ export class Lane {
   #drained: (() => void)[] = [];
 
   /** @param url is asked at each attempt: the master may have moved. */
-  constructor(url: () => string, options: ResolvedOptions, session: Session, codec: Codec, listener: LaneListener) {
+  constructor(url: () => string, { options, session, codec, refused }: ClientParts, listener: LaneListener) {
     this.#url = url;
     this.#options = options;
     this.#session = session;
     this.#codec = codec;
     this.#listener = listener;
     this.#backoff = new Backoff(options.reconnect);
-    this.#login = new Login(options);
+    this.#login = new Login(options, refused);
     this.#heartbeat = new Heartbeat(options.heartbeatMs, (ping) => this.issue(ping));
   }
 
@@ -138,7 +147,7 @@ export class Lane {
   open(): void {
     if (this.#connection !== undefined || this.#isConnecting || this.#isClosed) return;
     if (this.#retryTimer !== undefined) return;
-    if (!this.#refuse(this.#login.refusal)) void this.#connect();
+    if (!this.#refuse(this.#login.refusal(this.#url()))) void this.#connect();
   }
 
   /** Resolves when no command waits to be sent. */
@@ -282,9 +291,10 @@ export class Lane {
     const { connectTimeoutMs: timeoutMs, idempotentWrites: isNumbering, followMaster } = this.#options;
     let connection: Connection;
     try {
+      const url = this.#url();
       const options = {
-        token: await this.#login.token(),
-        url: this.#url(),
+        token: await this.#login.token(url),
+        url,
         codec: this.#codec,
         session: this.#session,
         isNumbering,
@@ -357,7 +367,8 @@ export class Lane {
     else if (this.queuedCount > 0 || this.isWanted) {
       this.#retryTimer ??= setTimeout(() => {
         this.#retryTimer = undefined;
-        this.open();
+        // Also where it is too early for a token that another connection was refused with: the listener is to be told.
+        void this.#connect();
       }, this.#backoff.nextMs());
     }
   }

@@ -16,12 +16,11 @@ import {
   UnauthorizedError,
 } from "../errors.ts";
 import { masterSocketUrl, type ResolvedOptions } from "../options.ts";
-import type { Codec, Message } from "../wire/codec.ts";
+import type { Message } from "../wire/codec.ts";
 import type { Request } from "../wire/request.ts";
-import type { Session } from "../wire/session.ts";
 import type { Connection } from "./connection.ts";
 import { Endpoint } from "./endpoint.ts";
-import type { Lane, LaneListener } from "./lane.ts";
+import type { ClientParts, Lane, LaneListener } from "./lane.ts";
 import { ReplicaOffsets } from "./replica-offsets.ts";
 import { WaitingWrites } from "./waiting-writes.ts";
 
@@ -43,9 +42,8 @@ export interface ConnectionEvents {
 export type Tell = <Name extends keyof ConnectionEvents>(name: Name, event: ConnectionEvents[Name]) => void;
 
 export class Router {
+  readonly #parts: ClientParts;
   readonly #options: ResolvedOptions;
-  readonly #session: Session;
-  readonly #codec: Codec;
   readonly #tell: Tell;
   readonly #endpoints: Endpoint[] = [];
   readonly #offsets: ReplicaOffsets;
@@ -56,10 +54,10 @@ export class Router {
   #isClosed = false;
   #onSettled = new Set<() => void>();
 
-  constructor(options: ResolvedOptions, session: Session, codec: Codec, tell: Tell) {
+  constructor(parts: ClientParts, tell: Tell) {
+    const { options } = parts;
+    this.#parts = parts;
     this.#options = options;
-    this.#session = session;
-    this.#codec = codec;
     this.#tell = tell;
     for (const url of options.urls) this.#endpoints.push(this.#endpoint(url));
     this.#master = this.#endpoints[0];
@@ -155,7 +153,7 @@ export class Router {
       moved: (request, master) => this.#moved(endpoint, request, master),
       push: (_lane, _message: Message) => {},
     };
-    const endpoint: Endpoint = new Endpoint(url, this.#options, this.#session, this.#codec, listener);
+    const endpoint: Endpoint = new Endpoint(url, this.#parts, listener);
     return endpoint;
   }
 
