@@ -5,6 +5,7 @@ import { CommandInstruments } from "../src/metrics/command-instruments.ts";
 import { Metrics } from "../src/metrics/metrics.ts";
 import { StorageInstruments } from "../src/metrics/storage-instruments.ts";
 import { ManualClock } from "../src/runtime/clock.ts";
+import { emptySources } from "./metrics-fixture.ts";
 import { type PageFamily, readPrometheusPage } from "./prometheus-page.ts";
 
 /** On the page by name, with the labels their series will have. A name leaves this list when it has series. */
@@ -40,59 +41,9 @@ const dashboard: Dashboard = JSON.parse(
 const charts = dashboard.panels.filter(({ type }) => type !== "row");
 const queries = charts.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => [title, expr] as const));
 
-const nothing = {
-  httpActive: 0,
-  websocketActive: 0,
-  sseActive: 0,
-  respActive: 0,
-  replicaActive: 0,
-  httpRequests: 0,
-  websocketMessages: 0,
-  heldOutboxes: 0,
-  heldOutboxBytes: 0,
-  bytesIn: 0,
-  bytesOut: 0,
-  slowClientsCutOff: 0,
-  floodersCutOff: 0,
-  silentClientsCutOff: 0,
-  repliesAbandoned: 0,
-  invalidMessages: 0,
-  connectionsRefused: 0,
-};
 const metrics = new Metrics({
   instruments: new CommandInstruments(allCommands),
-  sources: {
-    memory: () => ({ total: 1, keys: 1 }),
-    memoryLimitBytes: () => 0,
-    refusedRequests: () => ({ envelope: 0, unknownCommand: 0 }),
-    access: () => ({ refused: 0, tooFast: 0 }),
-    connections: () => nothing,
-    keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
-    log: () => ({ backlogBytes: 0, operations: 0, appendedBytes: 0, unwrittenBytes: 0, diskFreeBytes: 0 }),
-    replies: () => ({ count: 0, replays: 0 }),
-    messaging: () => ({
-      queues: [{ name: "tasks", depth: 0, pending: 0, dead: 0, consumers: 0, oldestAgeSecs: 0 }],
-      rooms: { count: 0, bytes: 0 },
-      subscribers: { queue: 0, room: 0, topic: 0, watch: 0 },
-      waiting: 0,
-      pushes: 0,
-      pushBytes: 0,
-      topicMessagesPublished: 0,
-      topicMessagesDelivered: 0,
-      roomGaps: 0,
-    }),
-    replication: () => ({
-      isReplica: true,
-      epoch: 81,
-      replicas: [{ address: "http://10.0.0.6:15500", lagMs: 82, lagOperations: 83, isInSync: true }],
-      link: { isUp: true, lagMs: 84, lagOperations: 85 },
-      partialSyncs: 86,
-      fullSyncs: 87,
-      linksRefused: 88,
-      publishedDropped: 89,
-      linkCount: 90,
-    }),
-  },
+  sources: emptySources,
   storage: new StorageInstruments(),
   fsync: "always",
   clock: new ManualClock(),

@@ -9,33 +9,11 @@ import { performance } from "node:perf_hooks";
 import { allCommands } from "../../src/commands/all.ts";
 import { CommandInstruments } from "../../src/metrics/command-instruments.ts";
 import { Metrics } from "../../src/metrics/metrics.ts";
-import type { MetricsSources } from "../../src/metrics/metrics-sources.ts";
+import { StorageInstruments } from "../../src/metrics/storage-instruments.ts";
+import { emptySources } from "../../test/metrics-fixture.ts";
 
 const OBSERVATIONS = 20_000_000;
 const DRAWN = 4096;
-
-const connections = {
-  httpActive: 0,
-  websocketActive: 0,
-  httpRequests: 0,
-  websocketMessages: 0,
-  bytesIn: 0,
-  bytesOut: 0,
-  slowClientsCutOff: 0,
-  silentClientsCutOff: 0,
-  repliesAbandoned: 0,
-  invalidMessages: 0,
-  connectionsRefused: 0,
-};
-
-const sources: MetricsSources = {
-  memory: () => ({ total: 3, keys: 1, log: 2 }),
-  memoryLimitBytes: () => 0,
-  refusedRequests: () => ({ envelope: 0, unknownCommand: 0 }),
-  connections: () => connections,
-  keys: () => ({ count: 0, expired: 0, evicted: 0, hits: 0, misses: 0 }),
-  log: () => ({ backlogBytes: 0, nextOffset: 1 }),
-};
 
 function observeNs(instruments: CommandInstruments, durationsMs: Float64Array, loops: number): number {
   const { length } = instruments.commands;
@@ -64,7 +42,9 @@ for (const times of [1, 2, 4]) {
   observeNs(many, typicalMs, 1_000_000);
   const metrics = new Metrics({
     instruments: many,
-    sources,
+    sources: emptySources,
+    storage: new StorageInstruments(),
+    fsync: "always",
     clock: { nowMs: () => Date.now(), monotonicMs: () => performance.now() },
     version: "0.0.0",
   });

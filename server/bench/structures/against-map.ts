@@ -22,7 +22,7 @@ const keyBuffer = Buffer.from(key.bytes.buffer);
 for (const i of shuffled(count)) {
   writeKey(key.bytes, 0, i);
   store.put(key, TAG_BYTES, value, 0, VALUE_BYTES, 0, i + 1);
-  map.set(keyBuffer.latin1Slice(0, KEY_BYTES), "v".repeat(VALUE_BYTES - 8) + String(i).padStart(8, "0"));
+  map.set(keyBuffer.toString("latin1", 0, KEY_BYTES), "v".repeat(VALUE_BYTES - 8) + String(i).padStart(8, "0"));
 }
 
 // As in a socket buffer, the keys of a round are already there when the clock starts.
@@ -60,7 +60,7 @@ function getTogether(): void {
 
 function getFromMap(): void {
   for (let at = 0; at < keys.length; at += KEY_BYTES) {
-    const found = map.get(keysBuffer.latin1Slice(at, at + KEY_BYTES));
+    const found = map.get(keysBuffer.toString("latin1", at, at + KEY_BYTES));
     if (found === undefined) throw new Error("a key is missing");
     seen += found.charCodeAt(0);
   }

@@ -38,7 +38,7 @@ const map = new Map<string, { value: string; deadlineMs: number; version: number
 const buffer = Buffer.from(key.bytes.buffer);
 for (let i = 0; i < count; i++) {
   writeKey(key.bytes, 0, i);
-  map.set(buffer.latin1Slice(0, KEY_BYTES), { value: `value ${i}`, deadlineMs: 0, version: i + 1 });
+  map.set(buffer.toString("latin1", 0, KEY_BYTES), { value: `value ${i}`, deadlineMs: 0, version: i + 1 });
 }
 const withMap = pausesMs();
 if (map.size !== count) throw new Error("keys are missing");
