@@ -303,6 +303,8 @@ describe("a token that ends", () => {
     expect(stream.text).toContain('"code":"UNAUTHORIZED"');
     expect((await waiting).body).toMatchObject({ code: "UNAUTHORIZED" });
     expect(stays.closeCode).toBeUndefined();
+    await stays.ask("queue.publish", { queue: "q", payload: "secret" });
+    expect(await stays.ask("queue.stats", { queue: "q" })).toMatchObject({ payload: { ready: 1, pending: 0 } });
     expect((await server.http(SET, bearer(token))).status).toBe(401);
   });
 
