@@ -77,7 +77,7 @@ export function registerAccess(ticker: Ticker, parts: AccessWorkParts): void {
     void access.reloadLater();
     void certificate?.reloadLater();
     // Before their connections go: who waits is told why. One over HTTP has no other connection than its request.
-    waits.refuseEnded(parts.clock.nowMs());
+    if (access.isOn) waits.refuseEnded(parts.clock.nowMs());
     strangers.expel();
     return ACCESS_TICK_MS;
   });

@@ -77,8 +77,14 @@ function stoppedOnce(server: StartedServer): StartedServer {
 /** In place of any port, one that it can have again; `auto` is any for RESP too, where it is for HTTP. */
 async function withFreePorts(config: Config): Promise<Config> {
   const { host } = config.server;
-  const { respPort } = config.protocol;
-  return withPorts(config, await freePort(host), respPort === "auto" ? await freePort(host) : respPort);
+  const port = await freePort(host);
+  let { respPort } = config.protocol;
+  if (respPort === "auto") {
+    // The system may give the same one again; 0 is for none.
+    do respPort = await freePort(host);
+    while (respPort === port && port !== 0);
+  }
+  return withPorts(config, port, respPort);
 }
 
 function withPorts(config: Config, port: number, respPort: Config["protocol"]["respPort"]): Config {

@@ -1,5 +1,5 @@
 /** The requests of a burst that are read together, so that the keys they begin with can be looked up together. Used again. */
-import { COMPLETE, NEEDS_MORE, type ParseOutcome, type RespParser, SpanList } from "../codecs/resp/resp-parser.ts";
+import { COMPLETE, type ParseOutcome, type RespParser, SpanList } from "../codecs/resp/resp-parser.ts";
 import { RespRequest } from "../codecs/resp/resp-request.ts";
 import { PRIME_COUNT_MAX } from "../state/key-store.ts";
 import { ByteRange } from "../structures/byte-range.ts";
@@ -8,7 +8,7 @@ import type { RespEntry, RespTable } from "./resp-table.ts";
 const NOTHING = new Uint8Array(0);
 
 /** A request of a group. */
-export interface Slot {
+interface Slot {
   readonly request: RespRequest;
   entry: RespEntry | undefined;
   /** Behind the request. */
@@ -43,20 +43,21 @@ export class RequestGroup {
     const { slots } = this;
     this.#spans.clear();
     this.keyCount = 0;
-    this.count = 0;
-    let outcome: ParseOutcome = NEEDS_MORE;
+    let outcome: ParseOutcome = COMPLETE;
     let at = start;
-    do {
-      const slot = slots[this.count];
-      if (this.count >= this.#slotsUsed) this.#slotsUsed = this.count + 1;
+    let count = 0;
+    while (count < countMax) {
+      const slot = slots[count];
+      if (count >= this.#slotsUsed) this.#slotsUsed = count + 1;
       outcome = parser.next(bytes, at, end, slot.request, this.#spans);
-      if (outcome !== COMPLETE) return outcome;
+      if (outcome !== COMPLETE) break;
       at = parser.at;
       slot.end = at;
       slot.entry = this.#table.find(slot.request);
       if (slot.entry?.primes === true && slot.request.count > 1) this.#addKey(slot.request);
-      this.count++;
-    } while (this.count < countMax);
+      count++;
+    }
+    this.count = count;
     return outcome;
   }
 

@@ -110,10 +110,9 @@ export class Waits {
 
   /** Refuses those that wait for what the state will hold, and whose caller has no valid token any more. */
   refuseEnded(nowMs: number): void {
-    for (const [number, { wait, request }] of [...this.#waiting]) {
-      const isRefused = wait instanceof QueueWait && request.caller.grant.endAt(nowMs) !== undefined;
-      // What one is answered may have ended another.
-      if (isRefused && this.#waiting.has(number)) this.#expire(number);
+    // A map may lose entries while it is walked: those that are gone are not met.
+    for (const [number, { wait, request }] of this.#waiting) {
+      if (wait instanceof QueueWait && request.caller.grant.endAt(nowMs) !== undefined) this.#expire(number);
     }
   }
 

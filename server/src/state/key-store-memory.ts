@@ -247,7 +247,12 @@ export class KeyStoreMemory {
     this.records.walk((slot) => {
       const words = this.records.words[slot >>> 24];
       const at = slot & 0xfffffe;
-      if (!record.hasDeadline(words, at)) return true;
+      const hasDeadline = record.hasDeadline(words, at);
+      const bytes = record.recordBytes(record.keyBytesOf(words, at), record.valueBytesOf(words, at), hasDeadline);
+      if (this.records.slotBytesOf(slot) !== this.records.slotBytesFor(bytes)) {
+        throw new Error("a record has another slot than its length wants");
+      }
+      if (!hasDeadline) return true;
       expiring++;
       const handle = record.deadlineHandleOf(words, at);
       if (this.deadlines.ownerOf(handle) !== (slot | 1)) throw new Error("a deadline has another owner");

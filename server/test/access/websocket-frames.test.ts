@@ -1,70 +1,20 @@
 /** Frames against the rules of RFC 6455, and broken ones at random: the connection ends, nothing in them runs, others go on. */
-import { once } from "node:events";
-import { connect, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { seededRandom } from "../engine.ts";
+import { BINARY, CLOSE, FIN, frame, openRaw, PING, TEXT } from "../fuzz/frames.ts";
+import { fuzzFrames, OWNERS_ALLOW } from "../fuzz/fuzz-frames.ts";
 import { mutated } from "../fuzz/mutations.ts";
 import { testedTransport } from "../tested-transport.ts";
 import { AccessServer } from "./access-server.ts";
 
 const WAIT = { timeout: 15_000, interval: 20 };
-const TEXT = 1;
-const BINARY = 2;
-const CLOSE = 8;
-const PING = 9;
-const FIN = 0x80;
-
 const server = new AccessServer();
 beforeAll(() => server.start());
 afterAll(() => server.end());
 
 const HIDDEN = Buffer.from(JSON.stringify({ command: "kv.set", payload: { key: "hidden", value: 1 } }));
 
-interface FrameOptions {
-  readonly isMasked?: boolean;
-  /** Announced in place of the real one. */
-  readonly length?: bigint;
-}
-
-function frame(first: number, payload: Uint8Array, { isMasked = true, length }: FrameOptions = {}): Buffer {
-  const mask = Buffer.from([1, 2, 3, 4]);
-  const body = Buffer.from(payload);
-  if (isMasked) for (let i = 0; i < body.length; i++) body[i] ^= mask[i % 4];
-  const bit = isMasked ? 0x80 : 0;
-  const announced = length ?? BigInt(body.length);
-  const head = Buffer.alloc(announced < 126n ? 2 : announced < 65_536n ? 4 : 10);
-  head[0] = first;
-  head[1] = bit | (announced < 126n ? Number(announced) : announced < 65_536n ? 126 : 127);
-  if (head.length === 4) head.writeUInt16BE(Number(announced), 2);
-  if (head.length === 10) head.writeBigUInt64BE(announced, 2);
-  return Buffer.concat(isMasked ? [head, mask, body] : [head, body]);
-}
-
-interface RawPeer {
-  readonly socket: Socket;
-  isClosed: boolean;
-  received: Buffer;
-}
-
-async function open(): Promise<RawPeer> {
-  const socket = connect(Number(new URL(server.server.url).port), "127.0.0.1");
-  const peer: RawPeer = { socket, isClosed: false, received: Buffer.alloc(0) };
-  socket.on("error", () => socket.destroy());
-  socket.on("close", () => {
-    peer.isClosed = true;
-  });
-  await once(socket, "connect");
-  socket.write(
-    "GET /api/v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-  );
-  const [answer] = (await once(socket, "data")) as [Buffer];
-  expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /);
-  socket.on("data", (chunk: Buffer) => {
-    peer.received = Buffer.concat([peer.received, chunk]);
-  });
-  return peer;
-}
+const open = () => openRaw(server.server.url);
 
 async function isAlive(): Promise<boolean> {
   const { body } = await server.http({ command: "kv.exists", payload: { key: "hidden" } });
@@ -121,4 +71,22 @@ it("frames broken at random harm nobody", async () => {
     peer.socket.destroy();
   }
   expect(await isAlive()).toBe(true);
+});
+
+/** A short run; `npm run fuzz -w server` makes a long one. */
+it("frames broken at random show nobody what is another's", async () => {
+  const locked = new AccessServer();
+  try {
+    const tokens = [
+      await locked.token("a", [...OWNERS_ALLOW[0]]),
+      await locked.token("b", [...OWNERS_ALLOW[1]]),
+    ] as const;
+    await locked.start();
+    const { frames, answers, connections } = await fuzzFrames(locked.server.url, tokens, 20_261_130, 4000);
+    // Enough of it gets to the commands, and enough ends its connection.
+    expect(answers).toBeGreaterThan(frames / 10);
+    expect(connections).toBeGreaterThan(frames / 200);
+  } finally {
+    await locked.end();
+  }
 });
