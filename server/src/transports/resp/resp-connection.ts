@@ -27,6 +27,7 @@ import { addressOf } from "../listen-failure.ts";
 import type { Reader } from "../outbox-budget.ts";
 import { plainAddress } from "../peer-address.ts";
 import { PushOutbox, type PushSocket } from "../push-outbox.ts";
+import { DirectWrites } from "./direct-writes.ts";
 import type { RespTraffic } from "./resp-traffic.ts";
 import { readInto } from "./shared-input.ts";
 import type { ReplyOwner } from "./turn-replies.ts";
@@ -50,6 +51,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
   repliesAt = 0;
   repliesLength = 0;
   readonly #socket: Socket;
+  readonly #direct: DirectWrites;
   /** What `endLater` was given. */
   #lastWords = "";
   readonly #traffic: RespTraffic;
@@ -76,6 +78,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
 
   constructor(socket: Socket, traffic: RespTraffic) {
     this.#socket = socket;
+    this.#direct = new DirectWrites(socket, () => (this.isBlocked ? this.recount() : this.#drained()));
     this.#traffic = traffic;
     this.address = plainAddress(socket.remoteAddress);
     this.peer = addressOf(this.address, socket.remotePort ?? 0);
@@ -97,7 +100,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
   }
 
   get isBlocked(): boolean {
-    return this.#socket.writableNeedDrain;
+    return this.#socket.writableNeedDrain || this.#direct.pendingBytes > 0;
   }
 
   /** Of a socket that was destroyed nothing is left, though it may not have said so yet. */
@@ -105,15 +108,15 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
     if (this.#socket.destroyed) return 0;
     const { outbox } = this;
     const waitingBytes = this.isBlocked ? outbox.waitingBytes : outbox.heldReplyBytes;
-    return this.#socket.writableLength + waitingBytes + this.#held.length;
+    return this.socketBytes() + waitingBytes + this.#held.length;
   }
 
   socketBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + this.#direct.pendingBytes;
   }
 
   unreadBytes(): number {
-    return this.#socket.writableLength + this.outbox.waitingBytes;
+    return this.socketBytes() + this.outbox.waitingBytes;
   }
 
   /** The bytes are in a buffer that the next read uses again. */
@@ -199,17 +202,14 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
   }
 
   /** The end of the turn, or of the replies that gather in it. */
-  writeReplies(bytes: Uint8Array): void {
-    const length = this.repliesLength;
-    this.repliesLength = 0;
+  writeReplies(replies: Uint8Array): void {
     if (this.#isGone) return;
-    const socket = this.#socket;
-    const wasEmpty = socket.writableLength === 0;
-    const replies = Buffer.from(bytes.buffer, this.repliesAt, length);
+    const wasEmpty = this.socketBytes() === 0;
     // Behind something else it will be kept: only what is needed.
-    socket.write(wasEmpty ? replies : Buffer.from(replies));
-    if (wasEmpty && socket.writableLength > 0) this.#traffic.replies.surrender();
-    if (socket.writableLength > 0 || this.#countedBytes > 0) this.recount();
+    if (!this.#direct.write(replies)) this.#socket.write(wasEmpty ? replies : replies.slice());
+    const isUnread = this.socketBytes() > 0;
+    if (wasEmpty && isUnread) this.#traffic.replies.surrender();
+    if (isUnread || this.#countedBytes > 0) this.recount();
   }
 
   /** What follows does not come behind the replies of this turn by itself. */

@@ -7,19 +7,23 @@
  * it for all; and what the peers send next arrives together, for one turn.
  */
 import type { TurnEnd, TurnEndTask } from "../../runtime/turn-end.ts";
+import { copyBytes } from "../../structures/byte-range.ts";
 
 const BYTES_MAX = 256 * 1024;
 
 /** A connection with replies in the buffer. */
 export interface ReplyOwner {
-  /** Writes what is its own of the buffer, from `repliesAt` on. */
-  writeReplies(bytes: Uint8Array): void;
+  /** The replies are a part of the buffer that all share. */
+  writeReplies(replies: Uint8Array): void;
+  /** Where its own are in the buffer, for `TurnReplies`. */
   repliesAt: number;
   repliesLength: number;
 }
 
 export class TurnReplies {
-  #bytes = new Uint8Array(BYTES_MAX);
+  /** What `#bytes` shows: asking an array for its buffer costs as much as a small reply. */
+  #buffer = new ArrayBuffer(BYTES_MAX);
+  #bytes = new Uint8Array(this.#buffer);
   #length = 0;
   readonly #owners: ReplyOwner[] = [];
   readonly #task: TurnEndTask;
@@ -44,7 +48,7 @@ export class TurnReplies {
       this.#owners.push(owner);
       this.#task.request();
     }
-    this.#bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), this.#length);
+    copyBytes(bytes, 0, length, this.#bytes, this.#length);
     owner.repliesLength += length;
     this.#length += length;
     return true;
@@ -52,7 +56,10 @@ export class TurnReplies {
 
   /** Writes those of one connection now: something is to follow them that does not come here. */
   write(owner: ReplyOwner): void {
-    if (owner.repliesLength > 0) owner.writeReplies(this.#bytes);
+    const length = owner.repliesLength;
+    if (length === 0) return;
+    owner.repliesLength = 0;
+    owner.writeReplies(new Uint8Array(this.#buffer, owner.repliesAt, length));
   }
 
   writeAll(): void {
@@ -63,6 +70,7 @@ export class TurnReplies {
 
   /** A socket has kept a part of the buffer: it is left to it. */
   surrender(): void {
-    this.#bytes = this.#bytes.slice();
+    this.#buffer = this.#buffer.slice(0);
+    this.#bytes = new Uint8Array(this.#buffer);
   }
 }
