@@ -247,6 +247,21 @@ export class CommandRunner {
     return endedMs;
   }
 
+  /**
+   * As `observe`, for commands of one kind that one caller had run in a row, timed together.
+   * @param failures how many of them failed.
+   */
+  observeRow(index: number, startedMs: number, count: number, failures: number, caller: Caller): number {
+    const endedMs = this.clock.monotonicMs();
+    const durationMs = endedMs - startedMs;
+    for (let i = 0; i < count; i++) this.#observer.observe(index, durationMs / count, i >= failures);
+    // One of them must have taken nearly all of it: each takes microseconds.
+    if (durationMs >= this.#slowLog.thresholdMs) {
+      this.#slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
+    }
+    return endedMs;
+  }
+
   failure(encoder: ReplyEncoder, requestId: ByteRange | undefined, error: CommandError): Reply {
     encoder.encodeFailure(this.out, requestId, error);
     const reply = this.finish(encoder, ERROR_STATUS[error.code]);

@@ -1,10 +1,12 @@
 /** What a burst of RESP may cost and leave behind, at the dispatcher itself: a clock that runs, buffers that must go. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { Fixture } from "../../test/dispatcher-fixture.ts";
 import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
 import { answerOf, respDispatcher, respPeer } from "../../test/resp-fixture.ts";
+import { allCommands } from "../commands/all.ts";
+import { SlowLog } from "../commands/slow-log.ts";
 import { Channels } from "../fanout/channels.ts";
 import type { RespClient } from "./resp-client.ts";
 import { type Progress, type RespDispatcher, STOPPED, WANTS_BYTES, WANTS_TURN } from "./resp-dispatcher.ts";
@@ -182,4 +184,101 @@ it("looks at no subscription for a HELLO that changes nothing", () => {
   expect(subscribed).not.toHaveBeenCalled();
   resp.say(client, "HELLO", "2");
   expect(subscribed).toHaveBeenCalledTimes(2);
+});
+
+describe("commands of one kind in a row", () => {
+  const GETS = Buffer.concat(Array.from({ length: 20 }, (_, i) => requestBytes(["GET", `k${i}`])));
+
+  /** A dispatcher of which is known when it looked at the clock, and what it observed. */
+  function timed(thresholdMs = 10) {
+    const fixture = new Fixture();
+    const { clock } = fixture;
+    const slowLog = new SlowLog(thresholdMs, 100);
+    const observed: { readonly name: string; readonly durationMs: number; readonly succeeded: boolean }[] = [];
+    let looks = 0;
+    const dispatch = respDispatcher(fixture, {
+      slowLog,
+      clock: {
+        nowMs: () => clock.nowMs(),
+        monotonicMs: () => {
+          looks++;
+          return clock.monotonicMs();
+        },
+      },
+      observer: {
+        observe: (index, durationMs, succeeded) => {
+          observed.push({ name: allCommands[index].name, durationMs, succeeded });
+        },
+      },
+    });
+    const client = dispatch.connect(1, respPeer());
+    /** @returns how often it looked at the clock. */
+    const run = (bytes: Uint8Array): number => {
+      const before = looks;
+      observed.length = 0;
+      dispatch.handle(client, bytes, 0, bytes.length);
+      return looks - before;
+    };
+    run(requestBytes(["GET", "warm"]));
+    return { fixture, clock, slowLog, observed, run };
+  }
+
+  it("are timed a few at a time, and counted one by one", () => {
+    const { observed, run } = timed();
+    expect(run(GETS)).toBeLessThan(6);
+    expect(observed.map(({ name }) => name)).toEqual(Array(20).fill("kv.get"));
+  });
+
+  it("are timed apart from others, each kind and each that fails as what it is", () => {
+    const { fixture, clock, observed, run } = timed();
+    run(requestBytes(["SET", "text", "x"]));
+    const { keys } = fixture.engine.executor.planner;
+    const { peek } = keys;
+    keys.peek = (key) => {
+      clock.advance(key.toString() === "slow" ? 0.05 : 0.01);
+      return peek.call(keys, key);
+    };
+    const words = [
+      ["INCR", "a"],
+      ["INCR", "text"],
+      ["INCR", "b"],
+      ["GET", "slow"],
+      ["GET", "x"],
+      ["INCR", "a", "b"],
+      ["GET", "y"],
+    ];
+    run(Buffer.concat(words.map((each) => requestBytes(each))));
+    const rounded = observed.map(({ name, durationMs, succeeded }) => [name, Math.round(durationMs * 1000), succeeded]);
+    expect(rounded.filter(([, , succeeded]) => succeeded === false)).toHaveLength(1);
+    expect(rounded.map(([name, us]) => [name, us])).toEqual([
+      ["kv.incr", 10],
+      ["kv.incr", 10],
+      ["kv.incr", 10],
+      ["kv.get", 30],
+      ["kv.get", 30],
+      ["kv.get", 10],
+    ]);
+  });
+
+  it("that are slow are each timed by themselves from the next one on, and entered in the slow log", () => {
+    const { fixture, clock, slowLog, observed, run } = timed();
+    const { keys } = fixture.engine.executor.planner;
+    const { peek } = keys;
+    keys.peek = (key) => {
+      clock.advance(key.toString() === "k0" ? 20 : 0.2);
+      return peek.call(keys, key);
+    };
+    run(GETS.subarray(0, GETS.length >> 1));
+    expect(slowLog.latest(10)).toMatchObject([{ command: "kv.get" }]);
+    expect(slowLog.latest(1)[0].duration_ms).toBeGreaterThanOrEqual(20);
+    run(GETS);
+    expect(observed.slice(1).map(({ durationMs }) => Math.round(durationMs * 10))).toEqual(
+      Array(observed.length - 1).fill(2),
+    );
+  });
+
+  it("are each timed by themselves where the slow log wants nearly all", () => {
+    const { run } = timed(0);
+    expect(run(GETS)).toBeGreaterThan(20);
+  });
 });
