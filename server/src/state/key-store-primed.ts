@@ -1,16 +1,15 @@
 /**
  * Keys looked up together before they are asked for one by one, so that their cache misses overlap. Answers are found by
  * identity: the same buffer at the same place. Buffers are used again with other bytes in them, so the answers are only
- * for the step that asked, from `fill` to `clear`; and a record found is compared with the bytes asked for, which costs
- * little because the look-up has just brought it into the cache.
+ * for the step that asked, from `fill` to `clear`. That nobody writes to one meanwhile is checked by the last four bytes of the
+ * key: whole keys were compared before they were found, and would be once more at twice the cost of asking.
  *
  * A burst of writes changes the tree while its own keys are primed. A key that was not found stays so unless it is added:
  * those added since are remembered by a fingerprint, and only an equal one makes the tree be asked again. A record that is
  * replaced or removed is put right in the group. So a hundred new keys cost one look-up each, not two.
  */
 import type { ByteRange } from "../structures/byte-range.ts";
-import { KeyGroup, NONE, type RadixTree } from "../structures/radix-tree.ts";
-import { keyEquals } from "../structures/record.ts";
+import { FIND_MANY_MAX, KeyGroup, NONE, type RadixTree } from "../structures/radix-tree.ts";
 
 const ADDED_MAX = 64;
 const NO_BYTES = new Uint8Array(0);
@@ -23,6 +22,7 @@ export class PrimedKeys {
   readonly #added = new Int32Array(ADDED_MAX);
   /** More than `ADDED_MAX`: any miss may be void. */
   #addedCount = 0;
+  readonly #tails = new Int32Array(FIND_MANY_MAX);
   /** How many buffers the group holds; `forget` does not let go of them. */
   #filled = 0;
 
@@ -34,6 +34,7 @@ export class PrimedKeys {
       group.bytes[i] = range.bytes;
       group.starts[i] = range.start;
       group.ends[i] = range.end;
+      this.#tails[i] = tailOf(range.bytes, range.start, range.end);
     }
     group.count = count;
     this.#filled = count;
@@ -79,9 +80,7 @@ export class PrimedKeys {
       this.#next = i;
       const ref = group.refs[i];
       const holds =
-        ref === NONE
-          ? !this.#mayBeAdded(bytes, start, end)
-          : keyEquals(tree.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end);
+        this.#tails[i] === tailOf(bytes, start, end) && (ref !== NONE || !this.#mayBeAdded(bytes, start, end));
       if (holds) return ref;
       break;
     }
@@ -97,6 +96,14 @@ export class PrimedKeys {
     for (let i = 0; i < count; i++) if (added[i] === fingerprint) return true;
     return false;
   }
+}
+
+/** The last bytes of a key, four at the most. */
+function tailOf(bytes: Uint8Array, start: number, end: number): number {
+  if (end - start >= 4) return bytes[end - 4] | (bytes[end - 3] << 8) | (bytes[end - 2] << 16) | (bytes[end - 1] << 24);
+  let tail = 0;
+  for (let i = start; i < end; i++) tail = (tail << 8) | bytes[i];
+  return tail;
 }
 
 /** The length and the last bytes, where keys of a kind differ. */
