@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { dump, Engine, type EngineOptions, emptyState, type Plain, seededRandom } from "../../test/engine.ts";
-import { NONE } from "../state/key-store.ts";
+import { KeyStore, NONE } from "../state/key-store.ts";
 import { OP_EVICT, OP_SPLICE } from "../state/operation.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import { CommandError } from "./errors.ts";
@@ -81,6 +81,24 @@ describe("the memory of a record being planned", () => {
         ]),
       ),
     ).toBe("");
+  });
+
+  it("looks again once others have what was left, also where it has planned many writes without a look", () => {
+    let elsewhere = 0;
+    const store = new KeyStore({ memoryBytesMax: 16 * MB, evictionPolicy: "none", bytesElsewhere: () => elsewhere });
+    store.planned(8 * MB);
+    expect(store.takesUnseen(100)).toBe(true);
+    expect(store.takesUnseen(100_000)).toBe(false);
+    elsewhere = 16 * MB;
+    store.measureMemory();
+    expect(store.takesUnseen(100)).toBe(false);
+    store.planned(8 * MB);
+    for (let i = 0; store.takesUnseen(100); i++) expect(i).toBeLessThan(1000);
+    store.planned(100_000);
+    expect(store.takesUnseen(100)).toBe(false);
+    store.planned(8 * MB);
+    store.flush();
+    expect(store.takesUnseen(100)).toBe(false);
   });
 
   it("evicts nothing for a rename", () => {

@@ -35,6 +35,8 @@ const MEASURE_BYTES = 64 * 1024;
  * still expire keys, and be emptied by commands that run once.
  */
 const SPARE_PART = 32;
+/** A record takes no more than so many times its key, its value and what a node may take. */
+const UNSEEN_FACTOR = 2;
 
 export class Planner {
   /** Reads only; staged effects show in it. Prefer `find` where the command goes on to write. */
@@ -256,13 +258,21 @@ export class Planner {
     spareBytes = 0,
   ): boolean {
     const store = this.#store;
+    const bytes = key.end - key.start + valueBytes;
+    if (this.writer.count === 0 && store.takesUnseen(bytes)) {
+      this.#stagedBytes = UNSEEN_FACTOR * (bytes + NODE_SLACK_BYTES);
+      this.#takenBytes = this.#stagedBytes;
+      return true;
+    }
     const neededBytes = store.slotBytesNeeded(key.end - key.start, valueBytes, expires);
     const oldBytes = current === undefined ? 0 : this.#slotBytesOf(key, current);
     this.#stagedBytes += neededBytes - oldBytes;
     if (current === undefined) this.#stagedKeys++;
     this.#takenBytes += neededBytes;
     if (!store.canTake(this.#takenBytes)) return this.#refuse("the address space of the store is in use", neededBytes);
-    if (neededBytes <= oldBytes || this.#stagedGrowthBytes <= 0 || this.#excessBytes <= spareBytes) return true;
+    const excessBytes = this.#excessBytes;
+    store.planned(-excessBytes);
+    if (neededBytes <= oldBytes || this.#stagedGrowthBytes <= 0 || excessBytes <= spareBytes) return true;
     this.#protectedRef = current === undefined ? NONE : current.ref;
     store.measureMemory();
     return this.#makeRoom(neededBytes, spareBytes);

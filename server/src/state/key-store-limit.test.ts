@@ -65,6 +65,15 @@ class LimitedStore {
 }
 
 describe("the memory limit", () => {
+  it("holds where most changes are made without a look at the memory", () => {
+    const limitMb = 160;
+    const limited = new LimitedStore(limitMb * MB, "lru");
+    for (let i = 0; limited.evicted < 2000; i++) limited.put(i, [3900, 10, 700][i % 3]);
+    expect(limited.residentMax).toBeLessThanOrEqual(limitMb * MB);
+    expect(limited.store.usedBytes).toBeGreaterThan(0.9 * limitMb * MB);
+    limited.store.checkInvariants();
+  });
+
   it("holds when values grow from 100 bytes to 4 KB and shrink again", () => {
     const limited = new LimitedStore(24 * MB, "lru");
     const { store } = limited;

@@ -36,6 +36,16 @@ export interface KeyStoreOptions {
 const RECORDS = 0;
 const NODES = 1;
 
+/**
+ * So many small changes are made without a look at the memory, where much more is left than they could take: each may need a
+ * span of records and one of nodes.
+ */
+const UNSEEN_CHANGES = 64;
+const UNSEEN_BYTES_MAX = 4096;
+const PLENTY_FOR_CHANGES_BYTES = 2 ** 27;
+/** What they could add to `usedBytes`, with room to spare. */
+const PLENTY_FOR_PLANS_BYTES = 2 ** 20;
+
 export class KeyStoreMemory {
   /** What is left of the limit for keys. */
   limitBytes: number;
@@ -60,6 +70,9 @@ export class KeyStoreMemory {
   #pinnedBytes = 0;
   readonly #bytesElsewhere: () => number;
   readonly #limitBytesMax: number;
+  /** Small changes that may still be made, and planned, without a look. */
+  #unseenChanges = 0;
+  #unseenPlans = 0;
 
   /**
    * @param limitBytes 0 for none but what can be addressed.
@@ -117,6 +130,24 @@ export class KeyStoreMemory {
     const reclaimable = this.records.reclaimableBytes + this.tree.nodes.reclaimableBytes;
     const held = this.heap.heldBytes + this.deadlines.heldBytes;
     this.#pinnedBytes = Math.max(0, held - this.usedBytes - reclaimable);
+    this.#unseenChanges = 0;
+    this.#unseenPlans = 0;
+  }
+
+  /**
+   * Whether a change of so many bytes of key and value is small, and may be planned whatever it takes. Where not, the planner
+   * looks, and tells `planned` what it has found.
+   */
+  takesUnseen(bytes: number): boolean {
+    if (this.#unseenPlans === 0 || bytes > UNSEEN_BYTES_MAX) return false;
+    this.#unseenPlans--;
+    return true;
+  }
+
+  /** @param freeBytes of `usableBytes`, those that are left with what is planned. */
+  planned(freeBytes: number): void {
+    const isPlenty = freeBytes > PLENTY_FOR_PLANS_BYTES && this.heap.canTake(PLENTY_FOR_PLANS_BYTES);
+    this.#unseenPlans = isPlenty ? UNSEEN_CHANGES : 0;
   }
 
   /**
@@ -131,6 +162,8 @@ export class KeyStoreMemory {
     this.tree = new RadixTree(new SlabAllocator(this.heap, NODES, this.#spanBytesMax), this.records);
     this.deadlines = new DeadlineHeap();
     this.#pinnedBytes = 0;
+    this.#unseenChanges = 0;
+    this.#unseenPlans = 0;
   }
 
   #leave(heap: PageHeap): void {
@@ -164,8 +197,13 @@ export class KeyStoreMemory {
    * @returns whether anything was moved for it.
    */
   makeRoom(needed: number, expires: boolean): boolean {
-    if (this.residentBytes + needed + this.#growthBytesMax <= this.limitBytes) return false;
-    return this.#reclaim(needed, expires);
+    if (this.#unseenChanges > 0 && needed <= UNSEEN_BYTES_MAX) {
+      this.#unseenChanges--;
+      return false;
+    }
+    const freeBytes = this.limitBytes - this.residentBytes - this.#growthBytesMax;
+    this.#unseenChanges = freeBytes > PLENTY_FOR_CHANGES_BYTES ? UNSEEN_CHANGES : 0;
+    return freeBytes < needed && this.#reclaim(needed, expires);
   }
 
   #reclaim(needed: number, expires: boolean): boolean {

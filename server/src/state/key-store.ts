@@ -85,6 +85,16 @@ export class KeyStore {
     this.#memory.measure();
   }
 
+  /** See KeyStoreMemory. */
+  takesUnseen(bytes: number): boolean {
+    return this.#memory.takesUnseen(bytes);
+  }
+
+  /** See KeyStoreMemory. */
+  planned(freeBytes: number): void {
+    this.#memory.planned(freeBytes);
+  }
+
   /** Whether there are addresses for new records of so many bytes; what they replace goes only afterwards. */
   canTake(slotBytes: number): boolean {
     return this.#memory.heap.canTake(slotBytes);
