@@ -4,8 +4,11 @@ import { dump, Engine, emptyState, type Plain } from "../../test/engine.ts";
 import { NONE } from "../state/key-store.ts";
 import { OP_DEADLINE, OP_EVICT, OP_EXPIRE, OP_FLUSH, OP_PUT, OP_REMOVE, OP_SPLICE } from "../state/operation.ts";
 import type { StateMachine } from "../state/state-machine.ts";
+import { TAG_TEXT, Value } from "../state/value.ts";
+import { rangeOf } from "../structures/byte-range.ts";
+import { allCommands } from "./all.ts";
 import { CommandError } from "./errors.ts";
-import { ApplyFailure } from "./execute.ts";
+import { ApplyFailure, NOBODY } from "./execute.ts";
 
 const lastRecord = (engine: Engine) => {
   const records = engine.operations(Math.max(1, engine.log.nextOffset - 1));
@@ -102,10 +105,23 @@ describe("a bug in a command", () => {
   });
 });
 
+it("keeps nothing of a command of a batch that depends on what the next one is read into", () => {
+  const { executor } = new Engine();
+  const [key, value] = [rangeOf("key"), new Value(TAG_TEXT, Buffer.from("value"), 0, 5)];
+  const set = allCommands.find(({ name }) => name === "kv.set");
+  if (set === undefined) throw new Error("there is no kv.set");
+  executor.begin();
+  executor.stage(set, { key, value }, NOBODY);
+  key.bytes.fill(0);
+  value.bytes.fill(0);
+  const { bytes, length } = executor.planner.writer;
+  expect(Buffer.from(bytes.subarray(0, length)).toString("latin1")).toContain("keyvalue");
+});
+
 describe("a failure to apply", () => {
   it("is not an answer: it ends the process", () => {
     const engine = new Engine();
-    engine.state.apply = () => {
+    engine.state.applyStaged = () => {
       throw new Error("broken");
     };
     expect(() => engine.run("kv.set", { key: "a", value: 1 })).toThrow(ApplyFailure);
@@ -115,7 +131,7 @@ describe("a failure to apply", () => {
     const engine = new Engine();
     engine.executor.beginRecord();
     engine.run("kv.set", { key: "a", value: 1 });
-    engine.state.apply = () => {
+    engine.state.applyStaged = () => {
       throw new Error("broken");
     };
     expect(() => engine.run("kv.set", { key: "b", value: 1 })).toThrow(ApplyFailure);

@@ -249,7 +249,10 @@ export class Executor {
   stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
     const refusal = this.refusal(command, args, caller);
     if (refusal !== undefined) return refusal;
-    return this.#stage(command, args, caller);
+    const result = this.#stage(command, args, caller);
+    // What the next command is read into may be what this one was.
+    this.planner.writer.settle();
+    return result;
   }
 
   #stage(command: Command, args: Record<string, unknown>, caller: Caller): unknown {
@@ -328,7 +331,7 @@ export class Executor {
     if (writer.count === 0) return;
     const firstOffset = this.#isGathering ? this.#log.nextOffset + this.#record.count : this.#log.append(writer);
     try {
-      this.#state.apply(writer.bytes, writer.length, firstOffset);
+      this.#state.applyStaged(writer, firstOffset);
     } catch (cause) {
       this.#isBroken = true;
       throw new ApplyFailure(`the record at offset ${firstOffset} could not be applied`, { cause });

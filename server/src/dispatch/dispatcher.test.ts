@@ -288,7 +288,7 @@ describe("a bug in a command", () => {
 
   it("in apply is not answered: the process must end", () => {
     const fixture = new Fixture();
-    fixture.engine.state.apply = () => {
+    fixture.engine.state.applyStaged = () => {
       throw new Error("broken");
     };
     const set = { command: "kv.set", payload: { key: "a", value: 1 } };

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { OperationWriter } from "../state/operation.ts";
 import { rangeOf } from "../structures/byte-range.ts";
 import { Backlog } from "./backlog.ts";
-import { firstOffsetAt, KIND_OPERATIONS, RECORD_HEADER_BYTES } from "./log-record.ts";
+import { firstOffsetAt, KIND_OPERATIONS, RECORD_HEADER_BYTES, WrittenBytes } from "./log-record.ts";
 import { OperationLog } from "./operation-log.ts";
 
 const BLOCK_BYTES = 4096;
@@ -10,7 +10,7 @@ const BLOCK_BYTES = 4096;
 /** Appends a record of `bytes` equal bytes that counts as `count` operations. */
 function append(backlog: Backlog, firstOffset: number, bytes: number, count = 1, epoch = 1): void {
   const header = { kind: KIND_OPERATIONS, firstOffset, durableOffset: 0, epoch, count };
-  backlog.append(header, new Uint8Array(bytes).fill(firstOffset), bytes);
+  backlog.append(header, new WrittenBytes(new Uint8Array(bytes).fill(firstOffset)));
 }
 
 function offsetsFrom(backlog: Backlog, offset: number): number[] | undefined {

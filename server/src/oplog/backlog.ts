@@ -17,6 +17,7 @@ import {
   firstOffsetAt,
   type LogRecord,
   RECORD_HEADER_BYTES,
+  type RecordContent,
   type RecordHeader,
   readRecord,
   recordBytesAt,
@@ -75,9 +76,9 @@ export class Backlog {
     return this.#oldest?.firstOffset;
   }
 
-  append(header: RecordHeader, operations: Uint8Array, length: number): void {
-    const block = this.#blockFor(RECORD_HEADER_BYTES + length, header.firstOffset);
-    block.length = writeRecord(block.bytes, block.length, header, operations, length);
+  append(header: RecordHeader, operations: RecordContent): void {
+    const block = this.#blockFor(RECORD_HEADER_BYTES + operations.length, header.firstOffset);
+    block.length = writeRecord(block.bytes, block.length, header, operations);
   }
 
   #blockFor(recordBytes: number, firstOffset: number): Block {

@@ -10,6 +10,7 @@ import {
   RECORD_HEADER_BYTES,
   recordBytesAt,
   recordProblem,
+  WrittenBytes,
   writeRecord,
 } from "./log-record.ts";
 import { encodeSegmentHeader, SEGMENT_HEADER_BYTES, segmentName } from "./segment.ts";
@@ -112,8 +113,7 @@ describe("a reader of the log's files", () => {
         bytes,
         0,
         { kind: 1, firstOffset, durableOffset, epoch: 1, count: 1 },
-        new Uint8Array(50).fill(7),
-        50,
+        new WrittenBytes(new Uint8Array(50).fill(7)),
       );
       return bytes;
     };

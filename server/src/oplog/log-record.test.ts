@@ -12,6 +12,7 @@ import {
   readRecord,
   recordBytesAt,
   recordProblem,
+  WrittenBytes,
   writeRecord,
 } from "./log-record.ts";
 
@@ -38,7 +39,7 @@ interface Written {
 /** The record between other bytes, and where it ends. */
 function written({ header, operations, at }: Written): { readonly bytes: Uint8Array; readonly end: number } {
   const bytes = new Uint8Array(at + RECORD_HEADER_BYTES + operations.length + 10).fill(0xee);
-  const end = writeRecord(bytes, at, header, operations, operations.length);
+  const end = writeRecord(bytes, at, header, new WrittenBytes(operations));
   expect(end).toBe(bytes.length - 10);
   return { bytes, end };
 }

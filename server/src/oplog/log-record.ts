@@ -47,14 +47,33 @@ export interface RecordHeader {
   readonly count: number;
 }
 
+/** The operations of a record that is to be written. */
+export interface RecordContent {
+  /** In bytes. */
+  readonly length: number;
+  writeTo(into: Uint8Array, at: number): void;
+}
+
+/** Those that come as bytes already. */
+export class WrittenBytes implements RecordContent {
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get length(): number {
+    return this.#bytes.length;
+  }
+
+  writeTo(into: Uint8Array, at: number): void {
+    copyBytes(this.#bytes, 0, this.#bytes.length, into, at);
+  }
+}
+
 /** Writes a whole record at `at`; returns where it ends. */
-export function writeRecord(
-  into: Uint8Array,
-  at: number,
-  header: RecordHeader,
-  operations: Uint8Array,
-  length: number,
-): number {
+export function writeRecord(into: Uint8Array, at: number, header: RecordHeader, operations: RecordContent): number {
+  const { length } = operations;
   const end = at + RECORD_HEADER_BYTES + length;
   writeUint32(into, at, RECORD_HEADER_BYTES + length);
   into[at + 8] = RECORD_VERSION;
@@ -63,7 +82,7 @@ export function writeRecord(
   writeUint48(into, at + 16, header.durableOffset);
   writeUint32(into, at + 22, header.epoch);
   writeUint32(into, at + 26, header.count);
-  copyBytes(operations, 0, length, into, at + RECORD_HEADER_BYTES);
+  operations.writeTo(into, at + RECORD_HEADER_BYTES);
   writeUint32(into, at + 4, crc32(into, at + CHECKED_FROM, end));
   return end;
 }

@@ -9,9 +9,11 @@ import { type FileHandle, readWhole } from "./file-system.ts";
 import { loadIdentity } from "./identity.ts";
 import { listSegments } from "./log-file-reader.ts";
 import type { LogRecord } from "./log-record.ts";
-import { KIND_MARK, RECORD_HEADER_BYTES, readRecord, recordBytesAt, writeRecord } from "./log-record.ts";
+import { KIND_MARK, RECORD_HEADER_BYTES, readRecord, recordBytesAt, WrittenBytes, writeRecord } from "./log-record.ts";
 import { LogDamage, type RecoveredLog, recoverLog } from "./log-recovery.ts";
 import { SEGMENT_HEADER_BYTES } from "./segment.ts";
+
+const NO_OPERATIONS = new WrittenBytes(new Uint8Array(0));
 
 const PATH = "data";
 
@@ -364,12 +366,12 @@ describe("the start is refused", () => {
     const { at, record } = places[4];
     const last = { firstOffset: record.firstOffset, durableOffset: record.durableOffset, count: 1 };
     await log.with(log.lastName, (each) => {
-      writeRecord(each, at, { ...last, kind: 3, epoch: 1 }, record.operations, record.operations.length);
+      writeRecord(each, at, { ...last, kind: 3, epoch: 1 }, new WrittenBytes(record.operations));
       return each;
     });
     expect(await log.refusal()).toContain("unknown kind 3");
     await log.with(log.lastName, (each) => {
-      writeRecord(each, at, { ...last, kind: 1, epoch: 2 }, record.operations, record.operations.length);
+      writeRecord(each, at, { ...last, kind: 1, epoch: 2 }, new WrittenBytes(record.operations));
       return each;
     });
     expect(await log.refusal()).toContain("of epoch 2 does not follow");
@@ -443,7 +445,7 @@ describe("what clients have sent", () => {
   /** A record of the log in the middle of a value. */
   function forged(firstOffset: number, durableOffset: number, epoch = 1): Uint8Array {
     const bytes = new Uint8Array(300).fill(118);
-    writeRecord(bytes, 100, { kind: KIND_MARK, firstOffset, durableOffset, epoch, count: 0 }, bytes, 0);
+    writeRecord(bytes, 100, { kind: KIND_MARK, firstOffset, durableOffset, epoch, count: 0 }, NO_OPERATIONS);
     return bytes;
   }
 
@@ -471,7 +473,7 @@ describe("what clients have sent", () => {
     const bytes = new Uint8Array(2 ** 20);
     for (let at = 0; at < 300 * RECORD_HEADER_BYTES; at += RECORD_HEADER_BYTES) {
       const mark = { kind: KIND_MARK, firstOffset, durableOffset: firstOffset - 1, epoch: 1, count: 0 };
-      writeRecord(bytes, at, mark, bytes, 0);
+      writeRecord(bytes, at, mark, NO_OPERATIONS);
       new DataView(bytes.buffer).setUint32(at, bytes.length - at, true);
     }
     return bytes;

@@ -13,7 +13,14 @@
 import type { OperationWriter } from "../state/operation.ts";
 import { Backlog } from "./backlog.ts";
 import { EpochHistory } from "./epochs.ts";
-import { KIND_MARK, KIND_OPERATIONS, type LogRecord, RECORD_HEADER_BYTES } from "./log-record.ts";
+import {
+  KIND_MARK,
+  KIND_OPERATIONS,
+  type LogRecord,
+  RECORD_HEADER_BYTES,
+  type RecordContent,
+  WrittenBytes,
+} from "./log-record.ts";
 
 /**
  * A log begins at this many offsets for each millisecond since the epoch of time: an earlier process that wrote less than
@@ -167,7 +174,7 @@ export class OperationLog {
   /** Appends what the writer collected as one record and returns the offset of its first operation. */
   append(record: OperationWriter): number {
     const firstOffset = this.#nextOffset;
-    this.#append(KIND_OPERATIONS, firstOffset, this.epoch, record.count, record.bytes, record.length);
+    this.#append(KIND_OPERATIONS, firstOffset, this.epoch, record.count, record);
     return firstOffset;
   }
 
@@ -179,29 +186,22 @@ export class OperationLog {
       throw new Error(`record at offset ${firstOffset} of epoch ${epoch} does not follow ${this.#nextOffset - 1}`);
     }
     this.#nextOffset = firstOffset;
-    this.#append(KIND_OPERATIONS, firstOffset, epoch, count, operations, operations.length);
+    this.#append(KIND_OPERATIONS, firstOffset, epoch, count, new WrittenBytes(operations));
   }
 
   /** Appends a mark where the synced offset is named by no record yet; returns whether it did. */
   appendMark(): boolean {
     if (this.#syncedOffset === Number.POSITIVE_INFINITY || this.#namedOffset >= this.#syncedOffset) return false;
-    this.#append(KIND_MARK, this.#nextOffset, this.epoch, 0, NOTHING, 0);
+    this.#append(KIND_MARK, this.#nextOffset, this.epoch, 0, NOTHING);
     return true;
   }
 
-  #append(
-    kind: number,
-    firstOffset: number,
-    epoch: number,
-    count: number,
-    operations: Uint8Array,
-    length: number,
-  ): void {
+  #append(kind: number, firstOffset: number, epoch: number, count: number, operations: RecordContent): void {
     const durableOffset = Math.min(this.#syncedOffset, firstOffset - 1);
-    if (this.#isRead) this.backlog.append({ kind, firstOffset, durableOffset, epoch, count }, operations, length);
+    if (this.#isRead) this.backlog.append({ kind, firstOffset, durableOffset, epoch, count }, operations);
     this.#namedOffset = durableOffset;
     this.#nextOffset = firstOffset + count;
-    this.appendedBytes += RECORD_HEADER_BYTES + length;
+    this.appendedBytes += RECORD_HEADER_BYTES + operations.length;
     this.appendedOperations += count;
     this.appendedRecords += 1;
     this.onAppended?.();
@@ -241,4 +241,4 @@ export class OperationLog {
   }
 }
 
-const NOTHING = new Uint8Array(0);
+const NOTHING = new WrittenBytes(new Uint8Array(0));

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ByteRange, copyRange, rangeOf } from "../structures/byte-range.ts";
+import { KeyStore } from "./key-store.ts";
 import {
   OP_DEADLINE,
   OP_EVICT,
@@ -14,7 +15,7 @@ import {
   readUint48,
   writeUint48,
 } from "./operation.ts";
-import type { ValueTag } from "./value.ts";
+import { Value, type ValueTag } from "./value.ts";
 
 interface Written {
   readonly kind: number;
@@ -89,6 +90,64 @@ describe("operations", () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it("have the same bytes wherever they are written to, however the record is looked at before", () => {
+    const looks: readonly ((writer: OperationWriter) => void)[] = [
+      () => {},
+      (writer) => writer.settle(),
+      (writer) => expect(writer.bytes.length).toBeGreaterThanOrEqual(writer.length),
+    ];
+    fc.assert(
+      fc.property(fc.array(written, { maxLength: 4 }), fc.constantFrom(...looks), (operations, look) => {
+        const [writer, eager] = [new OperationWriter(), new OperationWriter()];
+        for (const operation of operations) {
+          WRITE[operation.kind](writer, operation);
+          look(writer);
+          WRITE[operation.kind](eager, operation);
+          eager.settle();
+        }
+        const into = new Uint8Array(writer.length + 10).fill(99);
+        writer.writeTo(into, 5);
+        expect(into.subarray(5, -5)).toEqual(eager.bytes.subarray(0, eager.length));
+        expect([...into.subarray(0, 5), ...into.subarray(-5)]).toEqual(Array(10).fill(99));
+        expect([writer.length, writer.count]).toEqual([eager.length, eager.count]);
+      }),
+    );
+  });
+
+  it("are put off where the only one is a put, until the bytes it was made of may change", () => {
+    const writer = new OperationWriter();
+    const [key, value] = [Buffer.from("key"), Buffer.from("value")];
+    writer.put(range(key), 1, range(value), 7);
+    expect(writer.deferred).toMatchObject({ kind: OP_PUT, tag: 1, deadlineMs: 7 });
+    writer.settle();
+    expect(writer.deferred).toBeUndefined();
+    key.fill(0);
+    value.fill(0);
+    const [read] = readAll(writer.bytes, writer.length);
+    expect([read.key, read.value].map((bytes) => Buffer.from(bytes ?? []).toString())).toEqual(["key", "value"]);
+    writer.reset();
+    expect([writer.deferred, writer.length, writer.count]).toEqual([undefined, 0, 0]);
+    writer.put(range(key), 1, range(value), 7);
+    writer.remove(range(key));
+    expect([writer.deferred, writer.count]).toEqual([undefined, 2]);
+  });
+
+  it("are written at once where what they are made of may lie in a store, whose records are moved", () => {
+    const store = new KeyStore({ memoryBytesMax: 0, evictionPolicy: "none" });
+    store.put(rangeOf("key"), 1, Buffer.from("value"), 0, 5, 0, 1);
+    const found = { key: range(new Uint8Array(0)), value: new Value(0, new Uint8Array(0), 0, 0) };
+    store.readKey(store.find(rangeOf("key")), found.key);
+    store.readValue(store.find(rangeOf("key")), found.value);
+    for (const [key, value] of [
+      [rangeOf("key"), found.value],
+      [found.key, rangeOf("value")],
+    ]) {
+      const writer = new OperationWriter();
+      writer.put(key, 1, value, 0);
+      expect([writer.deferred, writer.count]).toEqual([undefined, 1]);
+    }
   });
 
   it("keep the longest key and a value larger than the writer's first buffer", () => {

@@ -13,7 +13,7 @@
  * Little endian, nothing aligned. Everything is absolute: instants, final values, or a delta with the version it must
  * find. An operation's own offset is its position in the log, so it is not in here; it becomes the key's version.
  */
-import { type ByteRange, copyBytes } from "../structures/byte-range.ts";
+import { ByteRange, copyBytes } from "../structures/byte-range.ts";
 import type { ValueTag } from "./value.ts";
 
 export const OP_PUT = 1;
@@ -66,36 +66,90 @@ export function writeUint48(bytes: Uint8Array, at: number, value: number): void 
   writeUint16(bytes, at + 4, Math.floor(value / 0x1_0000_0000));
 }
 
+function writePut(
+  bytes: Uint8Array,
+  at: number,
+  key: ByteRange,
+  tag: ValueTag,
+  value: ByteRange,
+  deadlineMs: number,
+): void {
+  const keyBytes = key.end - key.start;
+  bytes[at] = OP_PUT;
+  bytes[at + 1] = tag;
+  writeUint16(bytes, at + 2, keyBytes);
+  writeUint32(bytes, at + 4, value.end - value.start);
+  writeUint48(bytes, at + 8, deadlineMs);
+  copyBytes(key.bytes, key.start, key.end, bytes, at + PUT_HEADER_BYTES);
+  copyBytes(value.bytes, value.start, value.end, bytes, at + PUT_HEADER_BYTES + keyBytes);
+}
+
+const NOTHING = new Uint8Array(0);
 const INITIAL_BYTES = 64 * 1024;
+/** Of larger buffers a put is written at once: a store's own begin with more, and what is in them can be moved. */
+const DEFERRED_BYTES_MAX = 1024 * 1024;
 
 /**
  * Collects the operations of one record. The buffer is reused from record to record.
+ *
+ * Most records are one put of a key and a value that a client has just sent. Such a put is not written at first: it is kept as
+ * where its key and value are, which is all that apply needs, and the log writes it where its own readers will find it.
+ * Whoever asks for `bytes`, or adds to the record, has it written first; whoever may change what it was given calls `settle`.
  */
 export class OperationWriter {
-  bytes = new Uint8Array(INITIAL_BYTES);
-  /** Bytes written. */
+  #bytes = new Uint8Array(INITIAL_BYTES);
+  /** Bytes written, or to be written. */
   length = 0;
   /** Operations written; each takes one offset. */
   count = 0;
+  readonly #deferred = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
+  #isDeferred = false;
+
+  get bytes(): Uint8Array {
+    if (this.#isDeferred) this.settle();
+    return this.#bytes;
+  }
+
+  /** The only operation of the record, while it is not written. */
+  get deferred(): Operation | undefined {
+    return this.#isDeferred ? this.#deferred : undefined;
+  }
 
   reset(): void {
     this.length = 0;
     this.count = 0;
-    if (this.bytes.length > INITIAL_BYTES * 64) this.bytes = new Uint8Array(INITIAL_BYTES);
+    this.#isDeferred = false;
+    if (this.#bytes.length > INITIAL_BYTES * 64) this.#bytes = new Uint8Array(INITIAL_BYTES);
+  }
+
+  /** From here on nothing of the record depends on the bytes that it was made of. */
+  settle(): void {
+    if (!this.#isDeferred) return;
+    this.#isDeferred = false;
+    if (this.length > this.#bytes.length) this.#bytes = new Uint8Array(this.length);
+    const { key, tag, value, deadlineMs } = this.#deferred;
+    writePut(this.#bytes, 0, key, tag, value, deadlineMs);
+  }
+
+  /** Writes the record's operations, `length` bytes, to `into` at `at`. */
+  writeTo(into: Uint8Array, at: number): void {
+    if (this.#isDeferred) {
+      const { key, tag, value, deadlineMs } = this.#deferred;
+      writePut(into, at, key, tag, value, deadlineMs);
+    } else copyBytes(this.#bytes, 0, this.length, into, at);
   }
 
   put(key: ByteRange, tag: ValueTag, value: ByteRange, deadlineMs: number): void {
-    const keyBytes = key.end - key.start;
-    const valueBytes = value.end - value.start;
-    const at = this.begin(PUT_HEADER_BYTES + keyBytes + valueBytes);
-    const bytes = this.bytes;
-    bytes[at] = OP_PUT;
-    bytes[at + 1] = tag;
-    writeUint16(bytes, at + 2, keyBytes);
-    writeUint32(bytes, at + 4, valueBytes);
-    writeUint48(bytes, at + 8, deadlineMs);
-    copyBytes(key.bytes, key.start, key.end, bytes, at + PUT_HEADER_BYTES);
-    copyBytes(value.bytes, value.start, value.end, bytes, at + PUT_HEADER_BYTES + keyBytes);
+    const bytes = PUT_HEADER_BYTES + key.end - key.start + value.end - value.start;
+    if (this.count === 0 && value.bytes.length <= DEFERRED_BYTES_MAX && key.bytes.length <= DEFERRED_BYTES_MAX) {
+      this.#deferred.setPut(key, tag, value, deadlineMs);
+      this.#isDeferred = true;
+      this.length = bytes;
+      this.count = 1;
+      return;
+    }
+    const at = this.begin(bytes);
+    writePut(this.#bytes, at, key, tag, value, deadlineMs);
   }
 
   remove(key: ByteRange): void {
@@ -113,19 +167,19 @@ export class OperationWriter {
   #keyOnly(kind: number, key: ByteRange): void {
     const keyBytes = key.end - key.start;
     const at = this.begin(REMOVE_HEADER_BYTES + keyBytes);
-    this.bytes[at] = kind;
-    writeUint16(this.bytes, at + 1, keyBytes);
-    copyBytes(key.bytes, key.start, key.end, this.bytes, at + REMOVE_HEADER_BYTES);
+    this.#bytes[at] = kind;
+    writeUint16(this.#bytes, at + 1, keyBytes);
+    copyBytes(key.bytes, key.start, key.end, this.#bytes, at + REMOVE_HEADER_BYTES);
   }
 
   /** @param deadlineMs 0 for none. */
   deadline(key: ByteRange, deadlineMs: number): void {
     const keyBytes = key.end - key.start;
     const at = this.begin(DEADLINE_HEADER_BYTES + keyBytes);
-    this.bytes[at] = OP_DEADLINE;
-    writeUint16(this.bytes, at + 1, keyBytes);
-    writeUint48(this.bytes, at + 3, deadlineMs);
-    copyBytes(key.bytes, key.start, key.end, this.bytes, at + DEADLINE_HEADER_BYTES);
+    this.#bytes[at] = OP_DEADLINE;
+    writeUint16(this.#bytes, at + 1, keyBytes);
+    writeUint48(this.#bytes, at + 3, deadlineMs);
+    copyBytes(key.bytes, key.start, key.end, this.#bytes, at + DEADLINE_HEADER_BYTES);
   }
 
   /**
@@ -136,7 +190,7 @@ export class OperationWriter {
     const keyBytes = key.end - key.start;
     const partBytes = part.end - part.start;
     const at = this.begin(SPLICE_HEADER_BYTES + keyBytes + partBytes);
-    const bytes = this.bytes;
+    const bytes = this.#bytes;
     bytes[at] = OP_SPLICE;
     bytes[at + 1] = tag;
     writeUint16(bytes, at + 2, keyBytes);
@@ -149,25 +203,26 @@ export class OperationWriter {
 
   flush(): void {
     const at = this.begin(1);
-    this.bytes[at] = OP_FLUSH;
+    this.#bytes[at] = OP_FLUSH;
   }
 
   /** Adds the operations of another writer, which has at least one. */
   addAll(other: OperationWriter): void {
     const at = this.begin(other.length);
-    this.bytes.set(other.bytes.subarray(0, other.length), at);
+    this.#bytes.set(other.bytes.subarray(0, other.length), at);
     this.count += other.count - 1;
   }
 
   /** Claims room for the next operation, of so many bytes, and returns where it begins. Counts it: the caller writes it. */
   begin(bytes: number): number {
+    this.settle();
     const at = this.length;
     const needed = at + bytes;
-    if (needed > this.bytes.length) {
+    if (needed > this.#bytes.length) {
       // The old buffer is left as it is: values staged earlier in this record still point into it.
-      const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
-      grown.set(this.bytes.subarray(0, at));
-      this.bytes = grown;
+      const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      grown.set(this.#bytes.subarray(0, at));
+      this.#bytes = grown;
     }
     this.length = needed;
     this.count++;
@@ -191,6 +246,18 @@ export class Operation {
   constructor(key: ByteRange, value: ByteRange) {
     this.key = key;
     this.value = value;
+  }
+
+  setPut(key: ByteRange, tag: ValueTag, value: ByteRange, deadlineMs: number): void {
+    this.kind = OP_PUT;
+    this.tag = tag;
+    this.deadlineMs = deadlineMs;
+    this.key.bytes = key.bytes;
+    this.key.start = key.start;
+    this.key.end = key.end;
+    this.value.bytes = value.bytes;
+    this.value.start = value.start;
+    this.value.end = value.end;
   }
 
   /**

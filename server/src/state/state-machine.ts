@@ -17,6 +17,7 @@ import {
   OP_REMOVE,
   OP_SPLICE,
   Operation,
+  type OperationWriter,
   QUEUE_KIND_MIN,
   REPLY_KIND_MIN,
   ROOM_KIND_MIN,
@@ -73,9 +74,7 @@ export class StateMachine {
    * @param firstOffset the offset of its first operation; must follow the last one applied.
    */
   apply(record: Uint8Array, length: number, firstOffset: number): void {
-    if (firstOffset !== this.#appliedOffset + 1) {
-      throw new Error(`record at offset ${firstOffset} does not follow ${this.#appliedOffset}`);
-    }
+    this.#mustFollow(firstOffset);
     const operation = this.#operation;
     let offset = firstOffset;
     for (let at = 0; at < length; ) {
@@ -93,6 +92,23 @@ export class StateMachine {
       offset++;
     }
     this.#appliedOffset = offset - 1;
+  }
+
+  /** Applies a record that was planned here and has just been appended; as `apply`, of the same operations. */
+  applyStaged(record: OperationWriter, firstOffset: number): void {
+    const { deferred } = record;
+    if (deferred === undefined) {
+      this.apply(record.bytes, record.length, firstOffset);
+      return;
+    }
+    this.#mustFollow(firstOffset);
+    this.#applyToKeys(deferred, firstOffset);
+    this.#appliedOffset = firstOffset;
+  }
+
+  #mustFollow(firstOffset: number): void {
+    if (firstOffset === this.#appliedOffset + 1) return;
+    throw new Error(`record at offset ${firstOffset} does not follow ${this.#appliedOffset}`);
   }
 
   /** What the stores have been filled with is the state at this offset; see state-restorer.ts. */

@@ -12,7 +12,7 @@ const program = new URL("../../dist/main.js", import.meta.url);
 /** The real program, with an `apply` that always fails. */
 const planted = `
   const { StateMachine } = await import(${JSON.stringify(stateMachine.href)});
-  StateMachine.prototype.apply = () => { throw new Error("planted"); };
+  StateMachine.prototype.applyStaged = () => { throw new Error("planted"); };
   process.argv = [process.execPath, "synap-server", "--no-persistence", "--port", "0", "--set", "logging.format=json"];
   await import(${JSON.stringify(program.href)});
 `;
