@@ -238,8 +238,8 @@ describe("replies that are not read", () => {
     const rssBefore = process.memoryUsage().rss;
     await flood(client, request, 400_000_000);
     expect(client.socket.destroyed, "cut off long before the flood ended").toBe(true);
-    // The kernel's buffers hold a few MB for both ends; what must not be there is a reply for each request.
-    expect(process.memoryUsage().rss - rssBefore).toBeLessThan(60_000_000);
+    // The kernel has a few MB for both ends, and the collector may be late; a reply for each request would be over a gigabyte.
+    expect(process.memoryUsage().rss - rssBefore).toBeLessThan(150_000_000);
     await isWell();
   });
 
