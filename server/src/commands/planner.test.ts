@@ -86,19 +86,19 @@ describe("the memory of a record being planned", () => {
   it("looks again once others have what was left, also where it has planned many writes without a look", () => {
     let elsewhere = 0;
     const store = new KeyStore({ memoryBytesMax: 16 * MB, evictionPolicy: "none", bytesElsewhere: () => elsewhere });
-    store.planned(8 * MB);
-    expect(store.takesUnseen(100)).toBe(true);
-    expect(store.takesUnseen(100_000)).toBe(false);
+    store.memory.planned(8 * MB);
+    expect(store.memory.takesUnseen(100)).toBe(true);
+    expect(store.memory.takesUnseen(100_000)).toBe(false);
     elsewhere = 16 * MB;
     store.measureMemory();
-    expect(store.takesUnseen(100)).toBe(false);
-    store.planned(8 * MB);
-    for (let i = 0; store.takesUnseen(100); i++) expect(i).toBeLessThan(1000);
-    store.planned(100_000);
-    expect(store.takesUnseen(100)).toBe(false);
-    store.planned(8 * MB);
+    expect(store.memory.takesUnseen(100)).toBe(false);
+    store.memory.planned(8 * MB);
+    for (let i = 0; store.memory.takesUnseen(100); i++) expect(i).toBeLessThan(1000);
+    store.memory.planned(100_000);
+    expect(store.memory.takesUnseen(100)).toBe(false);
+    store.memory.planned(8 * MB);
     store.flush();
-    expect(store.takesUnseen(100)).toBe(false);
+    expect(store.memory.takesUnseen(100)).toBe(false);
   });
 
   it("evicts nothing for a rename", () => {

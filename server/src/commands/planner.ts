@@ -8,7 +8,7 @@
  * Refusals that any write can meet (no memory left) do not come back from every call: the first one is kept in `failure`,
  * later calls do nothing, and the executor discards the record.
  */
-import { type KeyStore, NODE_SLACK_BYTES, NONE } from "../state/key-store.ts";
+import { type KeyStore, NONE } from "../state/key-store.ts";
 import type { KeyEntry, KeyView } from "../state/key-view.ts";
 import { OP_DEADLINE, OP_FLUSH, OP_PUT, OP_SPLICE, Operation, OperationWriter } from "../state/operation.ts";
 import type { StateMachine } from "../state/state-machine.ts";
@@ -16,6 +16,7 @@ import type { Value, ValueTag } from "../state/value.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import { type CommandError, fail } from "./errors.ts";
 import { QueuePlanner } from "./queue/queue-planner.ts";
+import { RecordMemory } from "./record-memory.ts";
 import { RoomPlanner } from "./stream/room-planner.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -23,20 +24,6 @@ const NOWHERE = -1;
 /** What one record may be: it is built, appended and applied in one step of the loop. A single operation always may. */
 const RECORD_BYTES_MAX = 64 * 2 ** 20;
 const RECORD_OPERATIONS_MAX = 100_000;
-/** Keys that one record may evict, at about 6 us each. Who needs more is refused, and `evictAhead` makes the room. */
-const RECORD_EVICTIONS_MAX = 2000;
-/** Parts of the usable memory: with less free than the first, `evictAhead` evicts until the second is. */
-const ROOM_PART_LOW = 128;
-const ROOM_PART_ENOUGH = 64;
-/** Memory is measured, at about a microsecond, when queues and rooms have reserved so much. */
-const MEASURE_BYTES = 64 * 1024;
-/**
- * Part of the usable memory that deadlines and replies to remember may use beyond it, from the headroom: a full store can
- * still expire keys, and be emptied by commands that run once.
- */
-const SPARE_PART = 32;
-/** A record takes no more than so many times its key, its value and what a node may take. */
-const UNSEEN_FACTOR = 2;
 
 export class Planner {
   /** Reads only; staged effects show in it. Prefer `find` where the command goes on to write. */
@@ -46,39 +33,30 @@ export class Planner {
   failure: CommandError | undefined;
   readonly queues: QueuePlanner;
   readonly rooms: RoomPlanner;
-  readonly #state: StateMachine;
   readonly #store: KeyStore;
-  readonly #random: () => number;
+  readonly #memory: RecordMemory;
   readonly #operation = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
-  readonly #victims = new Set<number>();
-  readonly #victimKey = new ByteRange(NOTHING, 0, 0);
-  /** The record that the staged operations may not take the memory of. */
-  #protectedRef = NONE;
   /** The record that `find` has counted an access of. */
   #touchedRef = NONE;
   #nextOffset = 0;
-  /** Bytes that the staged operations will add to the store, less what they free, nodes aside. */
-  #stagedBytes = 0;
-  /** Keys that they will add, less those they remove. */
-  #stagedKeys = 0;
-  /** Bytes of the records that they will allocate, whatever they free. */
-  #takenBytes = 0;
-  #evictedBytes = 0;
-  #flushed = false;
   /** Where the first operation on a queue or a room is in the record, if it came before the view began to show staged ones. */
   #messagingFrom = NOWHERE;
-  /** What queues and rooms have reserved since memory was measured. */
-  #unmeasuredBytes = 0;
   /** Values put together for the overlay, with room to grow in. */
   readonly #built = new Set<Uint8Array>();
-  /** Bytes that `evictAhead` is to make free. */
-  #roomWanted = 0;
 
   constructor(state: StateMachine, keys: KeyView, random: () => number) {
-    this.#state = state;
     this.#store = state.keys;
     this.keys = keys;
-    this.#random = random;
+    this.#memory = new RecordMemory({
+      state,
+      keys,
+      writer: this.writer,
+      random,
+      showStaged: () => this.showStaged(),
+      refuse: (error) => {
+        this.failure = error;
+      },
+    });
     this.queues = new QueuePlanner(state.queues, this);
     this.rooms = new RoomPlanner(state.rooms, this);
   }
@@ -92,15 +70,10 @@ export class Planner {
     this.writer.reset();
     this.failure = undefined;
     this.#nextOffset = nextOffset;
-    this.#stagedBytes = 0;
-    this.#stagedKeys = 0;
-    this.#takenBytes = 0;
-    this.#evictedBytes = 0;
-    this.#flushed = false;
+    this.#memory.begin();
     this.#messagingFrom = NOWHERE;
     this.#touchedRef = NONE;
     if (this.#built.size > 0) this.#built.clear();
-    if (this.#victims.size > 0) this.#victims.clear();
     this.keys.endStaging();
     this.queues.begin();
     this.rooms.begin();
@@ -113,7 +86,7 @@ export class Planner {
 
   /** What may be used beyond the usable memory, where a full server would otherwise stay full. */
   get spareBytes(): number {
-    return this.#store.memoryBytesUsable / SPARE_PART;
+    return this.#memory.spareBytes;
   }
 
   /** Looks a key up for writing. An overdue one is absent, and its `expire` goes into the record before anything else of it. */
@@ -135,8 +108,7 @@ export class Planner {
     this.showStaged();
     const entry = this.keys.peek(key);
     if (this.keys.metOverdue && !this.#isTooMuch(key.end - key.start)) {
-      this.#stagedBytes -= this.#store.recordBytesOf(this.#store.find(key));
-      this.#stagedKeys--;
+      this.#memory.frees(this.#store.recordBytesOf(this.#store.find(key)));
       this.writer.expire(key);
       this.keys.stageRemove(key);
     }
@@ -152,7 +124,7 @@ export class Planner {
     if (current !== undefined) this.#touch(current);
     const valueBytes = value.end - value.start;
     if (this.#isTooMuch(key.end - key.start + valueBytes)) return 0;
-    if (!this.#reserve(key, current, valueBytes, deadlineMs !== 0)) return 0;
+    if (!this.#memory.reserve(key, current, valueBytes, deadlineMs !== 0)) return 0;
     const at = this.writer.length;
     this.writer.put(key, value.tag, value, deadlineMs);
     const version = this.#lastOffset();
@@ -165,8 +137,7 @@ export class Planner {
     const current = this.#look(key);
     if (current === undefined) throw new Error("remove needs a key that is there");
     if (this.#isTooMuch(key.end - key.start)) return;
-    this.#stagedBytes -= this.#slotBytesOf(key, current);
-    this.#stagedKeys--;
+    this.#memory.frees(this.#memory.slotBytesOf(key, current));
     this.writer.remove(key);
     this.keys.stageRemove(key);
   }
@@ -177,7 +148,7 @@ export class Planner {
     if (current === undefined) throw new Error("setDeadline needs a key that is there");
     const valueBytes = current.value.end - current.value.start;
     if (this.#isTooMuch(key.end - key.start)) return 0;
-    if (!this.#reserve(key, current, valueBytes, deadlineMs !== 0, this.spareBytes)) return 0;
+    if (!this.#memory.reserve(key, current, valueBytes, deadlineMs !== 0, this.spareBytes)) return 0;
     this.writer.deadline(key, deadlineMs);
     const version = this.#lastOffset();
     if (this.keys.staging) {
@@ -197,7 +168,7 @@ export class Planner {
     const newBytes = Math.max(current.value.end - current.value.start, offset + part.end - part.start);
     const { version: baseVersion, deadlineMs } = current;
     if (this.#isTooMuch(key.end - key.start + part.end - part.start)) return 0;
-    if (!this.#reserve(key, current, newBytes, deadlineMs !== 0)) return 0;
+    if (!this.#memory.reserve(key, current, newBytes, deadlineMs !== 0)) return 0;
     this.writer.splice(key, tag, offset, part, baseVersion);
     const version = this.#lastOffset();
     if (this.keys.staging) this.#stageSplice(key, current, tag, offset, part, version);
@@ -207,19 +178,12 @@ export class Planner {
   /** Stages the removal of every key. */
   flush(): void {
     this.writer.flush();
-    this.#stagedBytes = -this.#store.usedBytes;
-    this.#stagedKeys = 0;
-    this.#flushed = true;
+    this.#memory.flushes();
     this.keys.stageFlush();
   }
 
   #lastOffset(): number {
     return this.#nextOffset + this.writer.count - 1;
-  }
-
-  /** What a record takes in the store, nodes aside. */
-  #slotBytesOf(key: ByteRange, { value, deadlineMs }: KeyEntry): number {
-    return this.#store.slotBytesNeeded(key.end - key.start, value.end - value.start, deadlineMs !== 0);
   }
 
   /** Fails the record where one more operation, with so many bytes of key and value, would make the record too large. */
@@ -233,49 +197,6 @@ export class Planner {
       operations_max: RECORD_OPERATIONS_MAX,
     });
     return true;
-  }
-
-  /** How far the staged operations would take the store above what may be used. */
-  get #excessBytes(): number {
-    const store = this.#store;
-    return store.usedBytes + this.#stagedGrowthBytes - store.memoryBytesUsable;
-  }
-
-  get #stagedGrowthBytes(): number {
-    return this.#stagedBytes + Math.max(0, this.#stagedKeys) * NODE_SLACK_BYTES;
-  }
-
-  /**
-   * Makes sure that the store can take a record where it now has `current`: evicts, in this record and before the write,
-   * or fails.
-   * @param spareBytes what may be used beyond what is usable.
-   */
-  #reserve(
-    key: ByteRange,
-    current: KeyEntry | undefined,
-    valueBytes: number,
-    expires: boolean,
-    spareBytes = 0,
-  ): boolean {
-    const store = this.#store;
-    const bytes = key.end - key.start + valueBytes;
-    if (this.writer.count === 0 && store.takesUnseen(bytes)) {
-      this.#stagedBytes = UNSEEN_FACTOR * (bytes + NODE_SLACK_BYTES);
-      this.#takenBytes = this.#stagedBytes;
-      return true;
-    }
-    const neededBytes = store.slotBytesNeeded(key.end - key.start, valueBytes, expires);
-    const oldBytes = current === undefined ? 0 : this.#slotBytesOf(key, current);
-    this.#stagedBytes += neededBytes - oldBytes;
-    if (current === undefined) this.#stagedKeys++;
-    this.#takenBytes += neededBytes;
-    if (!store.canTake(this.#takenBytes)) return this.#refuse("the address space of the store is in use", neededBytes);
-    const excessBytes = this.#excessBytes;
-    store.planned(-excessBytes);
-    if (neededBytes <= oldBytes || this.#stagedGrowthBytes <= 0 || excessBytes <= spareBytes) return true;
-    this.#protectedRef = current === undefined ? NONE : current.ref;
-    store.measureMemory();
-    return this.#makeRoom(neededBytes, spareBytes);
   }
 
   /**
@@ -295,98 +216,12 @@ export class Planner {
    * @param spareBytes what may be used beyond what is usable.
    */
   reserveBytes(neededBytes: number, store: { canTake(bytes: number): boolean }, spareBytes = 0): boolean {
-    if (this.failure !== undefined) return false;
-    this.#takenBytes += neededBytes;
-    if (!store.canTake(this.#takenBytes)) return this.#refuse("the address space of the store is in use", neededBytes);
-    this.#stagedBytes += neededBytes;
-    this.#unmeasuredBytes += neededBytes;
-    if (this.#excessBytes <= spareBytes && this.#unmeasuredBytes < MEASURE_BYTES) return true;
-    this.#unmeasuredBytes = 0;
-    this.#store.measureMemory();
-    if (this.#excessBytes <= spareBytes) return true;
-    this.#protectedRef = NONE;
-    this.showStaged();
-    return this.#makeRoom(neededBytes, spareBytes);
+    return this.failure === undefined && this.#memory.reserveElsewhere(neededBytes, store, spareBytes);
   }
 
-  #makeRoom(neededBytes: number, spareBytes: number): boolean {
-    const store = this.#store;
-    const canEvict = neededBytes <= store.memoryBytesUsable && !this.#flushed && store.evictionPolicy !== "none";
-    // Where keys of the usual size will not do by far, nothing is drawn in vain.
-    const evictableBytes = ((2 * store.usedBytes) / store.size) * RECORD_EVICTIONS_MAX;
-    if (canEvict && this.#excessBytes > evictableBytes) return this.#refuseForNow(neededBytes);
-    while (this.#excessBytes > spareBytes) {
-      if (this.#victims.size >= RECORD_EVICTIONS_MAX) return this.#refuseForNow(neededBytes);
-      const ref = canEvict ? this.#victim() : NONE;
-      if (ref === NONE) return this.#refuse("the memory limit is reached and nothing can be evicted", neededBytes);
-      this.#evict(ref);
-    }
-    return true;
-  }
-
-  /** Leaves the room to `evictAhead`. */
-  #refuseForNow(neededBytes: number): boolean {
-    this.#roomWanted = Math.max(this.#roomWanted, this.#stagedGrowthBytes + this.#evictedBytes);
-    return this.#refuse("too many keys would have to go at once; they go one by one now, so try again", neededBytes);
-  }
-
-  #refuse(message: string, neededBytes: number): boolean {
-    this.failure = fail("MEMORY_LIMIT_EXCEEDED", message, {
-      limit_bytes: this.#store.memoryBytesMax,
-      used_bytes: this.#state.usedBytes,
-      needed_bytes: neededBytes,
-    });
-    return false;
-  }
-
-  /** What to evict next, of what the staged operations leave alone; `NONE` where nothing may go. */
-  #victim(): number {
-    return this.#store.evictionVictim(this.#random, this.#mustStay, this.nowMs);
-  }
-
-  readonly #mustStay = (ref: number): boolean =>
-    ref === this.#protectedRef || this.#victims.has(ref) || this.#isStaged(ref);
-
-  #evict(ref: number): void {
-    this.#victims.add(ref);
-    this.#store.readKey(ref, this.#victimKey);
-    this.writer.evict(this.#victimKey);
-    this.keys.stageRemove(this.#victimKey);
-    const freedBytes = this.#store.recordBytesOf(ref);
-    this.#stagedBytes -= freedBytes;
-    this.#evictedBytes += freedBytes;
-    this.#stagedKeys--;
-  }
-
-  /**
-   * Stages the eviction of up to `countMax` keys, in a record of their own, where little room is left or a write was refused
-   * because making room took too long. Returns how many; less than `countMax` means that there is room enough for now.
-   */
+  /** See RecordMemory. */
   evictAhead(countMax: number): number {
-    const store = this.#store;
-    if (store.evictionPolicy === "none") return 0;
-    store.measureMemory();
-    const usable = store.memoryBytesUsable;
-    if (usable - store.usedBytes < usable / ROOM_PART_LOW) {
-      this.#roomWanted = Math.max(this.#roomWanted, usable / ROOM_PART_ENOUGH);
-    }
-    this.#protectedRef = NONE;
-    for (let count = 0; count < countMax; count++) {
-      const ref = this.#excessBytes + this.#roomWanted > 0 ? this.#victim() : NONE;
-      if (ref === NONE) {
-        this.#roomWanted = 0;
-        return count;
-      }
-      this.#evict(ref);
-    }
-    return countMax;
-  }
-
-  /** Whether the record being planned has touched this key already: what it wrote must not be evicted by it. */
-  #isStaged(ref: number): boolean {
-    if (!this.keys.staging) return false;
-    this.#store.readKey(ref, this.#victimKey);
-    return this.keys.isStaged(this.#victimKey);
+    return this.#memory.evictAhead(countMax);
   }
 
   /** Makes the view show the operations staged so far. Needed from the second look-up of a record on. */

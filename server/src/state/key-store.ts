@@ -28,7 +28,7 @@ export class KeyStore {
   /** The limit as configured; 0 for none. */
   readonly memoryBytesMax: number;
   readonly evictionPolicy: EvictionPolicy;
-  readonly #memory: KeyStoreMemory;
+  readonly memory: KeyStoreMemory;
   readonly #clock: AccessClock;
   #records: SlabAllocator;
   #tree: RadixTree;
@@ -44,10 +44,10 @@ export class KeyStore {
     this.evictionPolicy = options.evictionPolicy;
     this.#clock = new AccessClock(options.evictionPolicy);
     const { memoryBytesMax, bytesElsewhere } = options;
-    this.#memory = new KeyStoreMemory(memoryBytesMax, (oldRef) => this.pool.forget(oldRef), bytesElsewhere);
-    this.#records = this.#memory.records;
-    this.#tree = this.#memory.tree;
-    this.#deadlines = this.#memory.deadlines;
+    this.memory = new KeyStoreMemory(memoryBytesMax, (oldRef) => this.pool.forget(oldRef), bytesElsewhere);
+    this.#records = this.memory.records;
+    this.#tree = this.memory.tree;
+    this.#deadlines = this.memory.deadlines;
     this.pool = new EvictionPool(this.#records, this.#clock);
   }
 
@@ -62,42 +62,32 @@ export class KeyStore {
 
   /** Bytes of records, nodes and deadlines: exact, and back at 0 when all keys are removed. */
   get usedBytes(): number {
-    return this.#memory.usedBytes;
+    return this.memory.usedBytes;
   }
 
   /** Bytes of the pages these are in, and of all that `flush` left and `freeDetached` has not dropped yet. */
   get heldBytes(): number {
-    return this.#memory.heldBytes;
+    return this.memory.heldBytes;
   }
 
   /** `heldBytes` and pages that are free but stay. Above the limit only for large values, where no free run is long enough. */
   get residentBytes(): number {
-    return this.#memory.residentBytes;
+    return this.memory.residentBytes;
   }
 
   /** What `usedBytes` may become; the caller evicts or refuses beyond it. */
   get memoryBytesUsable(): number {
-    return this.#memory.usableBytes;
+    return this.memory.usableBytes;
   }
 
   /** Brings `memoryBytesUsable` up to date: before evicting or refusing. */
   measureMemory(): void {
-    this.#memory.measure();
-  }
-
-  /** See KeyStoreMemory. */
-  takesUnseen(bytes: number): boolean {
-    return this.#memory.takesUnseen(bytes);
-  }
-
-  /** See KeyStoreMemory. */
-  planned(freeBytes: number): void {
-    this.#memory.planned(freeBytes);
+    this.memory.measure();
   }
 
   /** Whether there are addresses for new records of so many bytes; what they replace goes only afterwards. */
   canTake(slotBytes: number): boolean {
-    return this.#memory.heap.canTake(slotBytes);
+    return this.memory.heap.canTake(slotBytes);
   }
 
   /** What a record adds to `usedBytes`: exact, but for the nodes, which take at most `NODE_SLACK_BYTES` for most new keys. */
@@ -360,7 +350,7 @@ export class KeyStore {
     if (handle >= 0) this.#deadlines.remove(handle);
     this.pool.forget(ref);
     this.#records.free(ref);
-    if (this.#records.count === 0) this.#memory.measure();
+    if (this.#records.count === 0) this.memory.measure();
     this.#hint = NONE;
     this.#primed.replaced(ref, NONE);
     return true;
@@ -382,10 +372,10 @@ export class KeyStore {
 
   /** Removes every key in O(1). The memory goes with `freeDetached`. */
   flush(): void {
-    this.#memory.detach(this.#observer?.beforeFlush() === true);
-    this.#records = this.#memory.records;
-    this.#tree = this.#memory.tree;
-    this.#deadlines = this.#memory.deadlines;
+    this.memory.detach(this.#observer?.beforeFlush() === true);
+    this.#records = this.memory.records;
+    this.#tree = this.memory.tree;
+    this.#deadlines = this.memory.deadlines;
     this.pool = new EvictionPool(this.#records, this.#clock);
     this.#forgetRefs();
   }
@@ -395,7 +385,7 @@ export class KeyStore {
    * @returns whether there is more.
    */
   freeDetached(chunks: number): boolean {
-    return this.#memory.freeDetached(chunks);
+    return this.memory.freeDetached(chunks);
   }
 
   /**
@@ -440,7 +430,7 @@ export class KeyStore {
 
   /** Makes sure that a change can take memory below the limit. Returns whether records were moved for it. */
   #makeRoom(needed: number, expires: boolean): boolean {
-    const moved = this.#memory.makeRoom(needed, expires);
+    const moved = this.memory.makeRoom(needed, expires);
     if (moved) this.#forgetRefs();
     return moved;
   }
@@ -448,11 +438,11 @@ export class KeyStore {
   /** Shows a snapshot every record before it changes, until this is called with undefined; answers with where they are. */
   observe(observer: KeyObserver | undefined): KeyStoreMemory {
     this.#observer = observer;
-    return this.#memory;
+    return this.memory;
   }
 
   /** Checks the structures against each other; throws where they disagree. For tests: it walks everything. */
   checkInvariants(): void {
-    this.#memory.checkInvariants();
+    this.memory.checkInvariants();
   }
 }
