@@ -187,6 +187,7 @@ export class RespDispatcher {
   /** Lets go of the burst's bytes. */
   #forget(): void {
     this.#group.release();
+    if (this.#decodersUsed.size === 0) return;
     for (const decoder of this.#decodersUsed) decoder.release();
     this.#decodersUsed.clear();
   }

@@ -121,18 +121,18 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
 
   /** The bytes are in a buffer that the next read uses again. */
   #read(bytes: Uint8Array, length: number): void {
-    if (this.#isEnding || this.#isHeldBack) return;
+    if (this.#isEnding || this.#isHeldBack()) return;
     this.#traffic.connections.bytesIn += length;
-    if (this.#heldLength === 0 && this.#mayRun) {
+    if (this.#heldLength === 0 && this.#mayRun()) {
       this.#run(bytes, length);
       return;
     }
     this.#keep(bytes, 0, length);
-    if (this.#mayRun) this.#run(this.#held, this.#heldLength);
+    if (this.#mayRun()) this.#run(this.#held, this.#heldLength);
     else if (this.#heldLength > WAITING_BYTES_MAX) this.#socket.pause();
   }
 
-  get #mayRun(): boolean {
+  #mayRun(): boolean {
     return !(this.client.isBlocked || this.#isFull || this.#isScheduled || this.#isEnding);
   }
 
@@ -140,14 +140,14 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
    * Its peer has left too much unread; or has written faster than the disk takes it, and has answers to come. The socket is
    * not read then, which slows a peer down that only ever sends, such as a bulk load: its writes would be refused in the end.
    */
-  get #hasTooMuch(): boolean {
+  #hasTooMuch(): boolean {
     const { unreadBytesMax, log } = this.#traffic;
-    const bytesMax = this.client.isStranger ? Math.min(this.#strangerBytesMax, unreadBytesMax) : unreadBytesMax;
+    const bytesMax = this.client.isStranger ? Math.min(this.#strangerBytesMax(), unreadBytesMax) : unreadBytesMax;
     return this.unreadBytes() > bytesMax || (log.isBehind && this.outbox.isHolding);
   }
 
   /** Of less than its mark, 64 KB from Node 22 on, the socket does not say when it has left. */
-  get #strangerBytesMax(): number {
+  #strangerBytesMax(): number {
     return Math.max(STRANGER_UNREAD_BYTES_MAX, this.#socket.writableHighWaterMark);
   }
 
@@ -159,7 +159,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
     const { consumed } = dispatch;
     const { out } = dispatch.runner;
     if (out.length > 0) this.#writeShared();
-    if (this.#isHeldBack) {
+    if (this.#isHeldBack()) {
       this.#dropInput();
       this.recount();
       return;
@@ -170,11 +170,11 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
       this.end();
       return;
     }
-    if (this.#hasTooMuch) this.#isFull = true;
+    if (this.#hasTooMuch()) this.#isFull = true;
     else if (progress === WANTS_TURN) this.#schedule();
     this.#expectRest(progress === WANTS_BYTES && this.#heldLength > 0 && !this.#isFull);
     if (this.#isHalfClosed) this.#endWhereDone();
-    else if (this.#heldLength > WAITING_BYTES_MAX && !this.#mayRun) this.#socket.pause();
+    else if (this.#heldLength > WAITING_BYTES_MAX && !this.#mayRun()) this.#socket.pause();
   }
 
   /** Gives the peer the full time again to send more of the request it has begun, or takes the deadline away. */
@@ -253,10 +253,10 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
   /** Its turn has come. */
   continue(): void {
     this.#isScheduled = false;
-    if (this.#isGone || !this.#mayRun) return;
+    if (this.#isGone || !this.#mayRun()) return;
     this.#run(this.#held, this.#heldLength);
     // What is left may be the beginning of a request: only the socket has the rest of it.
-    if ((this.#mayRun || this.#heldLength <= WAITING_BYTES_MAX) && this.#socket.isPaused()) this.#socket.resume();
+    if ((this.#mayRun() || this.#heldLength <= WAITING_BYTES_MAX) && this.#socket.isPaused()) this.#socket.resume();
   }
 
   /** Adds `bytes[start, end)` to what is held. */
@@ -292,7 +292,7 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
 
   /** Some of what was unread or held has left: where its requests wait for that, they go on. */
   #runWhereRoom(): void {
-    if (!this.#isFull || this.#hasTooMuch) return;
+    if (!this.#isFull || this.#hasTooMuch()) return;
     this.#isFull = false;
     this.resume();
     if (this.#heldLength === 0) this.#socket.resume();
@@ -306,14 +306,14 @@ export class RespConnection implements RespSocket, PushSocket, Reader, ReplyOwne
   /** Its peer sends nothing more. */
   #endWhereDone(): void {
     const { isBlocked } = this.client;
-    if (!isBlocked && !this.#mayRun) return;
+    if (!isBlocked && !this.#mayRun()) return;
     this.end();
     // What it waits for would be lost on it; only the replies before are still its own.
     if (isBlocked) this.#closeClient();
   }
 
   /** It ends, and only that is still to come: nothing of what it sends meanwhile is kept. */
-  get #isHeldBack(): boolean {
+  #isHeldBack(): boolean {
     return this.#lastWords !== "";
   }
 
