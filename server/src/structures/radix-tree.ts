@@ -64,6 +64,8 @@ export class RadixTree {
   #slotWord = 0;
   /** What `locate` has come to: the record that shares most first bytes with the key. */
   #near = NONE;
+  /** The node on the way there that has no child for the key, whose slot is the one that `#seek` would arrive at; or `NONE`. */
+  #childless = NONE;
   /** Keeps the reads of `#touch` from being optimized away. */
   touched = 0;
 
@@ -96,7 +98,10 @@ export class RadixTree {
     return keyEquals(this.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end) ? ref : NONE;
   }
 
-  /** `find` for each key of a group; fills `group.refs`. */
+  /**
+   * `find` for each key of a group; fills `group.refs`. A key that is not there is followed to the record nearest to it, with which
+   * whoever adds it will compare it first: so that record is in the cache then.
+   */
   findMany(group: KeyGroup): void {
     const chunks = this.nodes.words;
     const { refs, bytes, starts, ends, count } = group;
@@ -113,7 +118,7 @@ export class RadixTree {
         let word = -1;
         if (start + depth < ends[i]) word = childWord(words, at, header, bytes[i][start + depth]);
         else if (start + depth === ends[i] && hasTerminal(header)) word = terminalWord(at, header);
-        refs[i] = word < 0 ? NONE : words[word];
+        refs[i] = word < 0 ? anyRef(words, at) : words[word];
       }
     }
     const records = this.records.words;
@@ -149,11 +154,34 @@ export class RadixTree {
 
   /** `find` that remembers, where it finds nothing, what `insert` needs to know. */
   locate(bytes: Uint8Array, start: number, end: number): number {
+    const chunks = this.nodes.words;
+    const keyBytes = end - start;
+    let ref = this.root;
     this.#near = NONE;
-    if (this.root === NONE) return NONE;
-    const near = this.nearestLeaf(bytes, start, end);
-    if (keyEquals(this.records.words[near >>> 24], near & 0xfffffe, bytes, start, end)) return near;
-    this.#near = near;
+    this.#childless = NONE;
+    this.#slotWords = undefined;
+    if (ref === NONE) return NONE;
+    while ((ref & 1) === 0) {
+      const words = chunks[ref >>> 24];
+      const at = ref & 0xfffffe;
+      const header = words[at];
+      const depth = depthOf(header);
+      let word = -1;
+      if (depth < keyBytes) word = childWord(words, at, header, bytes[start + depth]);
+      else if (depth === keyBytes && hasTerminal(header)) word = terminalWord(at, header);
+      if (word < 0) {
+        if (this.#childless === NONE) this.#childless = ref;
+        ref = anyRef(words, at);
+      } else {
+        if (this.#childless === NONE) {
+          this.#slotWords = words;
+          this.#slotWord = word;
+        }
+        ref = words[word];
+      }
+    }
+    if (keyEquals(this.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end)) return ref;
+    this.#near = ref;
     return NONE;
   }
 
@@ -168,9 +196,12 @@ export class RadixTree {
       return;
     }
     const depth = this.sharedBytes(near, bytes, start, end);
-    this.#seek(bytes, start, depth);
-    const ref = this.#slotRef();
     const byte = depth < end - start ? bytes[start + depth] : -1;
+    let ref = this.#childless;
+    if (ref === NONE || depthOf(this.nodes.words[ref >>> 24][ref & 0xfffffe]) !== depth) {
+      this.#seek(bytes, start, depth);
+      ref = this.#slotRef();
+    }
     if ((ref & 1) === 0) {
       const words = this.nodes.words[ref >>> 24];
       const at = ref & 0xfffffe;
@@ -303,9 +334,16 @@ export class RadixTree {
     const at = leaf & 0xfffffe;
     const keyBytes = keyBytesOf(words, at);
     const length = keyBytes < end - start ? keyBytes : end - start;
+    let word = keyWordOf(words, at);
+    let shared = 0;
+    for (const last = length - 4; shared <= last; shared += 4, word++) {
+      const i = start + shared;
+      const different = (bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24)) ^ words[word];
+      // The lowest byte is the first.
+      if (different !== 0) return shared + ((31 - Math.clz32(different & -different)) >> 3);
+    }
     const recordBytes = this.records.bytes[leaf >>> 24];
     const keyAt = keyWordOf(words, at) * 4;
-    let shared = 0;
     while (shared < length && recordBytes[keyAt + shared] === bytes[start + shared]) shared++;
     return shared;
   }
