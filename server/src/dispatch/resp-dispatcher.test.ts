@@ -260,6 +260,24 @@ describe("commands of one kind in a row", () => {
     ]);
   });
 
+  it("are timed without what follows them, also where the last of them is refused before it runs", () => {
+    const { fixture, clock, observed, run } = timed();
+    const { keys } = fixture.engine.executor.planner;
+    const { peek } = keys;
+    keys.peek = (key) => {
+      clock.advance(key.toString() === "slow" ? 40 : 0.01);
+      return peek.call(keys, key);
+    };
+    const refused = ["INCR", "a", "too", "many"];
+    const words = [["INCR", "a"], ["INCR", "b"], refused, ["GET", "slow"]];
+    run(Buffer.concat(words.map((each) => requestBytes(each))));
+    expect(observed.map(({ name, durationMs }) => [name, Math.round(durationMs * 1000)])).toEqual([
+      ["kv.incr", 10],
+      ["kv.incr", 10],
+      ["kv.get", 40_000],
+    ]);
+  });
+
   it("that are slow are each timed by themselves from the next one on, and entered in the slow log", () => {
     const { fixture, clock, slowLog, observed, run } = timed();
     const { keys } = fixture.engine.executor.planner;

@@ -202,7 +202,9 @@ export class RespDispatcher {
         const slot = slots[i];
         const { entry } = slot;
         this.#isInRow = i + 1 < count && entry?.primes === true && slots[i + 1].entry === entry;
-        this.#runSlot(client, slot.entry, slot.request);
+        this.#runSlot(client, entry, slot.request);
+        // The last of a row may have been refused before it was timed.
+        if (!this.#isInRow) this.#endRow(client);
         this.consumed = slot.end;
         if (client.isBlocked || client.isClosing) return false;
         if (i === count - 1) return true;
