@@ -68,6 +68,18 @@ describe("the memory of a record being planned", () => {
     expect(engine.store.size).toBe(2);
   });
 
+  it("has what the record replaces by less before it writes more, also where small writes are planned without a look", () => {
+    const engine = engineWith({ memoryBytesMax: 16 * MB });
+    for (const key of ["a", "b"]) engine.run("kv.set", { key, value: "x".repeat(6 * MB) });
+    for (const value of ["1", "2"]) engine.run("kv.set", { key: "small", value });
+    const batch = engine.atomic([
+      ["kv.set", { key: "a", value: "x" }],
+      ["kv.set", { key: "c", value: "x".repeat(7 * MB) }],
+    ]);
+    expect(codeOf(batch)).toBe("");
+    expect(engine.store.usedBytes).toBeLessThan(14 * MB);
+  });
+
   it("has what was overdue", () => {
     const engine = engineWith({ memoryBytesMax: 16 * MB });
     for (const key of ["a", "b"]) engine.run("kv.set", { key, value: "x".repeat(7 * MB), ttl: 1 });

@@ -27,8 +27,8 @@ const MEASURE_BYTES = 64 * 1024;
  * still expire keys, and be emptied by commands that run once.
  */
 const SPARE_PART = 32;
-/** A record takes no more than so many times its key, its value and what a node may take. */
-const UNSEEN_FACTOR = 2;
+/** With its node, and with a deadline, a record takes no more than so many times its key, its value and `NODE_SLACK_BYTES`. */
+const UNSEEN_FACTOR = 3;
 
 export interface RecordMemoryParts {
   readonly state: StateMachine;
@@ -125,8 +125,10 @@ export class RecordMemory {
     const store = this.#store;
     const bytes = key.end - key.start + valueBytes;
     if (this.#parts.writer.count === 0 && store.memory.takesUnseen(bytes)) {
-      this.#stagedBytes += UNSEEN_FACTOR * (bytes + NODE_SLACK_BYTES);
-      this.#takenBytes += UNSEEN_FACTOR * (bytes + NODE_SLACK_BYTES);
+      const neededBytes = UNSEEN_FACTOR * (bytes + NODE_SLACK_BYTES);
+      this.#takenBytes += neededBytes;
+      // A later write of the record may need what this one frees.
+      this.#stagedBytes += neededBytes - (current === undefined ? 0 : current.value.end - current.value.start);
       return true;
     }
     const neededBytes = store.slotBytesNeeded(key.end - key.start, valueBytes, expires);

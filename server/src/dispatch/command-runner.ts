@@ -238,24 +238,18 @@ export class CommandRunner {
 
   /** @returns when it ended. */
   observe(index: number, startedMs: number, succeeded: boolean, caller: Caller): number {
-    const endedMs = this.clock.monotonicMs();
-    const durationMs = endedMs - startedMs;
-    this.#observer.observe(index, durationMs, succeeded);
-    if (durationMs >= this.#slowLog.thresholdMs) {
-      this.#slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
-    }
-    return endedMs;
+    return this.observeRow(index, startedMs, 1, succeeded ? 0 : 1, caller);
   }
 
   /**
-   * As `observe`, for commands of one kind that one caller had run in a row, timed together.
+   * As `observe`, for commands of one kind that one caller had run in a row, timed together: each counts with their average, and
+   * the slow log has one entry, with what they took together.
    * @param failures how many of them failed.
    */
   observeRow(index: number, startedMs: number, count: number, failures: number, caller: Caller): number {
     const endedMs = this.clock.monotonicMs();
     const durationMs = endedMs - startedMs;
     for (let i = 0; i < count; i++) this.#observer.observe(index, durationMs / count, i >= failures);
-    // One of them must have taken nearly all of it: each takes microseconds.
     if (durationMs >= this.#slowLog.thresholdMs) {
       this.#slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
     }

@@ -114,6 +114,8 @@ it("lets go of the bytes of a burst", async () => {
   collect();
   // Not as a value: a failure would print all of it.
   expect(held.deref() === undefined).toBe(true);
+  // And not because all of it could go.
+  expect(resp.say(client, "GET", "z")).toBe("$-1\r\n");
 });
 
 it.each([
@@ -258,6 +260,45 @@ describe("commands of one kind in a row", () => {
       ["kv.get", 30],
       ["kv.get", 10],
     ]);
+  });
+
+  it("are timed without what follows them, also where the last of them is refused before it runs", () => {
+    const { fixture, clock, observed, run } = timed();
+    const { keys } = fixture.engine.executor.planner;
+    const { peek } = keys;
+    keys.peek = (key) => {
+      clock.advance(key.toString() === "slow" ? 40 : 0.01);
+      return peek.call(keys, key);
+    };
+    const refused = ["INCR", "a", "too", "many"];
+    const words = [["INCR", "a"], ["INCR", "b"], refused, ["GET", "slow"]];
+    run(Buffer.concat(words.map((each) => requestBytes(each))));
+    expect(observed.map(({ name, durationMs }) => [name, Math.round(durationMs * 1000)])).toEqual([
+      ["kv.incr", 10],
+      ["kv.incr", 10],
+      ["kv.get", 40_000],
+    ]);
+  });
+
+  it("are timed without a connection command that follows them", () => {
+    const { fixture, clock, observed, run } = timed();
+    const { keys } = fixture.engine.executor.planner;
+    const { peek } = keys;
+    keys.peek = (key) => {
+      clock.advance(key.toString() === "slow" ? 40 : 0.01);
+      return peek.call(keys, key);
+    };
+    const words = [["MULTI"], ["GET", "slow"], ["GET", "x"]];
+    run(Buffer.concat([["GET", "a"], ["GET", "b"], ["GET"], ...words, ["EXEC"]].map((each) => requestBytes(each))));
+    expect(observed.map(({ durationMs }) => Math.round(durationMs * 1000))).toEqual([10, 10, 40_000, 10]);
+  });
+
+  it.each([
+    ["of several keys", (i: number) => ["MGET", `k${i}`, "x"]],
+    ["with large requests", (i: number) => ["SET", `k${i}`, "x".repeat(1100)]],
+  ])("%s are each timed by themselves", (_, request) => {
+    const { run } = timed();
+    expect(run(Buffer.concat(Array.from({ length: 20 }, (__, i) => requestBytes(request(i)))))).toBeGreaterThan(20);
   });
 
   it("that are slow are each timed by themselves from the next one on, and entered in the slow log", () => {

@@ -62,8 +62,9 @@ const ERROR_BYTE = 0x2d;
 /** How many commands in a row are timed together, as long as they take no longer than this on average. */
 const ROW_COUNT_MAX = 8;
 const ROW_COMMAND_MS_MAX = 0.1;
-/** With a lower threshold of the slow log each command is timed by itself. */
-const ROW_THRESHOLD_MS_MIN = 1;
+/** Of larger requests, and with a lower threshold of the slow log, each is timed by itself. */
+const ROW_REQUEST_BYTES_MAX = 1024;
+const ROW_THRESHOLD_MS_MIN = 5;
 
 /** How long a burst holds the loop before others have their turn. */
 const BURST_MS_MAX = 5;
@@ -202,8 +203,11 @@ export class RespDispatcher {
       for (let i = 0; i < count; i++) {
         const slot = slots[i];
         const { entry } = slot;
-        this.#isInRow = i + 1 < count && entry?.primes === true && slots[i + 1].entry === entry;
-        this.#runSlot(client, slot.entry, slot.request);
+        const isSmall = slot.end - this.consumed <= ROW_REQUEST_BYTES_MAX;
+        this.#isInRow = isSmall && i + 1 < count && entry?.primes === true && slots[i + 1].entry === entry;
+        this.#runSlot(client, entry, slot.request);
+        // The last of a row may have been refused before it was timed.
+        if (!this.#isInRow) this.#endRow(client);
         this.consumed = slot.end;
         if (client.isBlocked || client.isClosing) return false;
         if (i === count - 1) return true;

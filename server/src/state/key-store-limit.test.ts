@@ -74,6 +74,16 @@ describe("the memory limit", () => {
     limited.store.checkInvariants();
   });
 
+  it("holds where memory was plenty, and is left scattered by values of another size", () => {
+    const limited = new LimitedStore(160 * MB, "lru");
+    let i = 0;
+    while (limited.evicted < 1000) limited.put(i++, 100);
+    for (let step = 0; step < 45_000; step++) limited.put(i++, 3900);
+    limited.store.checkInvariants();
+    expect(limited.heldMax).toBeLessThanOrEqual(160 * MB);
+    expect(limited.residentMax).toBeLessThanOrEqual(160 * MB);
+  });
+
   it("holds when values grow from 100 bytes to 4 KB and shrink again", () => {
     const limited = new LimitedStore(24 * MB, "lru");
     const { store } = limited;

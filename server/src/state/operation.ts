@@ -86,8 +86,11 @@ function writePut(
 
 const NOTHING = new Uint8Array(0);
 const INITIAL_BYTES = 64 * 1024;
-/** Of larger buffers a put is written at once: a store's own begin with more, and what is in them can be moved. */
-const DEFERRED_BYTES_MAX = 1024 * 1024;
+/**
+ * Of larger buffers a put is written at once: they would be kept until the next put. A store's own begin with far more, and what is
+ * in them can be moved.
+ */
+const DEFERRED_BYTES_MAX = 64 * 1024;
 
 /**
  * Collects the operations of one record. The buffer is reused from record to record.

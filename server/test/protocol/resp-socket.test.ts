@@ -196,6 +196,63 @@ describe("a peer that does not read", () => {
   });
 });
 
+describe("a peer that does not read small replies", () => {
+  it("is not read from past its limit either, and gets its own once it reads, whatever others were answered", async () => {
+    const server = await start("--set", "protocol.outbox_bytes_max=2mb", "--set", "protocol.max_reply_bytes=1mb");
+    const values = Array.from({ length: 10 }, (_, i) => String(i).repeat(10_000));
+    const other = new Peer(server);
+    for (const [i, value] of values.entries()) other.send(multibulk("SET", `k${i}`, value));
+    await other.gets("+OK\r\n".repeat(10));
+    const replies = values.map((value) => `$10000\r\n${value}\r\n`).join("");
+    const requests = values.map((_, i) => multibulk("GET", `k${i}`)).join("");
+    const peer = new Peer(server);
+    peer.socket.pause();
+    // As long as those of the peer, and so in the same place of the buffer that all replies share.
+    const others = "z".repeat(replies.length - 9);
+    const echo = multibulk("ECHO", others);
+    const count = 150;
+    let unread = 0;
+    for (let i = 0; i < count; i++) {
+      peer.send(requests);
+      other.received = Buffer.alloc(0);
+      await other.send(echo).gets(`$${others.length}\r\n${others}\r\n`);
+      const { clients } = await command(server, "admin.clients");
+      for (const { unread_bytes } of clients as { unread_bytes: number }[]) unread = Math.max(unread, unread_bytes);
+    }
+    expect(unread).toBeGreaterThan(100_000);
+    expect(unread).toBeLessThan(2 * 2 ** 20);
+    peer.socket.resume();
+    await until(() => peer.received.length >= count * replies.length);
+    // Not as texts: a failure would print all of them.
+    expect(peer.received.equals(Buffer.from(replies.repeat(count)))).toBe(true);
+    peer.received = Buffer.alloc(0);
+    await peer.send("PING\r\n").gets("+PONG\r\n");
+  });
+});
+
+describe("a push for a peer that has left a part of one write unread", () => {
+  it("leaves once that was read", async () => {
+    const server = await start();
+    const value = "v".repeat(100_000);
+    const other = new Peer(server).send(multibulk("SET", "k", value));
+    await other.gets("+OK\r\n");
+    const peer = new Peer(server).send(multibulk("HELLO", "3") + multibulk("SUBSCRIBE", "c"));
+    await until(() => peer.received.includes("subscribe"));
+    peer.socket.pause();
+    await until(async () => {
+      peer.send(multibulk("GET", "k"));
+      // It is answered before the next is sent: nothing more may be written behind what is unread.
+      for (let i = 0; i < 3; i++) await command(server, "admin.clients");
+      const { clients } = await command(server, "admin.clients");
+      return (clients as { unread_bytes: number }[]).some(({ unread_bytes }) => unread_bytes > 0);
+    });
+    other.received = Buffer.alloc(0);
+    await other.send(multibulk("PUBLISH", "c", "hello")).gets(":1\r\n");
+    peer.socket.resume();
+    await until(() => peer.received.includes("hello"));
+  });
+});
+
 describe("a large request behind others in one write", () => {
   const big = "x".repeat(2 ** 20);
 

@@ -7,7 +7,7 @@ import { Flag, Int64, Integer, Key, Optional, Struct } from "../schema.ts";
 import { TTL_SECS_MAX } from "./deadline.ts";
 import { addInt64, integerOf } from "./integer.ts";
 
-/** The operation copies it at once, so one serves every call. */
+/** The operation is applied, or written by `settle`, before the next command is planned, so one serves every call. */
 const result = new Value(TAG_INTEGER, new Uint8Array(INTEGER_BYTES), 0, INTEGER_BYTES);
 
 function counterCommand<const Name extends string>(name: Name, sign: 1 | -1, summary: string) {

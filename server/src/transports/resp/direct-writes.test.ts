@@ -93,3 +93,21 @@ test("a socket that has ended is not written to", async () => {
   expect(direct.write(Buffer.from("b"))).toBe(false);
   expect(await textOf(peer)).toBe("a");
 });
+
+test("a request that the system still has is not used again, also where all bytes were taken meanwhile", async () => {
+  const { accepted } = await pair();
+  const other = await pair();
+  const [direct, onTaken] = [new DirectWrites(accepted, () => {}), vi.fn()];
+  // The peer has made room between the first try of the system and the second.
+  Object.defineProperty(Reflect.get(accepted, "_handle"), "writeQueueSize", { get: () => 0 });
+  const kept = Buffer.alloc(32 * 1024 * 1024);
+  expect([direct.write(kept), direct.pendingBytes]).toEqual([true, 0]);
+  const next = new DirectWrites(other.accepted, onTaken);
+  const large = Buffer.alloc(32 * 1024 * 1024, "x");
+  expect(next.write(large)).toBe(true);
+  expect(next.pendingBytes).toBeGreaterThan(0);
+  const text = textOf(other.peer);
+  await vi.waitFor(() => expect(onTaken).toHaveBeenCalledOnce());
+  other.accepted.end();
+  expect((await text).length).toBe(large.length);
+});

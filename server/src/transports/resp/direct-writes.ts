@@ -6,14 +6,19 @@
  *     here:            bytes --> handle --> system       one request for all writes, until one is not taken at once
  *
  * What the system does not take stays with the handle, which writes it later, before anything that the stream is given meanwhile;
- * `pendingBytes` counts it. The request and the handle's `writeBuffer` are not documented: what a socket hands to a handle that
- * only looks at it says what requests are. Where a Node has them no more, or the socket is one of TLS, `write` says so and the
- * caller writes to the stream: slower, and the same otherwise.
+ * `pendingBytes` counts it. Only a request that was not needed may be used again: one that the system has, though it has taken all
+ * the bytes, is attached to its write until it is told, and Node ends the process where it gets it once more.
+ *
+ * The request and the handle's `writeBuffer` are not documented: what a socket hands to a handle that only looks at it says what
+ * requests are. Where a Node has them no more, or the socket is one of TLS, `write` says so and the caller writes to the stream:
+ * slower, and the same otherwise.
  */
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 
 interface WriteRequest {
+  /** Below 0 while no write has the request. */
+  getAsyncId(): number;
   oncomplete: (status: number) => void;
   /** The system reads them until it is complete. */
   waiting: Uint8Array | undefined;
@@ -59,13 +64,16 @@ export class DirectWrites {
       socket.destroy();
       return true;
     }
-    const pendingBytes = handle.writeQueueSize;
-    if (pendingBytes > 0) this.#await(request, bytes, pendingBytes);
+    if (request.getAsyncId() >= 0) {
+      spare = undefined;
+      const pendingBytes = handle.writeQueueSize;
+      // What was not taken at first may have been a moment later: then only the request is still to be told.
+      if (pendingBytes > 0) this.#await(request, bytes, pendingBytes);
+    }
     return true;
   }
 
   #await(request: WriteRequest, bytes: Uint8Array, pendingBytes: number): void {
-    spare = undefined;
     this.pendingBytes = pendingBytes;
     request.waiting = bytes;
     request.oncomplete = (status) => {
@@ -109,6 +117,7 @@ function requestClass(): (new () => WriteRequest) | undefined {
   socket.write(Buffer.from("x"));
   socket.destroy();
   if (typeof seen !== "object" || seen === null || !("oncomplete" in seen)) return undefined;
+  if (typeof Reflect.get(seen, "getAsyncId") !== "function") return undefined;
   const made = seen.constructor;
   // The native class, and no object of ours: it is what `writeBuffer` takes.
   return made === Object ? undefined : (made as new () => WriteRequest);
