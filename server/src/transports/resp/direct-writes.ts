@@ -10,8 +10,8 @@
  * the bytes, is attached to its write until it is told, and Node ends the process where it gets it once more.
  *
  * The request and the handle's `writeBuffer` are not documented: what a socket hands to a handle that only looks at it says what
- * requests are. Where a Node has them no more, or the socket is one of TLS, `write` says so and the caller writes to the stream:
- * slower, and the same otherwise.
+ * requests are. Where a Node has them no more, as 26, whose sockets make one only when it is needed, or the socket is one of TLS,
+ * `write` says so and the caller writes to the stream: slower, and the same otherwise.
  */
 import { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
@@ -31,6 +31,7 @@ interface WritingHandle {
 }
 
 const REQUEST = requestClass();
+export const CAN_WRITE_DIRECTLY = REQUEST !== undefined;
 /** Not in use: the last write was done at once. */
 let spare = REQUEST === undefined ? undefined : new REQUEST();
 
