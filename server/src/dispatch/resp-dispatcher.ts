@@ -33,6 +33,7 @@ import { RespLateEncoder } from "./resp-late-encoder.ts";
 import { RequestGroup } from "./resp-request-group.ts";
 import { type RespEntry, RespTable } from "./resp-table.ts";
 import { ENDS_CONNECTION, isForeign, unknownCommand, unknownSubcommand } from "./resp-unknown-command.ts";
+import { RowTimes } from "./row-times.ts";
 import type { Waits } from "./waits.ts";
 
 export interface RespDispatcherOptions extends RunnerOptions {
@@ -59,13 +60,6 @@ const OUTPUT_BYTES_ENOUGH = 256 * 1024;
 export const ERROR_BYTES = 256;
 /** `-`, which an error begins with. */
 const ERROR_BYTE = 0x2d;
-/** How many commands in a row are timed together, as long as they take no longer than this on average. */
-const ROW_COUNT_MAX = 8;
-const ROW_COMMAND_MS_MAX = 0.1;
-/** Of larger requests, and with a lower threshold of the slow log, each is timed by itself. */
-const ROW_REQUEST_BYTES_MAX = 1024;
-const ROW_THRESHOLD_MS_MIN = 5;
-
 /** How long a burst holds the loop before others have their turn. */
 const BURST_MS_MAX = 5;
 
@@ -90,17 +84,7 @@ export class RespDispatcher {
   readonly #group: RequestGroup;
   /** Decoders whose arguments have been of a large buffer. */
   readonly #decodersUsed = new Set<NonNullable<RespEntry["decoder"]>>();
-  /** When the last command that was timed ended: the next one begins then. */
-  #atMs = 0;
-  readonly #timesRows: boolean;
-  /** The command under way is followed by another of its kind, and may be timed with it. */
-  #isInRow = false;
-  /** What ran since `#atMs`, in a row: commands of this entry, and how many of them failed. */
-  #rowEntry: RespEntry | undefined;
-  #rowCount = 0;
-  #rowFailures = 0;
-  /** How many may be timed together now. */
-  #rowCountMax = 1;
+  readonly #times: RowTimes;
   #call: MutableCall | undefined;
 
   constructor(options: RespDispatcherOptions) {
@@ -113,7 +97,7 @@ export class RespDispatcher {
     this.store = options.store;
     this.access = options.access;
     this.#waits = options.waits;
-    this.#timesRows = options.slowLog.thresholdMs >= ROW_THRESHOLD_MS_MIN;
+    this.#times = new RowTimes(this.runner, options.slowLog.thresholdMs);
     this.requestBytesMax = options.requestBytesMax;
   }
 
@@ -151,7 +135,7 @@ export class RespDispatcher {
     writer.version = client.version;
     runner.executor.at(runner.clock.nowMs());
     const startedMs = runner.clock.monotonicMs();
-    this.#atMs = startedMs;
+    this.#times.atMs = startedMs;
     this.consumed = start;
     try {
       return this.#burst(client, bytes, end, startedMs);
@@ -180,8 +164,8 @@ export class RespDispatcher {
         return STOPPED;
       }
       // What was refused has not looked at the clock.
-      this.#atMs = runner.clock.monotonicMs();
-      if (out.length >= OUTPUT_BYTES_ENOUGH || this.#atMs - startedMs >= BURST_MS_MAX) return WANTS_TURN;
+      this.#times.atMs = runner.clock.monotonicMs();
+      if (out.length >= OUTPUT_BYTES_ENOUGH || this.#times.atMs - startedMs >= BURST_MS_MAX) return WANTS_TURN;
     }
   }
 
@@ -203,48 +187,20 @@ export class RespDispatcher {
       for (let i = 0; i < count; i++) {
         const slot = slots[i];
         const { entry } = slot;
-        const isSmall = slot.end - this.consumed <= ROW_REQUEST_BYTES_MAX;
-        this.#isInRow = isSmall && i + 1 < count && entry?.primes === true && slots[i + 1].entry === entry;
+        const isFollowed = i + 1 < count && entry?.primes === true && slots[i + 1].entry === entry;
+        this.#times.next(isFollowed, slot.end - this.consumed);
         this.#runSlot(client, entry, slot.request);
-        // The last of a row may have been refused before it was timed.
-        if (!this.#isInRow) this.#endRow(client);
+        this.#times.ran(client);
         this.consumed = slot.end;
         if (client.isBlocked || client.isClosing) return false;
         if (i === count - 1) return true;
-        if (out.length >= OUTPUT_BYTES_ENOUGH || this.#atMs - startedMs >= BURST_MS_MAX) return false;
+        if (out.length >= OUTPUT_BYTES_ENOUGH || this.#times.atMs - startedMs >= BURST_MS_MAX) return false;
       }
     } finally {
-      this.#isInRow = false;
-      this.#endRow(client);
+      this.#times.end(client);
       if (isPrimed) this.store.unprime();
     }
     return true;
-  }
-
-  /**
-   * A command has run. Reading the clock costs as much as a tenth of it, so those of one key that are of one kind and follow each
-   * other in a burst are timed together, a few at a time.
-   */
-  #time(entry: RespEntry, isSuccess: boolean, client: RespClient): void {
-    if (this.#rowEntry !== entry) {
-      this.#endRow(client);
-      this.#rowEntry = entry;
-    }
-    this.#rowCount++;
-    if (!isSuccess) this.#rowFailures++;
-    if (!this.#isInRow || this.#rowCount >= this.#rowCountMax) this.#endRow(client);
-  }
-
-  #endRow(client: RespClient): void {
-    const count = this.#rowCount;
-    const entry = this.#rowEntry;
-    if (entry === undefined || count === 0) return;
-    const beganMs = this.#atMs;
-    this.#atMs = this.runner.observeRow(entry.index, beganMs, count, this.#rowFailures, client);
-    this.#rowCountMax = this.#timesRows && this.#atMs - beganMs <= count * ROW_COMMAND_MS_MAX ? ROW_COUNT_MAX : 1;
-    this.#rowEntry = undefined;
-    this.#rowCount = 0;
-    this.#rowFailures = 0;
   }
 
   #runSlot(client: RespClient, entry: RespEntry | undefined, request: RespRequest): void {
@@ -363,8 +319,8 @@ export class RespDispatcher {
     }
     if (error !== undefined) this.writer.error(errorText(error, undefined));
     this.#call = call;
-    this.#endRow(client);
-    this.#atMs = this.runner.clock.monotonicMs();
+    this.#times.end(client);
+    this.#times.atMs = this.runner.clock.monotonicMs();
     // HELLO may have changed it.
     this.writer.version = client.version;
   }
@@ -376,7 +332,7 @@ export class RespDispatcher {
     const args = this.#decoded(decoder, command, request);
     if (typeof args === "string") {
       this.writer.error(args);
-      this.#time(entry, false, client);
+      this.#times.add(entry, false, client);
       return;
     }
     let result = runner.attempt(command, args, client);
@@ -389,7 +345,7 @@ export class RespDispatcher {
       if (result === undefined) return;
     }
     const isSuccess = this.#finish(entry, command, args, result);
-    this.#time(entry, isSuccess, client);
+    this.#times.add(entry, isSuccess, client);
   }
 
   /** The command's arguments, or the error that is the reply. */
