@@ -175,7 +175,7 @@ export const queueMessages: readonly Case[] = [
     name: "a delayed message comes when it is due, to the one who waits",
     steps: [
       ...emptyQueue("later"),
-      publish("later", "by delay", { delay_ms: 20 }),
+      publish("later", "by delay", { delay_ms: 300 }),
       consume("later", null),
       waitFor({ queue: "later", wait_ms: 8000 }, { message: delivered("by delay") }),
       publish("later", "by instant", { at_ms: 1 }),
