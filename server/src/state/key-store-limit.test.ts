@@ -78,7 +78,7 @@ describe("the memory limit", () => {
     const limited = new LimitedStore(160 * MB, "lru");
     let i = 0;
     while (limited.evicted < 1000) limited.put(i++, 100);
-    for (let step = 0; step < 5_000; step++) limited.put(i++, 3900);
+    for (let step = 0; step < 4_000; step++) limited.put(i++, 3900);
     limited.store.checkInvariants();
     expect(limited.heldMax).toBeLessThanOrEqual(160 * MB);
     expect(limited.residentMax).toBeLessThanOrEqual(160 * MB);

@@ -26,6 +26,10 @@ interface WorkerTask {
 /** What a process is told that runs a part of the seeds. */
 const WORKER = "--worker";
 const PROGRESS_MS = 10_000;
+const USAGE = `Runs seeds of the simulation, and ends with 1 where something was found.
+
+  npm run simulate -- --seeds 1000 [--from 1] [--workers N]    many, on all cores
+  npm run simulate -- --seed 4711 [--verbose]                  one, with its transcript`;
 
 async function reportOf(seed: number, print?: (line: string) => void): Promise<SeedReport> {
   const result = await simulate({ seed, print });
@@ -108,8 +112,13 @@ async function main(): Promise<void> {
       seeds: { type: "string", default: "1000" },
       from: { type: "string", default: "1" },
       workers: { type: "string", default: String(availableParallelism()) },
+      help: { type: "boolean", default: false },
     },
   });
+  if (values.help) {
+    console.log(USAGE);
+    return;
+  }
   const isFine =
     values.seed === undefined
       ? await runMany(Number(values.from), Number(values.seeds), Number(values.workers))
