@@ -14,5 +14,5 @@ it.each([
   const args = { source: rangeOf(names.source), destination: rangeOf(names.destination) };
   const refusal = accessRefusal(keyCopy, args, new Grant("app", permissions), 0);
   expect(refusal).toMatchObject({ code: "FORBIDDEN", details: { needs, path } });
-  expect(refusal.message).toBe(`the token does not permit key.copy: it needs ${needs} for what ${path} names`);
+  expect(refusal.message).toBe(`the token does not permit key.copy: it needs ${needs} for what is given as ${path}`);
 });

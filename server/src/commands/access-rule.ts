@@ -180,7 +180,7 @@ function forbidden({ name, access, subsystem, accessRule }: GuardedCommand, path
   const refused = accessRule.kind === "named" ? accessRule.arguments.find((each) => each.path === path) : undefined;
   const needs = `${subsystem}:${refused?.level ?? access}`;
   const all = accessRule.kind === "whole" ? `${needs}:*` : needs;
-  const what = path === "" ? all : `${needs} for what ${path} names`;
+  const what = path === "" ? all : `${needs} for what is given as ${path}`;
   return fail("FORBIDDEN", `the token does not permit ${name}: it needs ${what}`, {
     needs,
     ...(path === "" ? {} : { path }),
