@@ -2,7 +2,7 @@
  * Keys looked up together before they are asked for one by one, so that their cache misses overlap. Answers are found by
  * identity: the same buffer at the same place. Buffers are used again with other bytes in them, so the answers are only
  * for the step that asked, from `fill` to `clear`. That nobody writes to one meanwhile is checked by the last four bytes of the
- * key: whole keys were compared before they were found, and would be once more at twice the cost of asking.
+ * key: whole keys were compared when they were found.
  *
  * A burst of writes changes the tree while its own keys are primed. A key that was not found stays so unless it is added:
  * those added since are remembered by a fingerprint, and only an equal one makes the tree be asked again. A record that is
