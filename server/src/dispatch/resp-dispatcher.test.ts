@@ -222,7 +222,16 @@ describe("commands of one kind in a row", () => {
       return looks - before;
     };
     run(requestBytes(["GET", "warm"]));
-    return { fixture, clock, slowLog, observed, run };
+    /** From here on each look at a key takes so long. */
+    const takes = (msOf: (key: string) => number): void => {
+      const { keys } = fixture.engine.executor.planner;
+      const { peek } = keys;
+      keys.peek = (key) => {
+        clock.advance(msOf(key.toString()));
+        return peek.call(keys, key);
+      };
+    };
+    return { slowLog, observed, run, takes };
   }
 
   it("are timed a few at a time, and counted one by one", () => {
@@ -232,14 +241,9 @@ describe("commands of one kind in a row", () => {
   });
 
   it("are timed apart from others, each kind and each that fails as what it is", () => {
-    const { fixture, clock, observed, run } = timed();
+    const { observed, run, takes } = timed();
     run(requestBytes(["SET", "text", "x"]));
-    const { keys } = fixture.engine.executor.planner;
-    const { peek } = keys;
-    keys.peek = (key) => {
-      clock.advance(key.toString() === "slow" ? 0.05 : 0.01);
-      return peek.call(keys, key);
-    };
+    takes((key) => (key === "slow" ? 0.05 : 0.01));
     const words = [
       ["INCR", "a"],
       ["INCR", "text"],
@@ -263,13 +267,8 @@ describe("commands of one kind in a row", () => {
   });
 
   it("are timed without what follows them, also where the last of them is refused before it runs", () => {
-    const { fixture, clock, observed, run } = timed();
-    const { keys } = fixture.engine.executor.planner;
-    const { peek } = keys;
-    keys.peek = (key) => {
-      clock.advance(key.toString() === "slow" ? 40 : 0.01);
-      return peek.call(keys, key);
-    };
+    const { observed, run, takes } = timed();
+    takes((key) => (key === "slow" ? 40 : 0.01));
     const refused = ["INCR", "a", "too", "many"];
     const words = [["INCR", "a"], ["INCR", "b"], refused, ["GET", "slow"]];
     run(Buffer.concat(words.map((each) => requestBytes(each))));
@@ -281,13 +280,8 @@ describe("commands of one kind in a row", () => {
   });
 
   it("are timed without a connection command that follows them", () => {
-    const { fixture, clock, observed, run } = timed();
-    const { keys } = fixture.engine.executor.planner;
-    const { peek } = keys;
-    keys.peek = (key) => {
-      clock.advance(key.toString() === "slow" ? 40 : 0.01);
-      return peek.call(keys, key);
-    };
+    const { observed, run, takes } = timed();
+    takes((key) => (key === "slow" ? 40 : 0.01));
     const words = [["MULTI"], ["GET", "slow"], ["GET", "x"]];
     run(Buffer.concat([["GET", "a"], ["GET", "b"], ["GET"], ...words, ["EXEC"]].map((each) => requestBytes(each))));
     expect(observed.map(({ durationMs }) => Math.round(durationMs * 1000))).toEqual([10, 10, 40_000, 10]);
@@ -302,13 +296,8 @@ describe("commands of one kind in a row", () => {
   });
 
   it("that are slow are each timed by themselves from the next one on, and entered in the slow log", () => {
-    const { fixture, clock, slowLog, observed, run } = timed();
-    const { keys } = fixture.engine.executor.planner;
-    const { peek } = keys;
-    keys.peek = (key) => {
-      clock.advance(key.toString() === "k0" ? 20 : 0.2);
-      return peek.call(keys, key);
-    };
+    const { slowLog, observed, run, takes } = timed();
+    takes((key) => (key === "k0" ? 20 : 0.2));
     run(GETS.subarray(0, GETS.length >> 1));
     expect(slowLog.latest(10)).toMatchObject([{ command: "kv.get" }]);
     expect(slowLog.latest(1)[0].duration_ms).toBeGreaterThanOrEqual(20);

@@ -319,7 +319,6 @@ export class RespDispatcher {
     }
     if (error !== undefined) this.writer.error(errorText(error, undefined));
     this.#call = call;
-    this.#times.end(client);
     this.#times.atMs = this.runner.clock.monotonicMs();
     // HELLO may have changed it.
     this.writer.version = client.version;

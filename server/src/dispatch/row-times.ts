@@ -1,5 +1,5 @@
 /**
- * How long the commands of a burst take. A look at the clock costs a tenth of a small command, so those of one key that are of one
+ * How long the commands of a burst take. A look at the clock is not cheap beside a small command, so those of one key that are of one
  * kind and follow each other are timed together, as long as they are quick:
  *
  *     burst   GET GET GET GET GET GET GET GET | GET GET | SET | MGET | MGET
@@ -46,10 +46,7 @@ export class RowTimes {
 
   /** A command has run. */
   add(entry: RespEntry, isSuccess: boolean, client: RespClient): void {
-    if (this.#entry !== entry) {
-      this.#look(client);
-      this.#entry = entry;
-    }
+    this.#entry = entry;
     this.#count++;
     if (!isSuccess) this.#failures++;
     if (!this.#isInRow || this.#count >= this.#countMax) this.#look(client);

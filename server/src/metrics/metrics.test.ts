@@ -1,6 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { emptySources } from "../../test/metrics-fixture.ts";
 import { type PageFamily, readPrometheusPage } from "../../test/prometheus-page.ts";
 import { allCommands } from "../commands/all.ts";
 import { systemClock } from "../runtime/clock.ts";
@@ -51,17 +52,7 @@ const sources: MetricsSources = {
     topicMessagesDelivered: 75,
     roomGaps: 76,
   }),
-  replication: () => ({
-    isReplica: true,
-    epoch: 81,
-    replicas: [{ address: "http://10.0.0.6:15500", lagMs: 82, lagOperations: 83, isInSync: true }],
-    link: { isUp: true, lagMs: 84, lagOperations: 85 },
-    partialSyncs: 86,
-    fullSyncs: 87,
-    linksRefused: 88,
-    publishedDropped: 89,
-    linkCount: 90,
-  }),
+  replication: emptySources.replication,
 };
 
 const started: Metrics[] = [];

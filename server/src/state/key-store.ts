@@ -28,6 +28,7 @@ export class KeyStore {
   /** The limit as configured; 0 for none. */
   readonly memoryBytesMax: number;
   readonly evictionPolicy: EvictionPolicy;
+  /** Its limit, and what is looked at before a change may be planned. */
   readonly memory: KeyStoreMemory;
   readonly #clock: AccessClock;
   #records: SlabAllocator;

@@ -312,20 +312,8 @@ export class RadixTree {
 
   /** The record that shares the longest run of first bytes with the key; the tree is not empty. */
   nearestLeaf(bytes: Uint8Array, start: number, end: number): number {
-    const chunks = this.nodes.words;
-    const keyBytes = end - start;
-    let ref = this.root;
-    while ((ref & 1) === 0) {
-      const words = chunks[ref >>> 24];
-      const at = ref & 0xfffffe;
-      const header = words[at];
-      const depth = depthOf(header);
-      let word = -1;
-      if (depth < keyBytes) word = childWord(words, at, header, bytes[start + depth]);
-      else if (depth === keyBytes && hasTerminal(header)) word = terminalWord(at, header);
-      ref = word < 0 ? anyRef(words, at) : words[word];
-    }
-    return ref;
+    const found = this.locate(bytes, start, end);
+    return found === NONE ? this.#near : found;
   }
 
   /** How many first bytes a record's key and these bytes have in common. */

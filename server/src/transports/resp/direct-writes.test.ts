@@ -1,27 +1,11 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { afterEach, expect, test, vi } from "vitest";
-import { CAN_WRITE_DIRECTLY, DirectWrites } from "./direct-writes.ts";
+import { socketPairs } from "../../../test/socket-pairs.ts";
+import { DirectWrites } from "./direct-writes.ts";
 
-const closing: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closing.splice(0)) close();
-});
-
-/** A socket that was accepted, and its peer, which is not read from yet. */
-async function pair(): Promise<{ readonly accepted: Socket; readonly peer: Socket }> {
-  const server = createServer({ allowHalfOpen: true });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const peer = connect((server.address() as AddressInfo).port, "127.0.0.1").pause();
-  const [accepted] = (await once(server, "connection")) as [Socket];
-  closing.push(() => {
-    peer.destroy();
-    accepted.destroy();
-    server.close();
-  });
-  return { accepted, peer };
-}
+const { pair, closeAll } = socketPairs();
+afterEach(closeAll);
 
 async function textOf(peer: Socket): Promise<string> {
   const chunks: Buffer[] = [];
@@ -29,15 +13,12 @@ async function textOf(peer: Socket): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-test("is possible before Node 26, whose sockets do much of this themselves", () => {
-  // Where this fails with another Node the server still works, and a command by itself costs a tenth more: see direct-writes.ts.
-  expect(CAN_WRITE_DIRECTLY).toBe(Number.parseInt(process.versions.node, 10) < 26);
-});
+// Node 26 does much of this itself. Where this fails with another one the server still works, and a command by itself costs more.
+const CAN_WRITE_DIRECTLY = Number.parseInt(process.versions.node, 10) < 26;
 
-test("is left to the stream where it is not possible", async () => {
+test("is possible before Node 26, and else left to the stream", async () => {
   const { accepted } = await pair();
-  const direct = new DirectWrites(accepted, () => {});
-  expect(direct.write(Buffer.from("a"))).toBe(CAN_WRITE_DIRECTLY);
+  expect(new DirectWrites(accepted, () => {}).write(Buffer.from("a"))).toBe(CAN_WRITE_DIRECTLY);
 });
 
 const testDirect = test.runIf(CAN_WRITE_DIRECTLY);

@@ -31,7 +31,6 @@ interface WritingHandle {
 }
 
 const REQUEST = requestClass();
-export const CAN_WRITE_DIRECTLY = REQUEST !== undefined;
 /** Not in use: the last write was done at once. */
 let spare = REQUEST === undefined ? undefined : new REQUEST();
 

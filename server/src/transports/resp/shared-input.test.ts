@@ -1,27 +1,10 @@
 import { once } from "node:events";
-import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { socketPairs } from "../../../test/socket-pairs.ts";
 import { readInto } from "./shared-input.ts";
 
-const closing: (() => void)[] = [];
-afterEach(() => {
-  for (const close of closing.splice(0)) close();
-});
-
-/** A socket that was accepted, and its peer. */
-async function pair(): Promise<{ readonly accepted: Socket; readonly peer: Socket }> {
-  const server = createServer({ allowHalfOpen: true });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const peer = connect((server.address() as AddressInfo).port, "127.0.0.1");
-  const [accepted] = (await once(server, "connection")) as [Socket];
-  closing.push(() => {
-    peer.destroy();
-    accepted.destroy();
-    server.close();
-  });
-  return { accepted, peer };
-}
+const { pair, closeAll } = socketPairs();
+afterEach(closeAll);
 
 test("an accepted socket reads into the shared buffer, and says when its peer has ended", async () => {
   const { accepted, peer } = await pair();
