@@ -279,8 +279,9 @@ describe("replies that are not read", () => {
     await eventually(() => server.dispatch.handledCount === 1);
     await isWell();
     client.socket.resume();
-    await client.until(({ received }) => received.length > 20_000_000);
-    expect(client.received.slice(-20_000_000)).toBe("x".repeat(20_000_000));
+    const body = "x".repeat(20_000_000);
+    await client.until(({ received }) => received.length >= received.indexOf("\r\n\r\n") + 4 + body.length);
+    expect(client.received.slice(client.received.indexOf("\r\n\r\n") + 4)).toBe(body);
     expect(server.connections.repliesAbandoned).toBe(0);
     await client.send(`${POST}Content-Length: 5\r\n\r\nagain`).answered("json:again");
     client.destroy();
