@@ -61,8 +61,11 @@ export interface Codec {
   /** The value of a request id, for a reply in another format. */
   decodeId(requestId: ByteRange): string | number | bigint;
 
-  /** `{"success": true, "request_id": ..., "payload": ...}` */
-  encodeSuccess(out: OutputBuffer, requestId: ByteRange | undefined, result: unknown): void;
+  /**
+   * `{"success": true, "request_id": ..., "payload": ...}`
+   * @param payload is told where in `out` the result has come to be, until `out` is written to again.
+   */
+  encodeSuccess(out: OutputBuffer, requestId: ByteRange | undefined, result: unknown, payload?: ByteRange): void;
 
   /** `{"success": false, "request_id": ..., "error": ..., "code": ..., "details": ...}` */
   encodeFailure(out: OutputBuffer, requestId: ByteRange | undefined, error: CommandError): void;

@@ -138,19 +138,19 @@ export class RequestEnvelope implements Envelope {
   }
 
   setCommand(bytes: Uint8Array, start: number, end: number): void {
-    this.command = place(this.#command, bytes, start, end);
+    this.command = this.#command.place(bytes, start, end);
   }
 
   setRequestId(bytes: Uint8Array, start: number, end: number): void {
-    this.requestId = place(this.#requestId, bytes, start, end);
+    this.requestId = this.#requestId.place(bytes, start, end);
   }
 
   setPayload(bytes: Uint8Array, start: number, end: number): void {
-    this.payload = place(this.#payload, bytes, start, end);
+    this.payload = this.#payload.place(bytes, start, end);
   }
 
   setClientId(bytes: Uint8Array, start: number, end: number): void {
-    this.clientId = place(this.#clientId, bytes, start, end);
+    this.clientId = this.#clientId.place(bytes, start, end);
   }
 
   beginItems(): void {
@@ -167,13 +167,6 @@ export class RequestEnvelope implements Envelope {
 }
 
 const NO_BYTES = new Uint8Array(0);
-
-function place(range: ByteRange, bytes: Uint8Array, start: number, end: number): ByteRange {
-  range.bytes = bytes;
-  range.start = start;
-  range.end = end;
-  return range;
-}
 
 function belongsToBatch(field: number): CommandError {
   const name = NAMES[field];

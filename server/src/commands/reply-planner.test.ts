@@ -21,12 +21,7 @@ class Remembering extends Engine {
     const { executor } = this;
     executor.at(this.nowMs);
     executor.begin();
-    const refusal = executor.replies.remember({
-      id: rangeOf(id),
-      hash: HASH,
-      format: REPLY_JSON,
-      reply: rangeOf("x".repeat(replyBytes)),
-    });
+    const refusal = executor.replies.remember(rangeOf(id), HASH, REPLY_JSON, rangeOf("x".repeat(replyBytes)));
     if (refusal === undefined) executor.commit();
     else executor.discard();
     return refusal;

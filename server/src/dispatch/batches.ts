@@ -11,7 +11,6 @@ import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import { type CommandRunner, replyTooLarge } from "./command-runner.ts";
-import { senderOf } from "./idempotent-id.ts";
 import { IdempotentWrite, type IdempotentWrites } from "./idempotent-writes.ts";
 import type { Reply } from "./reply.ts";
 import { queueInTransaction } from "./transaction-queue.ts";
@@ -104,7 +103,8 @@ export class Batches {
         command,
         args,
         item,
-        senderOf(caller, item.clientId ?? batch.clientId),
+        caller.grant.owner,
+        item.clientId ?? batch.clientId,
         decoder,
         encoder,
       );

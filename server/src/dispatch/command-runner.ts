@@ -197,8 +197,16 @@ export class CommandRunner {
     return fail("INTERNAL_ERROR", "the server failed at this command; its log says more under this id", { id });
   }
 
-  /** Encodes a result in place and answers with the error it was, or became by being too large. */
-  encode(encoder: ReplyEncoder, requestId: ByteRange | undefined, result: unknown): CommandError | undefined {
+  /**
+   * Encodes a result in place and answers with the error it was, or became by being too large.
+   * @param payload as of `Codec#encodeSuccess`.
+   */
+  encode(
+    encoder: ReplyEncoder,
+    requestId: ByteRange | undefined,
+    result: unknown,
+    payload?: ByteRange,
+  ): CommandError | undefined {
     const { out } = this;
     if (result instanceof CommandError) {
       encoder.encodeFailure(out, requestId, result);
@@ -206,7 +214,7 @@ export class CommandRunner {
     }
     const mark = out.length;
     try {
-      encoder.encodeSuccess(out, requestId, result);
+      encoder.encodeSuccess(out, requestId, result, payload);
       return undefined;
     } catch (error) {
       return this.#encodeTooLarge(encoder, requestId, mark, error);

@@ -20,7 +20,7 @@ import { Batches } from "./batches.ts";
 import type { Caller } from "./caller.ts";
 import { CommandRunner, type RefusedRequests, type RunnerOptions, tooFast } from "./command-runner.ts";
 import { type EventsQuery, openEvents } from "./event-streams.ts";
-import { refusalOfIds, senderOf } from "./idempotent-id.ts";
+import { refusalOfIds } from "./idempotent-id.ts";
 import { IdempotentWrite, IdempotentWrites } from "./idempotent-writes.ts";
 import type { Format, Reply } from "./reply.ts";
 import { queueInTransaction } from "./transaction-queue.ts";
@@ -46,7 +46,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#runner = new CommandRunner(options);
     this.refusedRequests = this.#runner.refused;
-    this.#idempotent = new IdempotentWrites(options.executor.replies, options.replyBytesMax);
+    this.#idempotent = new IdempotentWrites(options.executor.replies, options.codecs.json);
     this.#batches = new Batches(this.#runner, options.store, this.#idempotent);
     this.#codecs = options.codecs;
     // Its replies come while another is under way: a runner, and so a buffer, of its own.
@@ -176,7 +176,7 @@ export class Dispatcher {
       return runner.finish(encoder, args.httpStatus);
     }
     const once = envelope.idempotent
-      ? this.#idempotent.of(command, args, envelope, senderOf(caller, envelope.clientId), decoder, encoder)
+      ? this.#idempotent.of(command, args, envelope, caller.grant.owner, envelope.clientId, decoder, encoder)
       : undefined;
     const refusal = once instanceof CommandError ? once : refusalOfWait(command, args, requestId, caller);
     let error: CommandError | Wait | undefined;

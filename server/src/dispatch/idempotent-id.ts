@@ -1,30 +1,18 @@
 /** Under which id an idempotent request is known: whose it is and which of theirs, the same bytes in every wire format. */
 import type { Codec, Envelope } from "../codecs/codec.ts";
-import { utf8Length } from "../codecs/utf8.ts";
+import { writeAscii, writeInteger } from "../codecs/decimal.ts";
+import type { OutputBuffer } from "../codecs/output-buffer.ts";
+import { utf8Length, writeUtf8 } from "../codecs/utf8.ts";
 import { type CommandError, fail } from "../commands/errors.ts";
-import { ByteRange, copyBytes } from "../structures/byte-range.ts";
-import type { Caller } from "./caller.ts";
+import type { ByteRange } from "../structures/byte-range.ts";
 
 /** Request ids have a limit of their own, in every envelope. */
 const CLIENT_ID_BYTES_MAX = 255;
-
-const encoder = new TextEncoder();
 
 const INTEGER_ID = 0x69;
 const TEXT_ID = 0x73;
 const OWNED_INTEGER_ID = 0x49;
 const OWNED_TEXT_ID = 0x53;
-
-/** Whose a request is. */
-export interface Sender {
-  /** That of the token (access/grant.ts); empty where nobody has to log in. */
-  readonly owner: string;
-  readonly clientId: ByteRange | undefined;
-}
-
-export function senderOf({ grant }: Pick<Caller, "grant">, clientId: ByteRange | undefined): Sender {
-  return { owner: grant.owner, clientId };
-}
 
 /** Why a request that says it is idempotent, or has such commands in its batch, cannot be; `undefined` where it can. */
 export function refusalOfIds(request: Envelope): CommandError | undefined {
@@ -66,34 +54,29 @@ function withoutIds(index: number): CommandError {
  *
  * The integer 7 and the text "7" are different ids, as they are for whoever compares replies by them. With tokens, each has
  * ids of its own: nobody can take those that another is about to use.
+ *
+ * @param out gets it.
+ * @param owner that of the token (access/grant.ts); empty where nobody has to log in.
+ * @param requestId as `decoder` reads it.
  */
-export function idOf({ owner, clientId }: Sender, requestId: ByteRange, decoder: Codec): ByteRange {
-  if (clientId === undefined) throw new Error("an idempotent request without its client_id");
-  const decoded = decoder.decodeId(requestId);
-  const isText = typeof decoded === "string";
-  const text = String(decoded);
-  const textBytes = utf8Length(text);
-  const clientBytes = clientId.end - clientId.start;
-  const id = new Uint8Array(2 + clientBytes + (owner === "" ? 0 : 1 + owner.length) + textBytes);
-  id[0] = clientBytes;
-  copyBytes(clientId.bytes, clientId.start, clientId.end, id, 1);
-  let at = 1 + clientBytes;
+export function writeId(
+  out: OutputBuffer,
+  owner: string,
+  clientId: ByteRange,
+  requestId: ByteRange,
+  decoder: Pick<Codec, "decodeId">,
+): void {
+  const id = decoder.decodeId(requestId);
+  const isText = typeof id === "string";
+  out.writeByte(clientId.length);
+  out.writeBytes(clientId.bytes, clientId.start, clientId.end);
   if (owner === "") {
-    id[at++] = isText ? TEXT_ID : INTEGER_ID;
+    out.writeByte(isText ? TEXT_ID : INTEGER_ID);
   } else {
-    id[at++] = isText ? OWNED_TEXT_ID : OWNED_INTEGER_ID;
-    id[at++] = owner.length;
-    // The owner is ASCII.
-    at = writeAscii(owner, id, at);
+    out.writeByte(isText ? OWNED_TEXT_ID : OWNED_INTEGER_ID);
+    out.writeByte(owner.length);
+    writeAscii(out, owner);
   }
-  // Most are digits.
-  if (textBytes === text.length) writeAscii(text, id, at);
-  else encoder.encodeInto(text, id.subarray(at));
-  return new ByteRange(id, 0, id.length);
-}
-
-/** @returns where it ends. */
-function writeAscii(text: string, bytes: Uint8Array, at: number): number {
-  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
-  return at + text.length;
+  if (isText) writeUtf8(out, id, utf8Length(id));
+  else writeInteger(out, id);
 }

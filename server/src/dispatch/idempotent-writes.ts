@@ -2,7 +2,7 @@
  * Writes that run once however often they are sent (wire contract, section 2). A write is known by whose it is and its
  * request id; its reply is remembered by the record that it makes.
  *
- *     first     plan --> encode the payload --> stage `remember` --> encode the reply --> commit, as one record
+ *     first     plan --> encode the reply --> stage `remember` of its payload --> commit, as one record
  *     again     the remembered payload, in a frame of its own      or INVALID_REQUEST: the same id for something else
  *
  * A write that fails leaves nothing, its reply neither: sent again, it is tried again. One that succeeds and changes
@@ -10,21 +10,24 @@
  */
 import type { Codec, EncodedValue, Envelope } from "../codecs/codec.ts";
 import { OutputBuffer } from "../codecs/output-buffer.ts";
+import { SCRATCH_BYTES_MAX } from "../codecs/scratch.ts";
 import type { Command } from "../commands/command.ts";
-import { CommandError, fail } from "../commands/errors.ts";
+import { type CommandError, fail } from "../commands/errors.ts";
 import type { ReplyPlanner } from "../commands/reply-planner.ts";
 import type { Wait } from "../commands/wait.ts";
 import type { RememberedReply } from "../state/remembered-reply.ts";
 import { REPLY_JSON, REPLY_MSGPACK } from "../state/reply-operation.ts";
-import { ByteRange, rangesEqual } from "../structures/byte-range.ts";
+import { ByteRange, copyRange, rangesEqual } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import type { CommandRunner } from "./command-runner.ts";
-import { idOf, type Sender } from "./idempotent-id.ts";
+import { writeId } from "./idempotent-id.ts";
 import { PayloadHash } from "./payload-hash.ts";
 
 type Arguments = Readonly<Record<string, unknown>>;
 
-const SCRATCH_BYTES = 4096;
+const NOTHING = new Uint8Array(0);
+/** Most ids have fewer bytes. */
+const ID_BYTES = 128;
 
 /** What all writes of a dispatcher that run once have in common. */
 export class IdempotentWrites {
@@ -33,23 +36,28 @@ export class IdempotentWrites {
   readonly replies: ReplyPlanner;
   /** Of what is being hashed; see `ofBatch`. */
   readonly hash = new PayloadHash();
-  /** The payload of a reply, until it is in the record. */
-  readonly scratch: OutputBuffer;
+  readonly #id = new OutputBuffer(ID_BYTES, SCRATCH_BYTES_MAX);
+  /** The one under way: most are over before the next is read. */
+  readonly #write: IdempotentWrite;
 
-  constructor(replies: ReplyPlanner, replyBytesMax: number) {
+  /** @param codec any: it is replaced with that of each write. */
+  constructor(replies: ReplyPlanner, codec: Codec) {
     this.replies = replies;
-    this.scratch = new OutputBuffer(SCRATCH_BYTES, replyBytesMax);
+    this.#write = new IdempotentWrite(this, new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0), codec);
   }
 
   /**
-   * An envelope's command as a write that runs once; `undefined` for a read, which may run as often as it likes.
-   * @param sender whose it is; `refusalOfIds` has seen that its client id and the request id are there.
+   * An envelope's command as a write that runs once; `undefined` for a read, which may run as often as it likes. It lives until
+   * the next one, or what `retained` makes of it longer.
+   * @param owner see `writeId`.
+   * @param clientId `refusalOfIds` has seen that it and the request id are there.
    */
   of(
     command: Command,
     args: Arguments,
     { requestId }: Envelope,
-    sender: Sender,
+    owner: string,
+    clientId: ByteRange | undefined,
     decoder: Codec,
     codec: Codec,
   ): IdempotentWrite | CommandError | undefined {
@@ -59,28 +67,54 @@ export class IdempotentWrites {
     }
     if (command.plan === undefined) return undefined;
     const hash = this.hash.ofCommand(command.name, args);
-    return new IdempotentWrite(this, identified(sender, requestId, decoder), hash, codec);
+    return this.#begin(hash, requestId, owner, clientId, decoder, codec);
   }
 
-  /** An atomic batch, whose commands `hash` was fed with. */
+  /** An atomic batch, whose commands `hash` was fed with. It lives as long as that of `of`. */
   ofBatch({ requestId, clientId }: Envelope, owner: string, decoder: Codec, codec: Codec): IdempotentWrite {
-    return new IdempotentWrite(this, identified({ owner, clientId }, requestId, decoder), this.hash.end(), codec);
+    return this.#begin(this.hash.end(), requestId, owner, clientId, decoder, codec);
+  }
+
+  #begin(
+    hash: ByteRange,
+    requestId: ByteRange | undefined,
+    owner: string,
+    clientId: ByteRange | undefined,
+    decoder: Codec,
+    codec: Codec,
+  ): IdempotentWrite {
+    if (requestId === undefined || clientId === undefined) throw new Error("an idempotent request without its ids");
+    const id = this.#id;
+    id.reset();
+    writeId(id, owner, clientId, requestId, decoder);
+    const write = this.#write;
+    write.id.place(id.bytes, 0, id.length);
+    write.hash = hash;
+    write.codec = codec;
+    return write;
   }
 }
 
-/** One request that runs once. It keeps what it is known by in memory of its own, so it may wait. */
+/** One request that runs once. */
 export class IdempotentWrite {
-  readonly codec: Codec;
+  readonly id: ByteRange;
+  hash: ByteRange;
+  /** Of its replies. */
+  codec: Codec;
   readonly #all: IdempotentWrites;
-  readonly #id: ByteRange;
-  readonly #hash: ByteRange;
+  /** Where the result is in the reply. */
+  readonly #payload = new ByteRange(NOTHING, 0, 0);
 
-  /** @param codec of the replies. */
   constructor(all: IdempotentWrites, id: ByteRange, hash: ByteRange, codec: Codec) {
     this.#all = all;
-    this.#id = id;
-    this.#hash = hash;
+    this.id = id;
+    this.hash = hash;
     this.codec = codec;
+  }
+
+  /** The same in memory of its own, so that it may wait. */
+  retained(): IdempotentWrite {
+    return new IdempotentWrite(this.#all, copyRange(this.id), copyRange(this.hash), this.codec);
   }
 
   /** As `CommandRunner#run`, or the reply there was. */
@@ -124,13 +158,13 @@ export class IdempotentWrite {
    * remember what its new master has never heard of, and one without its replicas what no replica has.
    */
   #find({ executor }: CommandRunner): RememberedReply | undefined {
-    return executor.writeRefusal === undefined ? this.#all.replies.find(this.#id) : undefined;
+    return executor.writeRefusal === undefined ? this.#all.replies.find(this.id) : undefined;
   }
 
   #again(runner: CommandRunner, requestId: ByteRange | undefined, known: RememberedReply): CommandError | undefined {
     // The write that it repeats may not be released yet.
     runner.executor.showsState();
-    if (!rangesEqual(known.hash, this.#hash)) return runner.encode(this.codec, requestId, usedOtherwise());
+    if (!rangesEqual(known.hash, this.hash)) return runner.encode(this.codec, requestId, usedOtherwise());
     this.#all.replayCount++;
     return runner.encodeBy(this.codec, requestId, (out) => {
       this.codec.encodeSuccessAgain(out, requestId, encodedValue(known));
@@ -142,7 +176,7 @@ export class IdempotentWrite {
     const known = this.#find(runner);
     if (known === undefined) return undefined;
     runner.executor.showsState();
-    if (!rangesEqual(known.hash, this.#hash)) {
+    if (!rangesEqual(known.hash, this.hash)) {
       return { error: runner.encode(this.codec, requestId, usedOtherwise()) };
     }
     this.#all.replayCount++;
@@ -152,33 +186,22 @@ export class IdempotentWrite {
     return { error };
   }
 
-  /** Encodes the reply of a write that is about to be committed, and adds it to the record. */
+  /** Encodes the reply of a write that is about to be committed, and adds its payload to the record. */
   encode(runner: CommandRunner, requestId: ByteRange | undefined, result: unknown): CommandError | undefined {
-    if (result instanceof CommandError) return runner.encode(this.codec, requestId, result);
-    const { codec } = this;
-    const { scratch } = this.#all;
-    let refusal: CommandError | undefined;
-    const tooLarge = runner.encodeBy(codec, requestId, (out) => {
-      scratch.reset();
-      codec.encodeValue(scratch, result);
-      const payload = new ByteRange(scratch.bytes, 0, scratch.length);
-      refusal = this.remember(payload);
-      if (refusal === undefined) codec.encodeSuccessAgain(out, requestId, { format: codec.name, bytes: payload });
-      else codec.encodeFailure(out, requestId, refusal);
-    });
-    return tooLarge ?? refusal;
+    const mark = runner.out.length;
+    const error = runner.encode(this.codec, requestId, result, this.#payload);
+    if (error !== undefined) return error;
+    const refusal = this.remember(this.#payload);
+    if (refusal === undefined) return undefined;
+    runner.out.length = mark;
+    return runner.encode(this.codec, requestId, refusal);
   }
 
   /** Adds what is to be answered again to the record: the payload, or the results of a batch, in the codec's format. */
   remember(reply: ByteRange): CommandError | undefined {
     const format = this.codec.name === "json" ? REPLY_JSON : REPLY_MSGPACK;
-    return this.#all.replies.remember({ id: this.#id, hash: this.#hash, format, reply });
+    return this.#all.replies.remember(this.id, this.hash, format, reply);
   }
-}
-
-function identified(sender: Sender, requestId: ByteRange | undefined, decoder: Codec): ByteRange {
-  if (requestId === undefined) throw new Error("an idempotent request without its request_id");
-  return idOf(sender, requestId, decoder);
 }
 
 function encodedValue({ format, reply }: RememberedReply): EncodedValue {

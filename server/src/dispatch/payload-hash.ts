@@ -5,16 +5,21 @@
  *     request   "1" command arguments  |  "*" command arguments command arguments ...     one command, or an atomic batch
  *     value     tag | length u32 | bytes      list   "[" count u32 | values      object   "{" | fields: name, value | "}"
  *
+ * What is long goes in as its own hash, and so does all that came before once that is long. The hash tells mistakes apart, not
+ * attacks: whoever makes two requests that have the same one deceives nobody else, for ids are of their owner.
+ *
  * JSON text is hashed as it came: white space inside a value makes it another. A client that repeats a request sends the
  * same bytes again, or encodes the same value in the other format, and encoders leave white space out.
  */
-import { createHash, type Hash, hash as hashOnce } from "node:crypto";
 import { OutputBuffer } from "../codecs/output-buffer.ts";
 import { SCRATCH_BYTES_MAX } from "../codecs/scratch.ts";
 import { utf8Length, writeUtf8 } from "../codecs/utf8.ts";
 import { PAYLOAD_HASH_BYTES } from "../state/reply-operation.ts";
 import { Value } from "../state/value.ts";
 import { ByteRange } from "../structures/byte-range.ts";
+import { murmurHash } from "../structures/murmur-hash.ts";
+
+const encoder = new TextEncoder();
 
 const ONE_COMMAND = 0x31;
 const MANY_COMMANDS = 0x2a;
@@ -32,14 +37,20 @@ const OBJECT_END = 0x7d;
 /** Of a stored value; its tag is added. */
 const STORED = 0x80;
 
+/** In place of a value's bytes, and of what came before. */
+const LONG = 0x21;
+const BEFORE = 0x3c;
+
 const SCRATCH_BYTES = 4096;
-/** What is larger goes to the hash without a copy. */
-const COPIED_BYTES_MAX = 1024;
+/** A value that is longer is not copied. */
+const COPIED_BYTES_MAX = 64;
 
 export class PayloadHash {
-  /** What is not hashed yet. Most requests are hashed in one call: that takes a third of the time that a hash object does. */
+  /** What is not hashed yet: all of most requests. */
   readonly #pending = new OutputBuffer(SCRATCH_BYTES, SCRATCH_BYTES_MAX);
-  #hash: Hash | undefined = undefined;
+  /** The names of commands and of their fields, as they are hashed. The registry has so many. */
+  readonly #names = new Map<string, Uint8Array>();
+  readonly #digest = new ByteRange(new Uint8Array(PAYLOAD_HASH_BYTES), 0, PAYLOAD_HASH_BYTES);
 
   /** Of a request that is one command. */
   ofCommand(command: string, args: Readonly<Record<string, unknown>>): ByteRange {
@@ -54,21 +65,20 @@ export class PayloadHash {
   }
 
   #begin(kind: number): void {
-    this.#hash = undefined;
     this.#pending.reset();
     this.#pending.writeByte(kind);
   }
 
   add(command: string, args: Readonly<Record<string, unknown>>): void {
-    this.#text(COMMAND, command);
+    this.#name(COMMAND, command);
     this.#value(args);
   }
 
-  /** In memory of its own. */
+  /** Lives until the next one. */
   end(): ByteRange {
-    const pending = this.#pending.view();
-    const digest = this.#hash === undefined ? digestOf(pending) : this.#hash.update(pending).digest();
-    return new ByteRange(digest, 0, PAYLOAD_HASH_BYTES);
+    const pending = this.#pending;
+    murmurHash(pending.bytes, 0, pending.length, this.#digest.bytes, 0);
+    return this.#digest;
   }
 
   #value(value: unknown): void {
@@ -111,10 +121,19 @@ export class PayloadHash {
     for (const name of Object.keys(fields)) {
       const value = (fields as Readonly<Record<string, unknown>>)[name];
       if (value === undefined) continue;
-      this.#text(FIELD, name);
+      this.#name(FIELD, name);
       this.#value(value);
     }
     this.#pending.writeByte(OBJECT_END);
+  }
+
+  #name(tag: number, name: string): void {
+    let encoded = this.#names.get(name);
+    if (encoded === undefined) {
+      encoded = encoder.encode(name);
+      this.#names.set(name, encoded);
+    }
+    this.#bytes(tag, encoded, 0, encoded.length);
   }
 
   #text(tag: number, text: string): void {
@@ -125,32 +144,36 @@ export class PayloadHash {
 
   #bytes(tag: number, bytes: Uint8Array, start: number, end: number): void {
     this.#head(tag, end - start);
-    if (end - start <= COPIED_BYTES_MAX) {
-      this.#pending.writeBytes(bytes, start, end);
-      return;
-    }
-    this.#flush().update(bytes.subarray(start, end));
+    if (end - start <= COPIED_BYTES_MAX) this.#pending.writeBytes(bytes, start, end);
+    else this.#writeHash(LONG, bytes, start, end);
   }
 
   #head(tag: number, count: number): void {
     const pending = this.#pending;
-    if (pending.length >= SCRATCH_BYTES) this.#flush();
-    pending.writeByte(tag);
-    for (let shift = 0; shift < 32; shift += 8) pending.writeByte((count >>> shift) & 0xff);
+    if (pending.length >= SCRATCH_BYTES) this.#shorten();
+    pending.ensure(5);
+    const { bytes, length } = pending;
+    bytes[length] = tag;
+    bytes[length + 1] = count;
+    bytes[length + 2] = count >>> 8;
+    bytes[length + 3] = count >>> 16;
+    bytes[length + 4] = count >>> 24;
+    pending.length = length + 5;
   }
 
-  #flush(): Hash {
-    this.#hash ??= createHash("sha256");
-    this.#hash.update(this.#pending.view());
-    this.#pending.reset();
-    return this.#hash;
+  #shorten(): void {
+    const { bytes, length } = this.#pending;
+    this.#pending.length = 0;
+    this.#writeHash(BEFORE, bytes, 0, length);
   }
-}
 
-/** As text, of which a small array is made: Node takes twice as long for a Buffer, whose memory is not in the heap. */
-function digestOf(bytes: Uint8Array): Uint8Array {
-  const text = hashOnce("sha256", bytes, "binary");
-  const digest = new Uint8Array(PAYLOAD_HASH_BYTES);
-  for (let i = 0; i < PAYLOAD_HASH_BYTES; i++) digest[i] = text.charCodeAt(i);
-  return digest;
+  #writeHash(tag: number, bytes: Uint8Array, start: number, end: number): void {
+    const pending = this.#pending;
+    pending.ensure(1 + PAYLOAD_HASH_BYTES);
+    const at = pending.length;
+    // The bytes may be those of the buffer: they are read before it is written to.
+    murmurHash(bytes, start, end, pending.bytes, at + 1);
+    pending.bytes[at] = tag;
+    pending.length = at + 1 + PAYLOAD_HASH_BYTES;
+  }
 }

@@ -260,5 +260,6 @@ function retained(request: Request): Request {
   for (const [name, value] of Object.entries(request.args)) {
     args[name] = value instanceof ByteRange ? copyRange(value) : value;
   }
-  return { ...request, args, requestId: request.requestId && copyRange(request.requestId) };
+  const { requestId, once } = request;
+  return { ...request, args, requestId: requestId && copyRange(requestId), once: once?.retained() };
 }

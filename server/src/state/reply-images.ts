@@ -13,7 +13,7 @@
  *
  * A step is bounded by its budget and one reply more; forgetting one costs its image at most.
  */
-import { type ByteRange, copyBytes } from "../structures/byte-range.ts";
+import { copyBytes } from "../structures/byte-range.ts";
 import {
   checkImageEnd,
   type ImageWriter,
@@ -116,9 +116,9 @@ export class ReplyRestorer implements StoreRestorer {
     entry.format = format;
     entry.expiresAtMs = readUint48(bytes, at + 8);
     entry.position = position;
-    place(entry.hash, bytes, at + HASH_AT, idAt);
-    place(entry.id, bytes, idAt, replyAt);
-    place(entry.reply, bytes, replyAt, next);
+    entry.hash.place(bytes, at + HASH_AT, idAt);
+    entry.id.place(bytes, idAt, replyAt);
+    entry.reply.place(bytes, replyAt, next);
     this.#replies.restore(entry);
     return next;
   }
@@ -127,10 +127,4 @@ export class ReplyRestorer implements StoreRestorer {
     const { position } = this.#entry;
     if (position > offset) throw new Error(`a reply has position ${position} in a snapshot at ${offset}`);
   }
-}
-
-function place(range: ByteRange, bytes: Uint8Array, start: number, end: number): void {
-  range.bytes = bytes;
-  range.start = start;
-  range.end = end;
 }

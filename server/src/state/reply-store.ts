@@ -280,9 +280,9 @@ export class ReplyStore {
     entry.format = (words[at] >>> FORMAT_SHIFT) as ReplyFormat;
     entry.expiresAtMs = readLong(words, at + EXPIRES_AT);
     entry.position = readLong(words, at + POSITION);
-    place(entry.hash, bytes, hashAt, hashAt + PAYLOAD_HASH_BYTES);
-    place(entry.id, bytes, idAt, replyAt);
-    place(entry.reply, bytes, replyAt, replyAt + words[at + REPLY_BYTES]);
+    entry.hash.place(bytes, hashAt, hashAt + PAYLOAD_HASH_BYTES);
+    entry.id.place(bytes, idAt, replyAt);
+    entry.reply.place(bytes, replyAt, replyAt + words[at + REPLY_BYTES]);
   }
 
   /** All state as text, the oldest first: the same on every node that applied the same operations. */
@@ -366,15 +366,9 @@ function readRemember(bytes: Uint8Array, at: number, entry: RememberedReply): vo
   // Plan wrote one of the two formats here.
   entry.format = bytes[at + 1] as ReplyFormat;
   entry.expiresAtMs = readUint48(bytes, at + 12);
-  place(entry.hash, bytes, at + 18, at + 18 + PAYLOAD_HASH_BYTES);
-  place(entry.id, bytes, idAt, replyAt);
-  place(entry.reply, bytes, replyAt, replyAt + readUint32(bytes, at + 4));
-}
-
-function place(range: ByteRange, bytes: Uint8Array, start: number, end: number): void {
-  range.bytes = bytes;
-  range.start = start;
-  range.end = end;
+  entry.hash.place(bytes, at + 18, at + 18 + PAYLOAD_HASH_BYTES);
+  entry.id.place(bytes, idAt, replyAt);
+  entry.reply.place(bytes, replyAt, replyAt + readUint32(bytes, at + 4));
 }
 
 function hex({ bytes, start, end }: ByteRange): string {

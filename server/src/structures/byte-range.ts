@@ -19,6 +19,14 @@ export class ByteRange {
     return this.end - this.start;
   }
 
+  /** From now on these bytes. */
+  place(bytes: Uint8Array, start: number, end: number): this {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    return this;
+  }
+
   /** Decodes UTF-8. For messages, logs and tests; the hot path stays with bytes. */
   toString(): string {
     return textDecoder.decode(this.bytes.subarray(this.start, this.end));

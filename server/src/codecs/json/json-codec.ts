@@ -68,7 +68,7 @@ export class JsonCodec implements Codec {
     return JSON.parse(decodeUtf8(bytes, start, end)) as string;
   }
 
-  encodeSuccess(out: OutputBuffer, requestId: ByteRange | undefined, result: unknown): void {
+  encodeSuccess(out: OutputBuffer, requestId: ByteRange | undefined, result: unknown, payload?: ByteRange): void {
     if (requestId === undefined) {
       write(out, BARE_SUCCESS);
     } else {
@@ -76,8 +76,12 @@ export class JsonCodec implements Codec {
       writeRequestId(out, requestId);
       write(out, PAYLOAD);
     }
+    const start = out.length;
     this.#writer.write(out, result);
+    const end = out.length;
     write(out, END);
+    // Now: the closing brace may have moved it to another buffer.
+    payload?.place(out.bytes, start, end);
   }
 
   encodeFailure(out: OutputBuffer, requestId: ByteRange | undefined, error: CommandError): void {

@@ -70,7 +70,7 @@ export class MessagePackCodec implements Codec {
     return decodeUtf8(bytes, start + headerLength(bytes[start]), end);
   }
 
-  encodeSuccess(out: OutputBuffer, requestId: ByteRange | undefined, result: unknown): void {
+  encodeSuccess(out: OutputBuffer, requestId: ByteRange | undefined, result: unknown, payload?: ByteRange): void {
     if (requestId === undefined) {
       write(out, BARE_SUCCESS);
     } else {
@@ -79,7 +79,9 @@ export class MessagePackCodec implements Codec {
       writeRequestId(out, requestId);
       write(out, PAYLOAD);
     }
+    const start = out.length;
     this.#writer.write(out, result);
+    payload?.place(out.bytes, start, out.length);
   }
 
   encodeFailure(out: OutputBuffer, requestId: ByteRange | undefined, error: CommandError): void {

@@ -1,0 +1,97 @@
+/**
+ * MurmurHash3, the 128-bit variant for 32-bit arithmetic (Austin Appleby, in the public domain): tells bytes apart that differ by
+ * accident, in a third of the time that a cryptographic hash takes over a hundred bytes. It is no protection against somebody who
+ * looks for two that do not differ. The libraries that are kept (xxhash-wasm) copy what they hash to a memory of their own and answer
+ * with a BigInt of half this size.
+ *
+ *     16 bytes     | k1 | k2 | k3 | k4 |        each mixed into the lane of its number, and each lane with its neighbour
+ *                    v    v    v    v
+ *     lanes          h1   h2   h3   h4  --end--> all mixed with each other: 16 bytes
+ */
+
+export const MURMUR_HASH_BYTES = 16;
+
+const BLOCK_BYTES = 16;
+const C1 = 0x239b961b;
+const C2 = 0xab0e9789;
+const C3 = 0x38b34ae5;
+const C4 = 0xa1e38b93;
+
+/** Writes the hash of `bytes[start, end)`, from the seed 0, to `out` at `at`. */
+export function murmurHash(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): void {
+  let h1 = 0;
+  let h2 = 0;
+  let h3 = 0;
+  let h4 = 0;
+  let i = start;
+  for (const last = end - BLOCK_BYTES; i <= last; i += BLOCK_BYTES) {
+    h1 = Math.imul(rotated(h1 ^ mixed1(wordAt(bytes, i)), 19) + h2, 5) + 0x561ccd1b;
+    h2 = Math.imul(rotated(h2 ^ mixed2(wordAt(bytes, i + 4)), 17) + h3, 5) + 0x0bcaa747;
+    h3 = Math.imul(rotated(h3 ^ mixed3(wordAt(bytes, i + 8)), 15) + h4, 5) + 0x96cd1c35;
+    h4 = Math.imul(rotated(h4 ^ mixed4(wordAt(bytes, i + 12)), 13) + h1, 5) + 0x32ac3b17;
+  }
+  // A lane of which no byte is left is not changed: what 0 is mixed to is 0.
+  h1 ^= mixed1(lastWord(bytes, i, end));
+  h2 ^= mixed2(lastWord(bytes, i + 4, end));
+  h3 ^= mixed3(lastWord(bytes, i + 8, end));
+  h4 ^= mixed4(lastWord(bytes, i + 12, end));
+
+  const length = end - start;
+  h2 ^= length;
+  h3 ^= length;
+  h4 ^= length;
+  h1 = ((h1 ^ length) + h2 + h3 + h4) | 0;
+  h2 = avalanched(h2 + h1);
+  h3 = avalanched(h3 + h1);
+  h4 = avalanched(h4 + h1);
+  h1 = (avalanched(h1) + h2 + h3 + h4) | 0;
+  writeWord(out, at, h1);
+  writeWord(out, at + 4, h2 + h1);
+  writeWord(out, at + 8, h3 + h1);
+  writeWord(out, at + 12, h4 + h1);
+}
+
+function mixed1(word: number): number {
+  return Math.imul(rotated(Math.imul(word, C1), 15), C2);
+}
+
+function mixed2(word: number): number {
+  return Math.imul(rotated(Math.imul(word, C2), 16), C3);
+}
+
+function mixed3(word: number): number {
+  return Math.imul(rotated(Math.imul(word, C3), 17), C4);
+}
+
+function mixed4(word: number): number {
+  return Math.imul(rotated(Math.imul(word, C4), 18), C1);
+}
+
+function rotated(word: number, count: number): number {
+  return (word << count) | (word >>> (32 - count));
+}
+
+function avalanched(word: number): number {
+  let mixed = word | 0;
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return mixed ^ (mixed >>> 16);
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24);
+}
+
+/** As `wordAt`, with 0 for what is past the end. */
+function lastWord(bytes: Uint8Array, at: number, end: number): number {
+  let word = 0;
+  for (let i = 0; i < 4 && at + i < end; i++) word |= bytes[at + i] << (i * 8);
+  return word;
+}
+
+function writeWord(out: Uint8Array, at: number, word: number): void {
+  out[at] = word;
+  out[at + 1] = word >>> 8;
+  out[at + 2] = word >>> 16;
+  out[at + 3] = word >>> 24;
+}
