@@ -64,9 +64,9 @@ export class MessageProxy {
     let count = 0;
     for (const message of this.requests) {
       const isPlain = Array.isArray(message.commands) && message.atomic !== true;
-      for (const { client_id, request_id, idempotent } of isPlain ? (message.commands as Fields[]) : [message]) {
+      for (const { request_id, idempotent } of isPlain ? (message.commands as Fields[]) : [message]) {
         if (idempotent !== true) continue;
-        const key = `${String(client_id)} ${String(request_id)}`;
+        const key = `${String(message.client_id)} ${String(request_id)}`;
         if (seen.has(key)) count += 1;
         seen.add(key);
       }

@@ -35,8 +35,11 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
   it("each write has a number of its own, alone and in a frame", async () => {
     await synap.kv.set("a", 1);
     await Promise.all([synap.kv.set("b", 1), synap.kv.get("b"), synap.queue.publish("q", 1)]);
+    // A frame of several says once whose they are.
     const items = messages.requests.flatMap((message) =>
-      Array.isArray(message.commands) ? (message.commands as Fields[]) : [message],
+      Array.isArray(message.commands)
+        ? (message.commands as Fields[]).map((item) => ({ ...item, client_id: message.client_id }))
+        : [message],
     );
     // Without what connections are greeted with.
     const writes = items.filter(({ command }) => command !== "kv.get" && command !== "kv.del");
@@ -45,7 +48,11 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
     // A busy server may have had one sent again, under its number.
     const different = new Set(writes.map(({ payload }) => JSON.stringify(payload)));
     expect(new Set(writes.map(({ request_id }) => request_id)).size).toBe(different.size);
-    expect(items.find(({ command }) => command === "kv.get")).toEqual({ command: "kv.get", payload: { key: "b" } });
+    expect(items.find(({ command }) => command === "kv.get")).toEqual({
+      command: "kv.get",
+      payload: { key: "b" },
+      client_id: writes[0].client_id,
+    });
   });
 
   it("a write whose answer is lost is sent again and happens once", async () => {

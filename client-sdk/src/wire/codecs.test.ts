@@ -163,10 +163,11 @@ describe("MessagePack", () => {
           expect(frame).toEqual({
             type: "batch",
             request_id: 7,
+            ...(isNumbered && lengths.length > 1 ? { client_id: "me" } : {}),
             commands: lengths.map((length, i) => ({
               command: "kv.set",
               payload: { key: `${i}`, value: "v".repeat(length) },
-              ...(isNumbered && i % 2 ? { client_id: "me", request_id: i, idempotent: true } : {}),
+              ...(isNumbered && i % 2 ? { request_id: i, idempotent: true } : {}),
             })),
           });
         }

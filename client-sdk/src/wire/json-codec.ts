@@ -9,10 +9,10 @@ import { bytesOf, checkBigint, checkNumber, checkObject, hasToJson, isWritten, n
 import type { Request } from "./request.ts";
 
 export class JsonCodec implements Codec {
-  readonly #clientId: string;
+  readonly #identity: string;
 
   constructor(clientId: string) {
-    this.#clientId = JSON.stringify(clientId);
+    this.#identity = `,"client_id":${JSON.stringify(clientId)}`;
   }
 
   encode(request: Request): void {
@@ -20,15 +20,18 @@ export class JsonCodec implements Codec {
   }
 
   single(request: Request, id: number, isNumbered: boolean): Frame {
-    if (isNumbered && request.safety === "numbered") return this.#item(request, true);
-    return `${request.source},"request_id":${id}}`;
+    const identity = isNumbered && isNumberedWrite(request) ? `,"idempotent":true${this.#identity}` : "";
+    return `${request.source}${identity},"request_id":${id}}`;
   }
 
   batch(requests: readonly Request[], id: number, isNumbered: boolean, isAtomic: boolean): Frame {
-    const items = requests.map((request) => this.#item(request, isNumbered && !isAtomic));
+    const isItemNumbered = isNumbered && !isAtomic;
+    const items = requests.map((request) => itemText(request, isItemNumbered));
     const atomic = isAtomic ? ',"atomic":true' : "";
-    const whole = isAtomic && isNumbered ? `,"idempotent":true,"client_id":${this.#clientId}` : "";
-    return `{"type":"batch","request_id":${id}${atomic}${whole},"commands":[${items.join(",")}]}`;
+    const whole = isAtomic && isNumbered ? ',"idempotent":true' : "";
+    const isIdentified = whole !== "" || (isItemNumbered && requests.some(isNumberedWrite));
+    const identity = isIdentified ? this.#identity : "";
+    return `{"type":"batch","request_id":${id}${atomic}${whole}${identity},"commands":[${items.join(",")}]}`;
   }
 
   decode(frame: Frame): Message {
@@ -42,11 +45,16 @@ export class JsonCodec implements Codec {
     if (typeof message !== "object" || message === null) throw new ProtocolError("what came is not a message");
     return message;
   }
+}
 
-  #item(request: Request, isNumbered: boolean): string {
-    if (!isNumbered || request.safety !== "numbered") return `${request.source}}`;
-    return `${request.source},"client_id":${this.#clientId},"request_id":${request.id},"idempotent":true}`;
-  }
+function isNumberedWrite({ safety }: Request): boolean {
+  return safety === "numbered";
+}
+
+/** A numbered write of a batch has a number of its own; whose it is says the batch. */
+function itemText(request: Request, isNumbered: boolean): string {
+  if (!isNumbered || !isNumberedWrite(request)) return `${request.source}}`;
+  return `${request.source},"request_id":${request.id},"idempotent":true}`;
 }
 
 function textOf(value: unknown, depth: number): string {

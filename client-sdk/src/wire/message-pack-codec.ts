@@ -1,12 +1,12 @@
 /**
  * MessagePack frames. A command is written by hand, once, as the item of a batch that it most often becomes:
  *
- *     82 "command" name "payload" {...}                                                       a read
- *     85 "command" name "payload" {...} "client_id" id "request_id" n "idempotent" true       a numbered write
- *                                      '- plainEnd                                     '- end
+ *     82 "command" name "payload" {...}                                        a read
+ *     84 "command" name "payload" {...} "request_id" n "idempotent" true       a numbered write
+ *                                      '- plainEnd                      '- end
  *
- * A frame is a head and the items, copied; items that were written one after the other are copied in one piece. A
- * frame with a single read is the item with one more field, so nothing is encoded twice.
+ * A frame is a head, which says whose numbers they are, and the items, copied; items that were written one after the other are
+ * copied in one piece. A frame with a single command is the item with one more field, so nothing is encoded twice.
  */
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
@@ -24,11 +24,11 @@ export class MessagePackCodec implements Codec {
   readonly #reader = new MessagePackReader();
   /** `"command" name "payload"` by name. */
   readonly #prefixes = new Map<string, Uint8Array>();
-  /** `"client_id" id "request_id"` */
+  /** `"client_id" id` */
   readonly #identity: Uint8Array;
 
   constructor(clientId: string) {
-    this.#identity = encoded(["client_id", clientId, "request_id"]);
+    this.#identity = encoded(["client_id", clientId]);
   }
 
   encode(request: Request): void {
@@ -51,29 +51,36 @@ export class MessagePackCodec implements Codec {
   #item(request: Request): void {
     const writer = this.#writer;
     const isNumbered = request.safety === "numbered" && request.items === undefined;
-    writer.mapHead(isNumbered ? 5 : 2);
+    writer.mapHead(isNumbered ? 4 : 2);
     writer.raw(this.#prefix(request.command));
     writer.value(request.payload, 1);
     // Relative until the chunk is known; 0 stands for the end.
     request.plainEnd = 0;
     if (!isNumbered) return;
     request.plainEnd = writer.at - writer.start;
-    writer.raw(this.#identity);
+    writer.raw(REQUEST_ID);
     writer.number(request.id);
     writer.raw(IDEMPOTENT);
   }
 
   single(request: Request, id: number, isNumbered: boolean): Frame {
     const source = bytesOf(request);
-    if (isNumbered && request.end !== request.plainEnd) return source.slice(request.start, request.end);
     const tail = this.#envelope;
     tail.begin();
-    tail.raw(REQUEST_ID);
-    tail.number(id);
-    const bytes = request.plainEnd - request.start;
+    let { end } = request;
+    let fieldCount = 5;
+    if (isNumbered && isNumberedWrite(request)) {
+      tail.raw(this.#identity);
+    } else {
+      end = request.plainEnd;
+      fieldCount = 3;
+      tail.raw(REQUEST_ID);
+      tail.number(id);
+    }
+    const bytes = end - request.start;
     const frame = new Uint8Array(bytes + tail.at - tail.start);
-    frame.set(source.subarray(request.start, request.plainEnd));
-    frame[0] = FIXMAP | 3;
+    frame.set(source.subarray(request.start, end));
+    frame[0] = FIXMAP | fieldCount;
     frame.set(tail.bytes.subarray(tail.start, tail.at), bytes);
     tail.discard();
     return frame;
@@ -84,17 +91,17 @@ export class MessagePackCodec implements Codec {
     head.begin();
     // An atomic batch has one number for all of it; else its writes have theirs.
     const isNumberedWhole = isAtomic && isNumbered;
-    head.mapHead(3 + (isAtomic ? 1 : 0) + (isNumberedWhole ? 2 : 0));
+    const isItemNumbered = isNumbered && !isAtomic;
+    const isIdentified = isNumberedWhole || (isItemNumbered && requests.some(isNumberedWrite));
+    head.mapHead(3 + (isAtomic ? 1 : 0) + (isNumberedWhole ? 1 : 0) + (isIdentified ? 1 : 0));
     head.raw(BATCH);
     if (isAtomic) head.raw(ATOMIC);
-    if (isNumberedWhole) {
-      head.raw(IDEMPOTENT);
-      head.raw(this.#identity);
-    } else head.raw(REQUEST_ID);
+    if (isNumberedWhole) head.raw(IDEMPOTENT);
+    if (isIdentified) head.raw(this.#identity);
+    head.raw(REQUEST_ID);
     head.number(id);
     head.raw(COMMANDS);
     head.arrayHead(requests.length);
-    const isItemNumbered = isNumbered && !isAtomic;
     let size = head.at - head.start;
     for (const request of requests) size += itemEnd(request, isItemNumbered) - request.start;
     const frame = new Uint8Array(size);
@@ -123,6 +130,10 @@ export class MessagePackCodec implements Codec {
     this.#prefixes.set(command, made);
     return made;
   }
+}
+
+function isNumberedWrite({ plainEnd, end }: Request): boolean {
+  return plainEnd !== end;
 }
 
 /** Where a request ends in its frame: before what makes it a numbered write, or after. */
