@@ -1,13 +1,14 @@
 /**
  * Lets V8 inline more than it would by itself. A command passes through some thirty small functions, of which V8 inlines what
  * comes to 920 bytes of bytecode, and calls the others: that is a twentieth to a tenth of a write
- * (`npx tsx server/bench/dispatch/resp-bursts.ts`). What it costs is a few more milliseconds of a compiler thread at the start.
+ * (`npx tsx server/bench/dispatch/resp-bursts.ts`). What it costs is time of the compiler's thread at the start, which where there is
+ * one CPU is taken from the first commands: more than this gained no more, and had a server there take twice as long to come to speed.
  */
 import { setFlagsFromString } from "node:v8";
 
 /** Of one function that is inlined, and of all of them in a place, in bytes of bytecode. V8 has 460 and 920. */
-const FUNCTION_BYTES_MAX = 2000;
-const PLACE_BYTES_MAX = 5000;
+const FUNCTION_BYTES_MAX = 1000;
+const PLACE_BYTES_MAX = 2000;
 
 /** Concerns what is optimized from here on, so it comes first. */
 export function inlineMore(): void {
