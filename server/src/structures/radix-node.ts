@@ -28,6 +28,13 @@ const shrinkAt = Int32Array.from(CAPACITY, (_, kind) =>
   kind === 0 ? 1 : CAPACITY[kind - 1] - (CAPACITY[kind - 1] >> 3),
 );
 
+/**
+ * So many bytes are compared without a branch between them: which of them is the one asked for cannot be foreseen, and each wrong
+ * guess of the processor cost more than all the comparisons (`npx tsx server/bench/dispatch/resp-bursts.ts`: a tenth of a GET). Every
+ * node has the words for it, some of them references, which are masked out.
+ */
+const AT_ONCE = 12;
+
 const DEPTH_MASK = 0xffff;
 const CHILDREN_SHIFT = 16;
 const ONE_CHILD = 1 << CHILDREN_SHIFT;
@@ -61,17 +68,25 @@ export function childWord(words: Int32Array, at: number, header: number, byte: n
   if (kind === KIND_FULL) return words[at + 1 + byte] === 0 ? -1 : at + 1 + byte;
   const children = (header >>> CHILDREN_SHIFT) & 0x1ff;
   const pattern = Math.imul(byte, 0x0101_0101);
+  if (children <= AT_ONCE) {
+    const lower = zeroBytes(words[at + 1] ^ pattern) | (zeroBytes(words[at + 2] ^ pattern) << 4);
+    const found = (lower | (zeroBytes(words[at + 3] ^ pattern) << 8)) & ((1 << children) - 1);
+    return found === 0 ? -1 : at + refsAt[kind] + 31 - Math.clz32(found & -found);
+  }
   const end = at + 1 + ((children + 3) >> 2);
-  // Four bytes at a time: the lowest zero byte of `difference` is the first match.
   for (let word = at + 1; word < end; word++) {
-    const difference = words[word] ^ pattern;
-    const zeros = (difference - 0x0101_0101) & ~difference & 0x8080_8080;
-    if (zeros !== 0) {
-      const index = ((word - at - 1) << 2) + ((31 - Math.clz32(zeros & (0 - zeros))) >> 3);
+    const found = zeroBytes(words[word] ^ pattern);
+    if (found !== 0) {
+      const index = ((word - at - 1) << 2) + 31 - Math.clz32(found & -found);
       return index < children ? at + refsAt[kind] + index : -1;
     }
   }
   return -1;
+}
+
+/** One bit per byte, the lowest first: set where the byte is 0, and perhaps above the lowest such. */
+function zeroBytes(word: number): number {
+  return Math.imul((((word - 0x0101_0101) & ~word) >>> 7) & 0x0101_0101, 0x1020_4080) >>> 28;
 }
 
 /** Index of the word with the terminal's reference; only where there is one. */
