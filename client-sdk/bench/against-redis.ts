@@ -2,8 +2,7 @@
  * Commands per second of this client beside ioredis doing the same with Redis, in one run: `npm run bench -w client-sdk`.
  *
  * Each row is measured in turns, one client after the other, and shows the median of its rounds, so that what else the
- * machine does falls on both. Keys and values are those of redis-benchmark -r 100000 -d 100. Redis has no persistence;
- * Synap runs as `--fsync never` where it can write to disk at all, else in memory.
+ * machine does falls on both. Keys and values are those of redis-benchmark -r 100000 -d 100. Neither has persistence.
  */
 
 import { connect, type SynapClient } from "@synap/client";
