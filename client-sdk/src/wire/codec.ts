@@ -20,7 +20,11 @@ export interface Message {
 export interface Codec {
   /** Fills in the request's bytes. @throws CannotEncodeError */
   encode(request: Request): void;
-  /** A frame with one command. @param isNumbered whether a numbered write says so. */
+  /**
+   * A frame with one command.
+   * @param id of the frame: that of the request where it is numbered.
+   * @param isNumbered whether a numbered write says so.
+   */
   single(request: Request, id: number, isNumbered: boolean): Frame;
   /** A frame with several commands, in their order. */
   batch(requests: readonly Request[], id: number, isNumbered: boolean, isAtomic: boolean): Frame;

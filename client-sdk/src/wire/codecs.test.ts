@@ -196,6 +196,51 @@ describe("MessagePack", () => {
   );
 });
 
+describe("both formats", () => {
+  const safeties: readonly Safety[] = ["read", "numbered", "unsafe"];
+
+  it("say the same of the same commands, alone and together, numbered or not, and each time they are sent", () => {
+    const [json, messagePack] = [new JsonCodec("me"), new MessagePackCodec("me")];
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(...safeties), { minLength: 1, maxLength: 8 }),
+        fc.array(fc.record({ isNumbered: fc.boolean(), isAtomic: fc.boolean() }), { minLength: 1, maxLength: 4 }),
+        (kinds, attempts) => {
+          const make = (codec: JsonCodec | MessagePackCodec) =>
+            kinds.map((safety, i) => {
+              const made = request({ key: `${i}` }, safety, 100 + i);
+              codec.encode(made);
+              return made;
+            });
+          const [texts, bytes] = [make(json), make(messagePack)];
+          const plain = kinds.map((_, i) => ({ command: "kv.set", payload: { key: `${i}` } }));
+          for (const { isNumbered, isAtomic } of attempts) {
+            const isItem = (i: number) => isNumbered && !isAtomic && kinds[i] === "numbered";
+            const batch = {
+              type: "batch",
+              request_id: 7,
+              ...(isAtomic ? { atomic: true } : {}),
+              ...(isAtomic && isNumbered ? { idempotent: true } : {}),
+              ...((isAtomic && isNumbered) || kinds.some((_, i) => isItem(i)) ? { client_id: "me" } : {}),
+              commands: plain.map((each, i) => (isItem(i) ? { ...each, request_id: 100 + i, idempotent: true } : each)),
+            };
+            expect(JSON.parse(json.batch(texts, 7, isNumbered, isAtomic) as string)).toEqual(batch);
+            expect(packr.unpack(messagePack.batch(bytes, 7, isNumbered, isAtomic) as Uint8Array)).toEqual(batch);
+            for (const [i, each] of plain.entries()) {
+              const isOnce = isNumbered && kinds[i] === "numbered";
+              const id = isOnce ? 100 + i : 7;
+              const single = { ...each, request_id: id, ...(isOnce ? { client_id: "me", idempotent: true } : {}) };
+              expect(JSON.parse(json.single(texts[i], id, isNumbered) as string)).toEqual(single);
+              expect(packr.unpack(messagePack.single(bytes[i], id, isNumbered) as Uint8Array)).toEqual(single);
+            }
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
 describe("JSON", () => {
   const codec = new JsonCodec("me");
 

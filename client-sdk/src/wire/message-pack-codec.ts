@@ -5,7 +5,7 @@
  *     84 "command" name "payload" {...} "request_id" n "idempotent" true       a numbered write
  *                                      '- plainEnd                      '- end
  *
- * A frame is a head, which says whose numbers they are, and the items, copied; items that were written one after the other are
+ * A frame is a head, which says whose the numbers are if there are any, and the items, copied; items that were written one after the other are
  * copied in one piece. A frame with a single command is the item with one more field, so nothing is encoded twice.
  */
 import { ProtocolError } from "../errors.ts";

@@ -54,8 +54,8 @@ export class Request {
   remainingMs: number | undefined;
   readonly timeoutMs: number | undefined;
   /**
-   * The encoded command: text, or the bytes from `start`. What identifies a numbered write stands between `plainEnd` and
-   * `end`, and can be left out.
+   * The encoded command: text, or the bytes from `start`. The number of a numbered write stands between `plainEnd` and `end`,
+   * and can be left out.
    */
   source: string | Uint8Array = "";
   start = 0;

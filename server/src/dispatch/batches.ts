@@ -94,20 +94,14 @@ export class Batches {
     }
     const command = runner.registry.commands[index];
     const isIdempotent = item.idempotent || batch.idempotent;
-    const answer = refusal ?? queueInTransaction(runner.executor, command, item, decoder, isIdempotent, caller);
+    const clientId = item.clientId ?? batch.clientId;
+    const answer =
+      refusal ?? queueInTransaction(runner.executor, command, item, clientId, decoder, isIdempotent, caller);
     let error: CommandError | Wait | undefined;
     if (answer !== undefined) error = runner.encode(encoder, undefined, answer);
     else if (!isIdempotent) error = runner.run(command, args, caller, encoder, undefined);
     else {
-      const once = this.#idempotent.of(
-        command,
-        args,
-        item,
-        caller.grant.owner,
-        item.clientId ?? batch.clientId,
-        decoder,
-        encoder,
-      );
+      const once = this.#idempotent.of(command, args, item, caller.grant.owner, clientId, decoder, encoder);
       if (once instanceof IdempotentWrite) error = once.run(runner, command, args, caller, undefined);
       else if (once instanceof CommandError) error = runner.encode(encoder, undefined, once);
       else error = runner.run(command, args, caller, encoder, undefined);
@@ -137,9 +131,10 @@ export class Batches {
   ): Reply {
     const runner = this.#runner;
     const { out, clock, executor } = runner;
+    const { clientId, idempotent } = envelope;
     const items = envelope.items ?? [];
     const batchStartedMs = clock.monotonicMs();
-    const once = envelope.idempotent ? this.#once(envelope, decoder, encoder, caller) : undefined;
+    const once = idempotent ? this.#once(envelope, decoder, encoder, caller) : undefined;
     const again = once?.batchAgain(runner, requestId);
     if (again !== undefined) {
       caller.commandCount += envelope.itemCount;
@@ -158,7 +153,7 @@ export class Batches {
         else if (command !== undefined && refusal === undefined) {
           const item = this.#group[0].envelope;
           // In an atomic batch it would be neither part of the one nor of the other.
-          const queued = queueInTransaction(executor, command, item, decoder, envelope.idempotent, caller);
+          const queued = queueInTransaction(executor, command, item, clientId, decoder, idempotent, caller);
           result = queued === undefined ? this.#stage(command, args, caller) : notInBatch();
         }
         encoder.separateBatchItem(out, i);

@@ -163,7 +163,15 @@ export class Dispatcher {
     const command = runner.registry.commands[index];
     caller.commandCount++;
     const startedMs = runner.clock.monotonicMs();
-    const queued = queueInTransaction(runner.executor, command, envelope, decoder, envelope.idempotent, caller);
+    const queued = queueInTransaction(
+      runner.executor,
+      command,
+      envelope,
+      envelope.clientId,
+      decoder,
+      envelope.idempotent,
+      caller,
+    );
     if (queued !== undefined) {
       const error = runner.encode(encoder, requestId, queued);
       runner.observe(index, startedMs, error === undefined, caller);

@@ -80,6 +80,16 @@ describe("an idempotent write", () => {
     expect([fixture.remembered, fixture.replays]).toEqual([1, 1]);
   });
 
+  it.each(["json", "msgpack"] as const)("is remembered whole where its reply outgrows the buffer: %s", (format) => {
+    const keys = ["a", "b", "c"];
+    for (const key of keys) fixture.run("kv.set", { key, value: key.repeat(40_000) });
+    const commands = keys.map((key, i) => item(i, "kv.getset", { key, value: 1 }));
+    const message = { type: "batch", client_id: "c", commands };
+    const first = fixture.reply(message, format);
+    expect(first).toMatchObject({ results: keys.map((key) => ({ payload: key.repeat(40_000) })) });
+    expect(fixture.reply(message, format)).toEqual(first);
+  });
+
   it("answers as one that is not", () => {
     const other = new IdempotentFixture();
     for (const format of ["json", "msgpack"] as const) {
@@ -290,6 +300,8 @@ describe("what is no write", () => {
     const fixture = new IdempotentFixture();
     fixture.run("transaction.multi", { client_id: "c" });
     expect(fixture.send(increment(1)).body).toMatchObject({ code: "INVALID_REQUEST" });
+    const batch = { type: "batch", client_id: "c", commands: [item(2, "kv.incr", { key: "n" })] };
+    expect(fixture.send(batch).body).toMatchObject({ results: [{ code: "INVALID_REQUEST" }] });
     expect(fixture.run("transaction.exec", { client_id: "c" }).body.payload).toMatchObject({ aborted: true });
     expect(fixture.send(increment(1)).body).toMatchObject({ payload: { value: 1 } });
   });
@@ -539,6 +551,16 @@ describe("a write that waits", () => {
     publish("m");
     expect(fixture.sendAs(other, consume(1, 100))).toEqual(connection.lateReplies[0]);
     expect(fixture.sendAs(other, consume(2, 100))).toMatchObject({ payload: { message: { payload: "m" } } });
+  });
+
+  test("keeps what it is known by while others are written", () => {
+    const connection = new Connection("websocket");
+    expect(fixture.sendAs(connection, consume(1))).toBeUndefined();
+    fixture.send(increment(2));
+    publish("m");
+    publish("other");
+    expect(connection.lateReplies).toHaveLength(1);
+    expect(fixture.sendAs(connection, consume(1))).toEqual(connection.lateReplies[0]);
   });
 
   test("leaves nothing when its connection closes before", () => {

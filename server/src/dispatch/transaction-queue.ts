@@ -29,12 +29,14 @@ export interface QueueContext {
 /**
  * Queues the command of an envelope where it belongs to an open transaction. An idempotent one is refused there: it has no
  * reply to remember before the transaction runs.
+ * @param clientId of its envelope, or of the batch that it is in.
  * @returns what to answer with; `undefined` where the command is to run.
  */
 export function queueInTransaction(
   context: QueueContext,
   command: Command,
-  { payload, clientId }: Pick<Envelope, "payload" | "clientId">,
+  { payload }: Pick<Envelope, "payload">,
+  clientId: ByteRange | undefined,
   decoder: Codec,
   isIdempotent: boolean,
   caller: Caller,

@@ -2,7 +2,7 @@
  * Lets V8 inline more than it would by itself. A command passes through some thirty small functions, of which V8 inlines what
  * comes to 920 bytes of bytecode, and calls the others: that is a twentieth to a tenth of a write
  * (`npx tsx server/bench/dispatch/resp-bursts.ts`). What it costs is time of the compiler's thread at the start, which where there is
- * one CPU is taken from the first commands: more than this gained no more, and had a server there take twice as long to come to speed.
+ * one CPU is taken from the first commands. So it is not more than that gains something.
  */
 import { setFlagsFromString } from "node:v8";
 

@@ -1,8 +1,8 @@
 /**
  * MurmurHash3, the 128-bit variant for 32-bit arithmetic (Austin Appleby, in the public domain): tells bytes apart that differ by
- * accident, in a third of the time that a cryptographic hash takes over a hundred bytes. It is no protection against somebody who
- * looks for two that do not differ. The libraries that are kept (xxhash-wasm) copy what they hash to a memory of their own and answer
- * with a BigInt of half this size.
+ * accident. For a hundred bytes it needs no call out of JavaScript, which is most of what a cryptographic hash takes there. It is no
+ * protection against somebody who looks for two that do not differ. The library that is kept (xxhash-wasm) copies what it hashes to a
+ * memory of its own and answers with a BigInt of half this size.
  *
  *     16 bytes     | k1 | k2 | k3 | k4 |        each mixed into the lane of its number, and each lane with its neighbour
  *                    v    v    v    v

@@ -29,9 +29,9 @@ const shrinkAt = Int32Array.from(CAPACITY, (_, kind) =>
 );
 
 /**
- * So many bytes are compared without a branch between them: which of them is the one asked for cannot be foreseen, and each wrong
- * guess of the processor cost more than all the comparisons (`npx tsx server/bench/dispatch/resp-bursts.ts`: a tenth of a GET). Every
- * node has the words for it, some of them references, which are masked out.
+ * So many bytes are compared without a branch between them: which of them is the one asked for cannot be foreseen, and a wrong
+ * guess costs the processor more than all the comparisons. Every node has the words for it, some of them references, which are
+ * masked out.
  */
 const AT_ONCE = 12;
 

@@ -80,7 +80,6 @@ export class JsonCodec implements Codec {
     this.#writer.write(out, result);
     const end = out.length;
     write(out, END);
-    // Now: the closing brace may have moved it to another buffer.
     payload?.place(out.bytes, start, end);
   }
 
