@@ -138,7 +138,7 @@ export class Connection {
   send(requests: readonly Request[]): void {
     const [first] = requests;
     const isShared = requests.length > 1 && first.items === undefined;
-    const isNumbered = this.isNumbering && first.safety === "numbered" && !isShared;
+    const isNumbered = this.isNumbering && first.isNumbered && !isShared;
     const id = isNumbered ? first.id : this.#session.next();
     const frame = this.#frame(requests, id, isShared);
     for (const request of requests) {
@@ -181,7 +181,7 @@ export class Connection {
     const [first] = requests;
     if (isShared) return this.#codec.batch(requests, id, this.isNumbering, false);
     if (first.items === undefined) return this.#codec.single(first, id, this.isNumbering);
-    return this.#codec.batch(first.items, id, this.isNumbering && first.safety === "numbered", first.isAtomic);
+    return this.#codec.batch(first.items, id, this.isNumbering && first.isNumbered, first.isAtomic);
   }
 
   /**
@@ -215,7 +215,7 @@ export class Connection {
   }
 
   #ask(request: Request): Promise<Result> {
-    if (request.safety === "numbered") request.id = this.#session.next();
+    if (request.isNumbered) request.id = this.#session.next();
     this.#codec.encode(request);
     const answer = new Promise<Result>((resolve, reject) => {
       this.#onGreeted = resolve;
@@ -303,7 +303,7 @@ export class Connection {
 
   /** Whether a command that may have run can be sent once more. */
   #isRepeatable(request: Request): boolean {
-    return request.safety === "read" || (request.safety === "numbered" && this.isNumbering);
+    return request.safety === "read" || (request.isNumbered && this.isNumbering);
   }
 
   #settle(request: Request, result: Result, isShared: boolean): void {

@@ -185,10 +185,10 @@ export class Lane {
   /** Encodes it, unless it is. @returns false where it cannot be, and has failed. */
   prepare(request: Request): boolean {
     if (request.source !== "") return true;
-    if (request.safety === "numbered" && request.id === 0) request.id = this.#session.next();
+    if (request.isNumbered && request.id === 0) request.id = this.#session.next();
     try {
       for (const item of request.items ?? []) {
-        if (item.safety === "numbered" && item.id === 0) item.id = this.#session.next();
+        if (item.isNumbered && item.id === 0) item.id = this.#session.next();
         if (item.source === "") this.#codec.encode(item);
       }
       if (request.items === undefined) this.#codec.encode(request);
@@ -344,7 +344,7 @@ export class Lane {
     this.#suspects.lost(unanswered, connection.hasAnswered);
     const again: Request[] = [];
     for (const request of unanswered) {
-      const isSafe = request.safety === "read" || (request.safety === "numbered" && connection.isNumbering);
+      const isSafe = request.safety === "read" || (request.isNumbered && connection.isNumbering);
       if (!this.#isClosed && isSafe && !this.#suspects.isGuilty(request)) again.push(request);
       else this.#giveUp(request, reason);
     }
@@ -423,6 +423,6 @@ function tooLarge({ command }: Request, bytes: number): Error {
   return serverError("PAYLOAD_TOO_LARGE", `the command has ${bytes} bytes, more than maxRequestBytes`, { command });
 }
 
-function isOpenWrite({ safety, isDone }: Request): boolean {
-  return safety === "numbered" && !isDone;
+function isOpenWrite({ isNumbered, isDone }: Request): boolean {
+  return isNumbered && !isDone;
 }

@@ -20,7 +20,7 @@ export class JsonCodec implements Codec {
   }
 
   single(request: Request, id: number, isNumbered: boolean): Frame {
-    const identity = isNumbered && isNumberedWrite(request) ? `,"idempotent":true${this.#identity}` : "";
+    const identity = isNumbered && request.isNumbered ? `,"idempotent":true${this.#identity}` : "";
     return `${request.source}${identity},"request_id":${id}}`;
   }
 
@@ -29,7 +29,7 @@ export class JsonCodec implements Codec {
     const items = requests.map((request) => itemText(request, isItemNumbered));
     const atomic = isAtomic ? ',"atomic":true' : "";
     const whole = isAtomic && isNumbered ? ',"idempotent":true' : "";
-    const isIdentified = whole !== "" || (isItemNumbered && requests.some(isNumberedWrite));
+    const isIdentified = whole !== "" || (isItemNumbered && requests.some((request) => request.isNumbered));
     const identity = isIdentified ? this.#identity : "";
     return `{"type":"batch","request_id":${id}${atomic}${whole}${identity},"commands":[${items.join(",")}]}`;
   }
@@ -47,13 +47,9 @@ export class JsonCodec implements Codec {
   }
 }
 
-function isNumberedWrite({ safety }: Request): boolean {
-  return safety === "numbered";
-}
-
 /** A numbered write of a batch has a number of its own; whose it is says the batch. */
 function itemText(request: Request, isNumbered: boolean): string {
-  if (!isNumbered || !isNumberedWrite(request)) return `${request.source}}`;
+  if (!isNumbered || !request.isNumbered) return `${request.source}}`;
   return `${request.source},"request_id":${request.id},"idempotent":true}`;
 }
 

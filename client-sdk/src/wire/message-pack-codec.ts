@@ -5,8 +5,9 @@
  *     84 "command" name "payload" {...} "request_id" n "idempotent" true       a numbered write
  *                                      '- plainEnd                      '- end
  *
- * A frame is a head, which says whose the numbers are if there are any, and the items, copied; items that were written one after the other are
- * copied in one piece. A frame with a single command is the item with one more field, so nothing is encoded twice.
+ * A frame is a head, which says whose the numbers are if there are any, and the items, copied; items that were written one
+ * after the other are copied in one piece. A frame with a single command is the item with one more field, so nothing is
+ * encoded twice.
  */
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
@@ -50,13 +51,12 @@ export class MessagePackCodec implements Codec {
 
   #item(request: Request): void {
     const writer = this.#writer;
-    const isNumbered = request.safety === "numbered" && request.items === undefined;
-    writer.mapHead(isNumbered ? 4 : 2);
+    writer.mapHead(request.isNumbered ? 4 : 2);
     writer.raw(this.#prefix(request.command));
     writer.value(request.payload, 1);
     // Relative until the chunk is known; 0 stands for the end.
     request.plainEnd = 0;
-    if (!isNumbered) return;
+    if (!request.isNumbered) return;
     request.plainEnd = writer.at - writer.start;
     writer.raw(REQUEST_ID);
     writer.number(request.id);
@@ -69,7 +69,7 @@ export class MessagePackCodec implements Codec {
     tail.begin();
     let { end } = request;
     let fieldCount = 5;
-    if (isNumbered && isNumberedWrite(request)) {
+    if (isNumbered && request.isNumbered) {
       tail.raw(this.#identity);
     } else {
       end = request.plainEnd;
@@ -92,7 +92,7 @@ export class MessagePackCodec implements Codec {
     // An atomic batch has one number for all of it; else its writes have theirs.
     const isNumberedWhole = isAtomic && isNumbered;
     const isItemNumbered = isNumbered && !isAtomic;
-    const isIdentified = isNumberedWhole || (isItemNumbered && requests.some(isNumberedWrite));
+    const isIdentified = isNumberedWhole || (isItemNumbered && requests.some((request) => request.isNumbered));
     head.mapHead(3 + (isAtomic ? 1 : 0) + (isNumberedWhole ? 1 : 0) + (isIdentified ? 1 : 0));
     head.raw(BATCH);
     if (isAtomic) head.raw(ATOMIC);
@@ -130,10 +130,6 @@ export class MessagePackCodec implements Codec {
     this.#prefixes.set(command, made);
     return made;
   }
-}
-
-function isNumberedWrite({ plainEnd, end }: Request): boolean {
-  return plainEnd !== end;
 }
 
 /** Where a request ends in its frame: before what makes it a numbered write, or after. */

@@ -91,6 +91,11 @@ export class Request {
     if (options?.signal !== undefined) this.#listen(options.signal);
   }
 
+  /** Whether it is a write with a number of its own. */
+  get isNumbered(): boolean {
+    return this.safety === "numbered";
+  }
+
   /** Bytes on the wire, about. */
   get bytes(): number {
     return typeof this.source === "string" ? this.source.length : this.end - this.start;
@@ -103,13 +108,13 @@ export class Request {
 
   /** Whether the server may have forgotten its number since it was sent, so that it could run twice. */
   get isPastWindow(): boolean {
-    if (this.safety !== "numbered" || this.unansweredCount === 0) return false;
+    if (!this.isNumbered || this.unansweredCount === 0) return false;
     return Date.now() - this.#firstSentAtMs > RESEND_WINDOW_MS;
   }
 
   /** It leaves once more. */
   sent(): void {
-    if (this.unansweredCount === 0 && this.safety === "numbered") this.#firstSentAtMs = Date.now();
+    if (this.unansweredCount === 0 && this.isNumbered) this.#firstSentAtMs = Date.now();
     this.unansweredCount += 1;
   }
 

@@ -46,7 +46,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#runner = new CommandRunner(options);
     this.refusedRequests = this.#runner.refused;
-    this.#idempotent = new IdempotentWrites(options.executor.replies, options.codecs.json);
+    this.#idempotent = new IdempotentWrites(options.executor.replies);
     this.#batches = new Batches(this.#runner, options.store, this.#idempotent);
     this.#codecs = options.codecs;
     // Its replies come while another is under way: a runner, and so a buffer, of its own.

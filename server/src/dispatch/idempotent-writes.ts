@@ -37,13 +37,11 @@ export class IdempotentWrites {
   /** Of what is being hashed; see `ofBatch`. */
   readonly hash = new PayloadHash();
   readonly #id = new OutputBuffer(ID_BYTES, SCRATCH_BYTES_MAX);
-  /** The one under way: most are over before the next is read. */
-  readonly #write: IdempotentWrite;
+  /** The one under way, again and again: most are over before the next is read. */
+  #write: IdempotentWrite | undefined;
 
-  /** @param codec any: it is replaced with that of each write. */
-  constructor(replies: ReplyPlanner, codec: Codec) {
+  constructor(replies: ReplyPlanner) {
     this.replies = replies;
-    this.#write = new IdempotentWrite(this, new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0), codec);
   }
 
   /**
@@ -76,6 +74,7 @@ export class IdempotentWrites {
   }
 
   #begin(
+    /** The same range each time. */
     hash: ByteRange,
     requestId: ByteRange | undefined,
     owner: string,
@@ -87,9 +86,9 @@ export class IdempotentWrites {
     const id = this.#id;
     id.reset();
     writeId(id, owner, clientId, requestId, decoder);
+    this.#write ??= new IdempotentWrite(this, new ByteRange(NOTHING, 0, 0), hash, codec);
     const write = this.#write;
     write.id.place(id.bytes, 0, id.length);
-    write.hash = hash;
     write.codec = codec;
     return write;
   }
@@ -98,7 +97,7 @@ export class IdempotentWrites {
 /** One request that runs once. */
 export class IdempotentWrite {
   readonly id: ByteRange;
-  hash: ByteRange;
+  readonly hash: ByteRange;
   /** Of its replies. */
   codec: Codec;
   readonly #all: IdempotentWrites;

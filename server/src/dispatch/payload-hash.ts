@@ -79,7 +79,7 @@ export class PayloadHash {
     this.#value(args);
   }
 
-  /** Lives until the next one. */
+  /** The same range each time, with other bytes. */
   end(): ByteRange {
     const pending = this.#pending;
     murmurHash(pending.bytes, 0, pending.length, this.#digest.bytes, 0);
