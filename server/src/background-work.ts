@@ -125,7 +125,7 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   });
   registerReplies(inSlices, planned, parts);
   ticker.register("measure memory", () => {
-    state.keys.measureMemory();
+    state.keys.memory.measure();
     return MEASURE_MS;
   });
   inSlices("overdue transactions", TRANSACTIONS_TICK_MS, () => {

@@ -96,7 +96,7 @@ export class NodeReport implements Node {
       },
       keyspace: {
         keys: keys.size,
-        expiring: keys.deadlineCount,
+        expiring: keys.memory.deadlines.count,
         expired: state.expiredCount,
         evicted: state.evictedCount,
       },

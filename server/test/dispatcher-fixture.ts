@@ -36,7 +36,10 @@ export class Fixture {
       codecs: { json: new JsonCodec(codecOptions), msgpack: new MessagePackCodec(codecOptions) },
       clock: this.clock,
       observer: {
-        observe: (index, _, succeeded) => this.observed.push({ command: allCommands[index].name, succeeded }),
+        observe: (index, _, count, failures) => {
+          const { name } = allCommands[index];
+          for (let i = 0; i < count; i++) this.observed.push({ command: name, succeeded: i >= failures });
+        },
       },
       slowLog: this.engine.node.slowLog,
       replyBytesMax,

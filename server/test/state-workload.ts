@@ -225,13 +225,13 @@ export class StateWorkload {
   /** Evicts, in records of their own, as long as there is no room; then this record begins anew. */
   #makeRoom(key: ByteRange, valueBytes: number): void {
     const { keys } = this.state;
-    keys.measureMemory();
+    keys.memory.measure();
     // This record's others are at most two.
     const needed = (keys.slotBytesNeeded(key.length, valueBytes, true) + 100) * 3;
-    if (keys.usedBytes + needed <= keys.memoryBytesUsable) return;
+    if (keys.usedBytes + needed <= keys.memory.usableBytes) return;
     this.#commit();
     const victim = new ByteRange(key.bytes, 0, 0);
-    for (let i = 0; i < 100 && keys.size > 0 && keys.usedBytes + needed > keys.memoryBytesUsable; i++) {
+    for (let i = 0; i < 100 && keys.size > 0 && keys.usedBytes + needed > keys.memory.usableBytes; i++) {
       keys.scan(i % 2 === 0 ? key : undefined, undefined, (ref) => {
         keys.readKey(ref, victim);
         this.#writer.evict(victim);

@@ -19,7 +19,7 @@ function observeNs(instruments: CommandInstruments, durationsMs: Float64Array, l
   const { length } = instruments.commands;
   const startedMs = performance.now();
   for (let i = 0; i < loops; i++) {
-    instruments.observe(i % length, durationsMs[i & (DRAWN - 1)], (i & 15) !== 0);
+    instruments.observe(i % length, durationsMs[i & (DRAWN - 1)], 1, (i & 15) === 0 ? 1 : 0);
   }
   return ((performance.now() - startedMs) * 1e6) / loops;
 }

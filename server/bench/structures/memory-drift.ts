@@ -27,7 +27,7 @@ let heldMax = 0;
 
 function put(valueBytes: number): void {
   const start = performance.now();
-  while (store.usedBytes + store.slotBytesNeeded(KEY_BYTES, valueBytes, false) > store.memoryBytesUsable) {
+  while (store.usedBytes + store.slotBytesNeeded(KEY_BYTES, valueBytes, false) > store.memory.usableBytes) {
     const ref = store.evictionVictim(Math.random, () => false, start);
     if (ref === NONE) throw new Error("nothing to evict");
     store.readKey(ref, victim);

@@ -43,7 +43,7 @@ describe("the memory of a record being planned", () => {
     }
     while (engine.store.freeDetached(1));
     expect(engine.store.size).toBe(60);
-    expect(engine.store.memoryBytesUsable).toBeGreaterThan(3.4 * MB);
+    expect(engine.store.memory.usableBytes).toBeGreaterThan(3.4 * MB);
     fill(engine, "after", 3.4 * MB);
     expect(engine.store.usedBytes).toBeGreaterThan(3.4 * MB);
   });
@@ -102,7 +102,7 @@ describe("the memory of a record being planned", () => {
     expect(store.memory.takesUnseen(100)).toBe(true);
     expect(store.memory.takesUnseen(100_000)).toBe(false);
     elsewhere = 16 * MB;
-    store.measureMemory();
+    store.memory.measure();
     expect(store.memory.takesUnseen(100)).toBe(false);
     store.memory.planned(8 * MB);
     for (let i = 0; store.memory.takesUnseen(100); i++) expect(i).toBeLessThan(1000);
@@ -268,7 +268,7 @@ describe("random commands with flushes under a small limit", () => {
         engine.atomic(Array.from({ length: 1 + Math.floor(random() * 8) }, () => draw(random, sizeMax)));
       else engine.run(...draw(random, sizeMax));
       expect(store.usedBytes).toBeLessThanOrEqual(limit);
-      expect(store.residentBytes).toBeLessThanOrEqual(limit * 2);
+      expect(store.memory.residentBytes).toBeLessThanOrEqual(limit * 2);
     }
     store.checkInvariants();
     const copy = emptyState();
@@ -281,7 +281,7 @@ describe("random commands with flushes under a small limit", () => {
     for (let i = 0; i < 1500; i++) engine.run("kv.del", { key: `k${i}` });
     while (engine.executor.expireDue(engine.nowMs + 10_000, 100) === 100);
     expect([store.size, store.usedBytes]).toEqual([0, 0]);
-    expect(store.memoryBytesUsable).toBeGreaterThan(limit * 0.8);
+    expect(store.memory.usableBytes).toBeGreaterThan(limit * 0.8);
     expect(codeOf(engine.run("kv.set", { key: "probe", value: "x".repeat(limit / 2) }))).toBe("");
   });
 });

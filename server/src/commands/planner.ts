@@ -126,7 +126,7 @@ export class Planner {
     if (this.#isTooMuch(key.end - key.start + valueBytes)) return 0;
     if (!this.#memory.reserve(key, current, valueBytes, deadlineMs !== 0)) return 0;
     const at = this.writer.length;
-    this.writer.put(key, value.tag, value, deadlineMs);
+    this.writer.put(key, value.tag, value, deadlineMs, current?.ref);
     const version = this.#lastOffset();
     if (this.keys.staging) this.#stageFrom(at, version);
     return version;

@@ -79,7 +79,7 @@ export class RecordMemory {
 
   /** What may be used beyond the usable memory, where a full server would otherwise stay full. */
   get spareBytes(): number {
-    return this.#store.memoryBytesUsable / SPARE_PART;
+    return this.#store.memory.usableBytes / SPARE_PART;
   }
 
   /** A key goes that took so many bytes. */
@@ -103,7 +103,7 @@ export class RecordMemory {
   /** How far the staged operations would take the store above what may be used. */
   #excessBytes(): number {
     const store = this.#store;
-    return store.usedBytes + this.#stagedGrowthBytes() - store.memoryBytesUsable;
+    return store.usedBytes + this.#stagedGrowthBytes() - store.memory.usableBytes;
   }
 
   #stagedGrowthBytes(): number {
@@ -141,7 +141,7 @@ export class RecordMemory {
     store.memory.planned(-excessBytes);
     if (neededBytes <= oldBytes || this.#stagedGrowthBytes() <= 0 || excessBytes <= spareBytes) return true;
     this.#protectedRef = current === undefined ? NONE : current.ref;
-    store.measureMemory();
+    store.memory.measure();
     return this.#makeRoom(neededBytes, spareBytes);
   }
 
@@ -156,7 +156,7 @@ export class RecordMemory {
     this.#unmeasuredBytes += neededBytes;
     if (this.#excessBytes() <= spareBytes && this.#unmeasuredBytes < MEASURE_BYTES) return true;
     this.#unmeasuredBytes = 0;
-    this.#store.measureMemory();
+    this.#store.memory.measure();
     if (this.#excessBytes() <= spareBytes) return true;
     this.#protectedRef = NONE;
     this.#parts.showStaged();
@@ -165,7 +165,7 @@ export class RecordMemory {
 
   #makeRoom(neededBytes: number, spareBytes: number): boolean {
     const store = this.#store;
-    const canEvict = neededBytes <= store.memoryBytesUsable && !this.#flushed && store.evictionPolicy !== "none";
+    const canEvict = neededBytes <= store.memory.usableBytes && !this.#flushed && store.evictionPolicy !== "none";
     // Where keys of the usual size will not do by far, nothing is drawn in vain.
     const evictableBytes = ((2 * store.usedBytes) / store.size) * RECORD_EVICTIONS_MAX;
     if (canEvict && this.#excessBytes() > evictableBytes) return this.#refuseForNow(neededBytes);
@@ -222,8 +222,8 @@ export class RecordMemory {
   evictAhead(countMax: number): number {
     const store = this.#store;
     if (store.evictionPolicy === "none") return 0;
-    store.measureMemory();
-    const usable = store.memoryBytesUsable;
+    store.memory.measure();
+    const usable = store.memory.usableBytes;
     if (usable - store.usedBytes < usable / ROOM_PART_LOW) {
       this.#roomWanted = Math.max(this.#roomWanted, usable / ROOM_PART_ENOUGH);
     }

@@ -118,7 +118,7 @@ describe("the memory of replies", () => {
     const { evictedCount } = engine.state;
     for (let i = 0; i < 3000; i++) expect(engine.remember(`${i}`, 500)).toBeUndefined();
     expect(engine.state.evictedCount).toBeGreaterThan(evictedCount + 1000);
-    engine.store.measureMemory();
+    engine.store.memory.measure();
     expect(engine.store.usedBytes + engine.state.replies.heldBytes).toBeLessThanOrEqual(4 * MB);
   });
 

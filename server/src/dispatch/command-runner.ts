@@ -18,8 +18,12 @@ import type { Reply } from "./reply.ts";
 
 /** What is told of each command that ran. */
 export interface CommandObserver {
-  /** @param index the command's position in the registry. */
-  observe(index: number, durationMs: number, succeeded: boolean): void;
+  /**
+   * @param index the command's position in the registry.
+   * @param count how many ran, with this duration each.
+   * @param failures how many of them failed.
+   */
+  observe(index: number, durationMs: number, count: number, failures: number): void;
 }
 
 export interface RunnerOptions {
@@ -257,7 +261,7 @@ export class CommandRunner {
   observeRow(index: number, startedMs: number, count: number, failures: number, caller: Caller): number {
     const endedMs = this.clock.monotonicMs();
     const durationMs = endedMs - startedMs;
-    for (let i = 0; i < count; i++) this.#observer.observe(index, durationMs / count, i >= failures);
+    this.#observer.observe(index, durationMs / count, count, failures);
     if (durationMs >= this.#slowLog.thresholdMs) {
       this.#slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
     }

@@ -3,7 +3,7 @@ import type { RespRequest } from "../codecs/resp/resp-request.ts";
 import type { ReplySink } from "../commands/resp/reply-sink.ts";
 import { NO_KEYS, type RespFlag } from "../commands/resp/resp-command.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
-import type { RespEntry, RespTable } from "./resp-table.ts";
+import { type RespEntry, type RespTable, takesWords } from "./resp-table.ts";
 
 const FLAGS: readonly RespFlag[] = ["loading", "stale"];
 /** Names that one command may ask about, and keys that it is told: more than there are commands, and of bounded cost. */
@@ -126,7 +126,7 @@ function getKeys({ request, sink, dispatcher: { table } }: RespCall): void {
   const { arity, keys } = entry.description;
   const words = request.count - 2;
   const [first, last, step] = keys;
-  if (arity >= 0 ? words !== arity : words < -arity) {
+  if (!takesWords(arity, words)) {
     sink.error("ERR Invalid number of arguments specified for command");
     return;
   }

@@ -5,11 +5,19 @@ import { describe, expect, it, vi } from "vitest";
 import { Fixture } from "../../test/dispatcher-fixture.ts";
 import { requestBytes } from "../../test/protocol/differential/raw-connection.ts";
 import { answerOf, respDispatcher, respPeer } from "../../test/resp-fixture.ts";
+import { RateLimits } from "../access/rate-limits.ts";
 import { allCommands } from "../commands/all.ts";
 import { SlowLog } from "../commands/slow-log.ts";
 import { Channels } from "../fanout/channels.ts";
 import type { RespClient } from "./resp-client.ts";
-import { type Progress, type RespDispatcher, STOPPED, WANTS_BYTES, WANTS_TURN } from "./resp-dispatcher.ts";
+import {
+  type Progress,
+  type RespDispatcher,
+  type RespDispatcherOptions,
+  STOPPED,
+  WANTS_BYTES,
+  WANTS_TURN,
+} from "./resp-dispatcher.ts";
 
 /** A dispatcher whose every look at the clock takes `stepMs`. */
 class Resp {
@@ -20,9 +28,10 @@ class Resp {
   late = "";
   resumed = 0;
 
-  constructor(stepMs = 0) {
+  constructor(stepMs = 0, own: Partial<RespDispatcherOptions> = {}) {
     const { clock } = this.#fixture;
     this.dispatch = respDispatcher(this.#fixture, {
+      ...own,
       clock: {
         nowMs: () => clock.nowMs(),
         monotonicMs: () => {
@@ -208,8 +217,9 @@ describe("commands of one kind in a row", () => {
         },
       },
       observer: {
-        observe: (index, durationMs, succeeded) => {
-          observed.push({ name: allCommands[index].name, durationMs, succeeded });
+        observe: (index, durationMs, count, failures) => {
+          const { name } = allCommands[index];
+          for (let i = 0; i < count; i++) observed.push({ name, durationMs, succeeded: i >= failures });
         },
       },
     });
@@ -233,6 +243,70 @@ describe("commands of one kind in a row", () => {
     };
     return { slowLog, observed, run, takes };
   }
+
+  const all = (...words: string[][]): Uint8Array => Buffer.concat(words.map((each) => requestBytes(each)));
+
+  it("are answered in their order, those that are refused too, and counted", () => {
+    const resp = new Resp();
+    const client = resp.connect();
+    resp.say(client, "SET", "text", "x");
+    const { commandCount } = client;
+    const requests = all(
+      ["INCR", "a"],
+      ["INCR", "a", "b"],
+      ["INCR", "text"],
+      ["INCR", "a"],
+      ["INCR", ""],
+      ["INCR", "a"],
+    );
+    expect(resp.burst(client, requests).replies.split("\r\n")).toEqual([
+      ":1",
+      "-ERR wrong number of arguments for 'incr' command",
+      "-ERR value is not an integer or out of range",
+      ":2",
+      expect.stringMatching(/^-ERR /),
+      ":3",
+      "",
+    ]);
+    expect(client.commandCount - commandCount).toBe(6);
+  });
+
+  it("stop where much is to be written, and go on from there", () => {
+    const resp = new Resp();
+    const client = resp.connect();
+    for (let i = 0; i < 8; i++) resp.say(client, "SET", `k${i}`, String(i).repeat(60_000));
+    const requests = all(...Array.from({ length: 8 }, (_, i) => ["GET", `k${i}`]));
+    let replies = "";
+    let at = 0;
+    for (let progress: Progress = WANTS_TURN; progress === WANTS_TURN; ) {
+      const burst = resp.burst(client, requests, at);
+      progress = burst.progress;
+      at = burst.at;
+      expect(burst.replies.length).toBeLessThan(350_000);
+      replies += burst.replies;
+    }
+    const expected = Array.from({ length: 8 }, (_, i) => `$60000\r\n${String(i).repeat(60_000)}\r\n`).join("");
+    expect(replies === expected).toBe(true);
+  });
+
+  it("are not answered while their client wants no replies", () => {
+    const resp = new Resp();
+    const gets = Array.from({ length: 4 }, () => ["GET", "k"]);
+    const [off, on, skip] = ["OFF", "ON", "SKIP"].map((mode) => ["CLIENT", "REPLY", mode]);
+    const replies = resp.burst(resp.connect(), all(...gets, off, ...gets, on, ...gets, skip, ...gets)).replies;
+    expect(replies).toBe(`${"$-1\r\n".repeat(4)}+OK\r\n${"$-1\r\n".repeat(4 + 3)}`);
+  });
+
+  it("are let through one by one where there are rates", () => {
+    const unlimited = { requestsPerSec: 0, bytesPerSec: 0 };
+    const connection = { requestsPerSec: 3, bytesPerSec: 0 };
+    const resp = new Resp(0, {
+      rates: new RateLimits({ connection, token: unlimited, address: unlimited, burstSecs: 2 }),
+    });
+    const replies = resp.burst(resp.connect(), GETS).replies.split("\r\n");
+    expect(replies.filter((reply) => reply === "$-1")).toHaveLength(6);
+    expect(replies.filter((reply) => reply.startsWith("-RATE_LIMIT_EXCEEDED "))).toHaveLength(14);
+  });
 
   it("are timed a few at a time, and counted one by one", () => {
     const { observed, run } = timed();

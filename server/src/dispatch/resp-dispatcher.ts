@@ -30,8 +30,8 @@ import { guardRefusal, type RespAccess, refuse, strangerRefusal } from "./resp-a
 import { RespClient, type RespSocket } from "./resp-client.ts";
 import type { ConnectionCommand, RespCall } from "./resp-connection-command.ts";
 import { RespLateEncoder } from "./resp-late-encoder.ts";
-import { RequestGroup } from "./resp-request-group.ts";
-import { type RespEntry, RespTable } from "./resp-table.ts";
+import { RequestGroup, type Slot } from "./resp-request-group.ts";
+import { type RespEntry, RespTable, takesWords } from "./resp-table.ts";
 import { ENDS_CONNECTION, isForeign, unknownCommand, unknownSubcommand } from "./resp-unknown-command.ts";
 import { RowTimes } from "./row-times.ts";
 import type { Waits } from "./waits.ts";
@@ -184,30 +184,58 @@ export class RespDispatcher {
     const isPrimed = keyCount > 1;
     if (isPrimed) this.store.prime(keys, keyCount);
     try {
-      for (let i = 0; i < count; i++) {
-        const slot = slots[i];
-        const { entry } = slot;
-        const isFollowed = i + 1 < count && entry?.primes === true && slots[i + 1].entry === entry;
-        this.#times.next(isFollowed, slot.end - this.consumed);
-        this.#runSlot(client, entry, slot.request);
-        this.#times.ran(client);
-        this.consumed = slot.end;
+      for (let i = 0; i < count; ) {
+        const { entry } = slots[i];
+        const row = this.#runsRows(client) ? this.#group.rowFrom(i, this.consumed, this.#times.countMax) : 1;
+        if (row > 1 && entry?.command !== undefined) i += this.#runRow(client, entry, entry.command, i, row);
+        else this.#runSlot(client, slots[i++]);
         if (client.isBlocked || client.isClosing) return false;
-        if (i === count - 1) return true;
+        if (i === count) return true;
         if (out.length >= OUTPUT_BYTES_ENOUGH || this.#times.atMs - startedMs >= BURST_MS_MAX) return false;
       }
     } finally {
-      this.#times.end(client);
       if (isPrimed) this.store.unprime();
     }
     return true;
   }
 
-  #runSlot(client: RespClient, entry: RespEntry | undefined, request: RespRequest): void {
-    if (client.replyMode === "on") {
-      this.#answer(client, entry, request);
-      return;
-    }
+  /** Whether a client's commands are answered without anything else, one like the other. */
+  #runsRows({ replyMode, gate, grant }: RespClient): boolean {
+    return replyMode === "on" && gate === undefined && this.runner.executor.knows(grant);
+  }
+
+  /**
+   * Runs requests that are for one command of the registry: what `#answer` asks before each is asked once. Returns how many of
+   * them it has come to.
+   */
+  #runRow(client: RespClient, entry: RespEntry, command: Command, first: number, count: number): number {
+    const { slots } = this.#group;
+    const { out, executor, rates } = this.runner;
+    client.lastEntry = entry;
+    client.lastCommandAtMs = executor.nowMs;
+    this.#times.beginRow();
+    let i = first;
+    do {
+      const { request, end } = slots[i++];
+      client.commandCount++;
+      if (rates === undefined || !this.#isTooFast(rates, client, request)) {
+        if (takesWords(entry.arity, request.count)) this.#runCommand(client, entry, command, request);
+        else this.writer.error(wrongArity(entry.description.name));
+      }
+      this.consumed = end;
+    } while (i < first + count && !client.isBlocked && out.length < OUTPUT_BYTES_ENOUGH);
+    this.#times.endRow(client);
+    return i - first;
+  }
+
+  #runSlot(client: RespClient, { entry, request, end }: Slot): void {
+    if (client.replyMode === "on") this.#answer(client, entry, request);
+    else this.#answerAsWanted(client, entry, request);
+    this.consumed = end;
+  }
+
+  /** Takes the reply back where the client does not want it. */
+  #answerAsWanted(client: RespClient, entry: RespEntry | undefined, request: RespRequest): void {
     const { out } = this.runner;
     const mark = out.length;
     const wasSkip = client.replyMode === "skip";
@@ -276,9 +304,7 @@ export class RespDispatcher {
       if (subcommand === undefined) return unknownSubcommand(entry, request);
       entry = subcommand;
     }
-    const { arity } = entry;
-    if (arity >= 0 ? request.count !== arity : request.count < -arity) return wrongArity(entry.description.name);
-    return entry;
+    return takesWords(entry.arity, request.count) ? entry : wrongArity(entry.description.name);
   }
 
   /** Runs a request whose words were counted, and writes its reply. For the gates too, once what they kept may run. */

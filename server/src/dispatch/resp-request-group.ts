@@ -7,8 +7,11 @@ import type { RespEntry, RespTable } from "./resp-table.ts";
 
 const NOTHING = new Uint8Array(0);
 
+/** Larger requests run by themselves: they may take their time. */
+const ROW_REQUEST_BYTES_MAX = 1024;
+
 /** A request of a group. */
-interface Slot {
+export interface Slot {
   readonly request: RespRequest;
   entry: RespEntry | undefined;
   /** Behind the request. */
@@ -59,6 +62,21 @@ export class RequestGroup {
     }
     this.count = count;
     return outcome;
+  }
+
+  /**
+   * How many requests from the number `first` on may run as a row: small ones for one command that looks a key up.
+   * @param start where the first of them begins.
+   */
+  rowFrom(first: number, start: number, countMax: number): number {
+    const { slots } = this;
+    const { entry } = slots[first];
+    if (entry?.primes !== true) return 1;
+    const end = Math.min(first + countMax, this.count);
+    let at = start;
+    let i = first;
+    while (i < end && slots[i].entry === entry && slots[i].end - at <= ROW_REQUEST_BYTES_MAX) at = slots[i++].end;
+    return Math.max(1, i - first);
   }
 
   #addKey({ bytes, spans, first }: RespRequest): void {

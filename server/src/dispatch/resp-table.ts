@@ -35,6 +35,11 @@ export interface RespEntry {
   readonly primes: boolean;
 }
 
+/** Whether a request may have so many words, its name included: as many as `arity` says, or at least those below zero. */
+export function takesWords(arity: number, words: number): boolean {
+  return arity >= 0 ? words === arity : words >= -arity;
+}
+
 const BUCKETS = 1024;
 
 /** Entries by name. */

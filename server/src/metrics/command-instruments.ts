@@ -22,9 +22,9 @@ export class CommandInstruments implements CommandObserver {
     this.#failures = new Float64Array(commands.length);
   }
 
-  observe(index: number, durationMs: number, succeeded: boolean): void {
-    this.durations.observe(index, durationMs);
-    if (!succeeded) this.#failures[index]++;
+  observe(index: number, durationMs: number, count: number, failures: number): void {
+    this.durations.observe(index, durationMs, count);
+    this.#failures[index] += failures;
   }
 
   failures(index: number): number {

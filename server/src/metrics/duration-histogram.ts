@@ -26,14 +26,15 @@ export class DurationHistogram {
     this.#cells = new Float64Array(seriesCount * this.#stride);
   }
 
-  observe(series: number, durationMs: number): void {
+  /** @param count how many have this duration. */
+  observe(series: number, durationMs: number, count = 1): void {
     const bounds = this.#boundsMs;
     const cells = this.#cells;
     const start = series * this.#stride;
     let bucket = 0;
     while (durationMs > bounds[bucket]) bucket++;
-    cells[start + bucket]++;
-    cells[start + bounds.length] += durationMs;
+    cells[start + bucket] += count;
+    cells[start + bounds.length] += durationMs * count;
   }
 
   count(series: number): number {

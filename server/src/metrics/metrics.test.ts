@@ -141,16 +141,16 @@ describe("the metrics page", () => {
   it("counts what was observed, by command and outcome, in cumulative buckets", async () => {
     const { instruments, read } = start();
     const set = indexOf("kv.set");
-    instruments.observe(set, 0.01, true); // On the bound of 10 us.
-    instruments.observe(set, 0.4, true);
-    instruments.observe(set, 60_000, false);
-    instruments.observe(indexOf("kv.get"), 3, false);
+    instruments.observe(set, 0.01, 1, 0); // On the bound of 10 us.
+    instruments.observe(set, 0.4, 1, 0);
+    instruments.observe(set, 60_000, 1, 1);
+    instruments.observe(indexOf("kv.get"), 3, 8, 2);
     const page = await read();
     expect(valuesOf(page.get("synap_operations_total"))).toMatchObject({
       "kv set ok": 2,
       "kv set error": 1,
-      "kv get ok": 0,
-      "kv get error": 1,
+      "kv get ok": 6,
+      "kv get error": 2,
     });
     const durations = valuesOf(page.get("synap_operation_duration_seconds"));
     expect(durations).toMatchObject({
@@ -161,7 +161,7 @@ describe("the metrics page", () => {
       "_bucket kv set +Inf": 3,
       "_count kv set": 3,
       "_bucket kv get 0.0025": 0,
-      "_bucket kv get 0.005": 1,
+      "_bucket kv get 0.005": 8,
     });
     expect(durations["_sum kv set"]).toBeCloseTo(60.00041, 9);
   });

@@ -43,7 +43,7 @@ class LimitedStore {
   put(i: number, valueBytes: number, deadlineMs = 0): boolean {
     const { store } = this;
     const needed = store.slotBytesNeeded(8, valueBytes, deadlineMs !== 0);
-    while (store.usedBytes + needed > store.memoryBytesUsable) {
+    while (store.usedBytes + needed > store.memory.usableBytes) {
       const ref = store.evictionVictim(this.random, () => false, this.nowMs);
       if (ref === NONE) return false;
       store.readKey(ref, this.#victim);
@@ -52,7 +52,7 @@ class LimitedStore {
     }
     store.put(this.key(i), TAG_BYTES, bytes, 0, valueBytes, deadlineMs, 1);
     this.heldMax = Math.max(this.heldMax, store.heldBytes);
-    this.residentMax = Math.max(this.residentMax, store.residentBytes);
+    this.residentMax = Math.max(this.residentMax, store.memory.residentBytes);
     return true;
   }
 

@@ -29,7 +29,7 @@ export interface KeyStoreOptions {
   /** 0 for none but what can be addressed, 16 GB. */
   readonly memoryBytesMax: number;
   readonly evictionPolicy: EvictionPolicy;
-  /** Bytes of the limit that others hold: queues, rooms, outboxes. `measureMemory` asks. */
+  /** Bytes of the limit that others hold: queues, rooms, outboxes. `measure` asks. */
   readonly bytesElsewhere?: () => number;
 }
 

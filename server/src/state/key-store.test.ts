@@ -88,6 +88,26 @@ describe("KeyStore", () => {
     store.checkInvariants();
   });
 
+  it("puts a key where its caller has found it, or where it is by now", () => {
+    const store = unlimited();
+    put(store, "a", "of a");
+    put(store, "b", "of b");
+    const bytes = Buffer.from("new");
+    const found = store.find(keyOf("a"));
+    store.put(keyOf("a"), TAG_TEXT, bytes, 0, 3, 0, 2, found);
+    expect([store.find(keyOf("a")), textOf(store, found)]).toEqual([found, "new"]);
+    // Another key was looked up since; then the record has gone, and its place is another's.
+    store.find(keyOf("b"));
+    store.put(keyOf("a"), TAG_TEXT, bytes, 1, 3, 0, 3, found);
+    store.remove(keyOf("a"));
+    put(store, "c", "of c");
+    expect(store.find(keyOf("c"))).toBe(found);
+    store.find(keyOf("b"));
+    store.put(keyOf("a"), TAG_TEXT, bytes, 2, 3, 0, 4, found);
+    expect(["a", "b", "c"].map((name) => textOf(store, store.find(keyOf(name))))).toEqual(["w", "of b", "of c"]);
+    store.checkInvariants();
+  });
+
   it("adds, changes and takes away a deadline", () => {
     const store = unlimited();
     put(store, "k", "value");
@@ -96,16 +116,16 @@ describe("KeyStore", () => {
     expect(store.nextDueRef(499)).toBe(NONE);
     expect(nameOf(store, store.nextDueRef(500))).toBe("k");
     store.setDeadline(keyOf("k"), 800, 3);
-    expect([store.nextDueRef(500), store.nextDeadlineMs, store.deadlineCount]).toEqual([NONE, 800, 1]);
+    expect([store.nextDueRef(500), store.nextDeadlineMs, store.memory.deadlines.count]).toEqual([NONE, 800, 1]);
     store.setDeadline(keyOf("k"), 0, 4);
     expect([
-      store.deadlineCount,
+      store.memory.deadlines.count,
       textOf(store, store.find(keyOf("k"))),
       store.versionOf(store.find(keyOf("k"))),
     ]).toEqual([0, "value", 4]);
     put(store, "k", "other", 900, 5);
     put(store, "k", "other", 0, 6);
-    expect(store.deadlineCount).toBe(0);
+    expect(store.memory.deadlines.count).toBe(0);
     store.checkInvariants();
   });
 
@@ -159,7 +179,12 @@ describe("KeyStore", () => {
     for (let i = 0; i < 10_000; i++) put(store, `key ${i}`, "v".repeat(1000), i % 2);
     const { heldBytes } = store;
     store.flush();
-    expect([store.size, store.usedBytes, store.deadlineCount, store.find(keyOf("key 1"))]).toEqual([0, 0, 0, NONE]);
+    expect([store.size, store.usedBytes, store.memory.deadlines.count, store.find(keyOf("key 1"))]).toEqual([
+      0,
+      0,
+      0,
+      NONE,
+    ]);
     expect(store.heldBytes).toBeGreaterThan(10_000_000);
     put(store, "new", "value");
     while (store.freeDetached(1));
@@ -312,7 +337,7 @@ describe("half a million random operations, and ten times as many in a soak", ()
     }
     for (const name of model.keys()) store.remove(keyOf(name));
     store.checkInvariants();
-    expect([store.size, store.usedBytes, store.deadlineCount], context()).toEqual([0, 0, 0]);
+    expect([store.size, store.usedBytes, store.memory.deadlines.count], context()).toEqual([0, 0, 0]);
   });
 });
 

@@ -16,6 +16,7 @@ import type { KeyObserver } from "./key-images.ts";
 import { AccessClock, type EvictionPolicy, EvictionPool, soonestToExpire } from "./key-store-eviction.ts";
 import { KeyStoreMemory, type KeyStoreOptions } from "./key-store-memory.ts";
 import { PrimedKeys } from "./key-store-primed.ts";
+import type { KeyEntry } from "./key-view.ts";
 import type { Value, ValueTag } from "./value.ts";
 
 export { NONE };
@@ -57,10 +58,6 @@ export class KeyStore {
     return this.#records.count;
   }
 
-  get deadlineCount(): number {
-    return this.#deadlines.count;
-  }
-
   /** Bytes of records, nodes and deadlines: exact, and back at 0 when all keys are removed. */
   get usedBytes(): number {
     return this.memory.usedBytes;
@@ -69,21 +66,6 @@ export class KeyStore {
   /** Bytes of the pages these are in, and of all that `flush` left and `freeDetached` has not dropped yet. */
   get heldBytes(): number {
     return this.memory.heldBytes;
-  }
-
-  /** `heldBytes` and pages that are free but stay. Above the limit only for large values, where no free run is long enough. */
-  get residentBytes(): number {
-    return this.memory.residentBytes;
-  }
-
-  /** What `usedBytes` may become; the caller evicts or refuses beyond it. */
-  get memoryBytesUsable(): number {
-    return this.memory.usableBytes;
-  }
-
-  /** Brings `memoryBytesUsable` up to date: before evicting or refusing. */
-  measureMemory(): void {
-    this.memory.measure();
   }
 
   /** Whether there are addresses for new records of so many bytes; what they replace goes only afterwards. */
@@ -159,6 +141,20 @@ export class KeyStore {
     into.end = start + record.valueBytesOf(words, at);
   }
 
+  /** Lets `into` show the record, its value in place. */
+  readEntry(ref: number, into: KeyEntry): void {
+    const words = this.#records.words[ref >>> 24];
+    const at = ref & 0xfffffe;
+    const { value } = into;
+    value.tag = record.tagOf(words, at) as ValueTag; // As in `tagOf`.
+    value.bytes = this.#records.bytes[ref >>> 24];
+    value.start = record.keyWordOf(words, at) * 4 + record.keyBytesOf(words, at);
+    value.end = value.start + record.valueBytesOf(words, at);
+    into.version = record.versionOf(words, at);
+    into.deadlineMs = record.deadlineMsOf(words, at);
+    into.ref = ref;
+  }
+
   /** Lets `into` show the record's key, in place. */
   readKey(ref: number, into: ByteRange): void {
     const words = this.#records.words[ref >>> 24];
@@ -181,6 +177,7 @@ export class KeyStore {
   /**
    * Sets a key's whole value.
    * @param deadlineMs the instant it expires; 0 for never.
+   * @param found the record that a look-up of the key has just found, if the caller knows: then it is not looked for again.
    */
   put(
     key: ByteRange,
@@ -190,13 +187,14 @@ export class KeyStore {
     end: number,
     deadlineMs: number,
     version: number,
+    found = NONE,
   ): void {
     const keyBytes = key.end - key.start;
     const valueBytes = end - start;
     const expires = deadlineMs !== 0;
     const needed = record.recordBytes(keyBytes, valueBytes, expires);
     this.#makeRoom(needed, expires);
-    const old = this.#locate(key);
+    const old = found !== NONE && found === this.#hint ? found : this.#locate(key);
     if (old !== NONE) this.#observer?.beforeChange(old);
     if (old !== NONE && this.#fits(old, needed, expires)) {
       const words = this.#records.words[old >>> 24];

@@ -104,19 +104,14 @@ export class KeyView {
       this.seenOffset = EVERYTHING;
       return undefined;
     }
-    const deadlineMs = this.#store.deadlineMsOf(ref);
-    if (deadlineMs !== 0 && deadlineMs <= this.nowMs) {
+    const entry = this.#entry;
+    this.#store.readEntry(ref, entry);
+    if (entry.deadlineMs !== 0 && entry.deadlineMs <= this.nowMs) {
       this.metOverdue = true;
       this.seenOffset = EVERYTHING;
       return undefined;
     }
-    const entry = this.#entry;
-    this.#store.readValue(ref, entry.value);
-    const version = this.#store.versionOf(ref);
-    if (version > this.seenOffset) this.seenOffset = version;
-    entry.version = version;
-    entry.deadlineMs = deadlineMs;
-    entry.ref = ref;
+    if (entry.version > this.seenOffset) this.seenOffset = entry.version;
     this.#lastBytes = key.bytes;
     return entry;
   }

@@ -14,6 +14,7 @@
  * find. An operation's own offset is its position in the log, so it is not in here; it becomes the key's version.
  */
 import { ByteRange, copyBytes } from "../structures/byte-range.ts";
+import { NONE } from "../structures/radix-tree.ts";
 import type { ValueTag } from "./value.ts";
 
 export const OP_PUT = 1;
@@ -107,6 +108,8 @@ export class OperationWriter {
   count = 0;
   readonly #deferred = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
   #isDeferred = false;
+  /** Where the deferred put has found its key, as `put` was told. */
+  deferredRef = NONE;
 
   get bytes(): Uint8Array {
     if (this.#isDeferred) this.settle();
@@ -142,10 +145,12 @@ export class OperationWriter {
     } else copyBytes(this.#bytes, 0, this.length, into, at);
   }
 
-  put(key: ByteRange, tag: ValueTag, value: ByteRange, deadlineMs: number): void {
+  /** @param foundRef the record that a look-up of the key has just found. */
+  put(key: ByteRange, tag: ValueTag, value: ByteRange, deadlineMs: number, foundRef = NONE): void {
     const bytes = PUT_HEADER_BYTES + key.end - key.start + value.end - value.start;
     if (this.count === 0 && value.bytes.length <= DEFERRED_BYTES_MAX && key.bytes.length <= DEFERRED_BYTES_MAX) {
       this.#deferred.setPut(key, tag, value, deadlineMs);
+      this.deferredRef = foundRef;
       this.#isDeferred = true;
       this.length = bytes;
       this.count = 1;

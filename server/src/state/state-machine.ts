@@ -7,7 +7,7 @@
  */
 import { ByteRange } from "../structures/byte-range.ts";
 import { dumpKeys } from "./key-dump.ts";
-import type { KeyStore } from "./key-store.ts";
+import { type KeyStore, NONE } from "./key-store.ts";
 import {
   OP_DEADLINE,
   OP_EVICT,
@@ -102,7 +102,7 @@ export class StateMachine {
       return;
     }
     this.#mustFollow(firstOffset);
-    this.#applyToKeys(deferred, firstOffset);
+    this.#applyToKeys(deferred, firstOffset, record.deferredRef);
     this.#appliedOffset = firstOffset;
   }
 
@@ -124,12 +124,13 @@ export class StateMachine {
     return [offset, dumpKeys(keys), queues.dump(), rooms.dump(), ...replies.dump()].join("\n");
   }
 
-  #applyToKeys(operation: Operation, offset: number): void {
+  /** @param foundRef as of `KeyStore#put`. */
+  #applyToKeys(operation: Operation, offset: number, foundRef = NONE): void {
     const { keys } = this;
     switch (operation.kind) {
       case OP_PUT: {
-        const { value } = operation;
-        keys.put(operation.key, operation.tag, value.bytes, value.start, value.end, operation.deadlineMs, offset);
+        const { key, tag, value, deadlineMs } = operation;
+        keys.put(key, tag, value.bytes, value.start, value.end, deadlineMs, offset, foundRef);
         return;
       }
       case OP_REMOVE:

@@ -200,8 +200,8 @@ describe("keys of a snapshot", () => {
     const dump = state.dump();
     apply(state, (writer) => writer.flush());
     const { keys } = state;
-    keys.measureMemory();
-    const usable = keys.memoryBytesUsable;
+    keys.memory.measure();
+    const usable = keys.memory.usableBytes;
     expect(usable).toBeLessThan(limit - 2_000_000);
     expect(usable).toBeGreaterThan(0);
     // More than plan would let through.
@@ -209,8 +209,8 @@ describe("keys of a snapshot", () => {
     keys.checkInvariants();
     expectRestores(copy, dump);
     while (keys.freeDetached(1));
-    keys.measureMemory();
-    expect(keys.memoryBytesUsable).toBeGreaterThan(limit - 500_000);
+    keys.memory.measure();
+    expect(keys.memory.usableBytes).toBeGreaterThan(limit - 500_000);
   });
 
   it("are found wherever their records were moved between two steps", () => {
