@@ -8,7 +8,7 @@
  * Refusals that any write can meet (no memory left) do not come back from every call: the first one is kept in `failure`,
  * later calls do nothing, and the executor discards the record.
  */
-import { type KeyStore, NONE } from "../state/key-store.ts";
+import { ABSENT, type KeyStore, NONE } from "../state/key-store.ts";
 import type { KeyEntry, KeyView } from "../state/key-view.ts";
 import { OP_DEADLINE, OP_FLUSH, OP_PUT, OP_SPLICE, Operation, OperationWriter } from "../state/operation.ts";
 import type { StateMachine } from "../state/state-machine.ts";
@@ -126,7 +126,7 @@ export class Planner {
     if (this.#isTooMuch(key.end - key.start + valueBytes)) return 0;
     if (!this.#memory.reserve(key, current, valueBytes, deadlineMs !== 0)) return 0;
     const at = this.writer.length;
-    this.writer.put(key, value.tag, value, deadlineMs, current?.ref);
+    this.writer.put(key, value.tag, value, deadlineMs, current === undefined ? ABSENT : current.ref);
     const version = this.#lastOffset();
     if (this.keys.staging) this.#stageFrom(at, version);
     return version;

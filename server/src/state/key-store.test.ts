@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { soaked } from "../../test/soak.ts";
 import { ByteRange, rangeOf } from "../structures/byte-range.ts";
-import { KeyStore, NONE, PRIME_COUNT_MAX } from "./key-store.ts";
+import { ABSENT, KeyStore, NONE, PRIME_COUNT_MAX } from "./key-store.ts";
 import { TAG_BYTES, TAG_TEXT, Value, type ValueTag } from "./value.ts";
 
 function mulberry32(seed: number): () => number {
@@ -44,9 +44,10 @@ function put(
   deadlineMs = 0,
   version = 1,
   tag: ValueTag = TAG_TEXT,
+  found = NONE,
 ): void {
   const bytes = Buffer.from(value, "latin1");
-  store.put(keyOf(name), tag, bytes, 0, bytes.length, deadlineMs, version);
+  store.put(keyOf(name), tag, bytes, 0, bytes.length, deadlineMs, version, found);
 }
 
 function namesFrom(store: KeyStore, after?: string, prefix?: string, limit = Number.POSITIVE_INFINITY): string[] {
@@ -104,7 +105,12 @@ describe("KeyStore", () => {
     expect(store.find(keyOf("c"))).toBe(found);
     store.find(keyOf("b"));
     store.put(keyOf("a"), TAG_TEXT, bytes, 2, 3, 0, 4, found);
-    expect(["a", "b", "c"].map((name) => textOf(store, store.find(keyOf(name))))).toEqual(["w", "of b", "of c"]);
+    // One that was not there when it was looked up, but is now.
+    store.find(keyOf("d"));
+    put(store, "d", "of d");
+    store.put(keyOf("d"), TAG_TEXT, bytes, 0, 1, 0, 5, ABSENT);
+    const texts = ["a", "b", "c", "d"].map((name) => textOf(store, store.find(keyOf(name))));
+    expect(texts).toEqual(["w", "of b", "of c", "n"]);
     store.checkInvariants();
   });
 
@@ -302,7 +308,16 @@ describe("half a million random operations, and ten times as many in a soak", ()
       if (draw < 0.45) {
         const value = "v".repeat(Math.floor(random() ** 4 * 700)) + steps;
         const deadlineMs = random() < 0.3 ? 1 + Math.floor(random() * 2 ** 41) : 0;
-        put(store, name, value, deadlineMs, steps);
+        let found = NONE;
+        if (random() < 0.7) {
+          found = store.find(keyOf(name));
+          if (found === NONE) found = ABSENT;
+          // Neither is a look-up of another key.
+          const none = keyOf(`${names[Math.floor(random() * names.length)]}/none`);
+          if (random() < 0.2) store.remove(none);
+          else if (random() < 0.2) store.setDeadline(none, 1, steps);
+        }
+        put(store, name, value, deadlineMs, steps, TAG_TEXT, found);
         model.set(name, { value, deadlineMs, version: steps });
       } else if (draw < 0.5 && old !== undefined) {
         const offset = Math.floor(random() * (old.value.length + 20));

@@ -20,6 +20,8 @@ import type { KeyEntry } from "./key-view.ts";
 import type { Value, ValueTag } from "./value.ts";
 
 export { NONE };
+/** What was found where nothing was, for `put`: no reference is like it. */
+export const ABSENT = -2;
 
 export const PRIME_COUNT_MAX = FIND_MANY_MAX;
 /** What a new key adds to the tree's nodes, with room to spare: 8 bytes on average, and now and then a larger node. */
@@ -36,7 +38,7 @@ export class KeyStore {
   #tree: RadixTree;
   #deadlines: DeadlineHeap;
   pool: EvictionPool;
-  /** The record of the last look-up: a change of the same key follows most of them. */
+  /** The record of the last look-up, which a change of the same key mostly follows; `ABSENT` while the tree knows where that would go. */
   #hint = NONE;
   readonly #primed = new PrimedKeys();
   #observer: KeyObserver | undefined = undefined;
@@ -89,8 +91,9 @@ export class KeyStore {
   find(key: ByteRange): number {
     const { bytes, start, end } = key;
     const tree = this.#tree;
-    const ref = this.#primed.count === 0 ? tree.find(bytes, start, end) : this.#primed.find(tree, bytes, start, end);
-    this.#hint = ref;
+    const isPrimed = this.#primed.count !== 0;
+    const ref = isPrimed ? this.#primed.find(tree, bytes, start, end) : tree.locate(bytes, start, end);
+    this.#hint = ref === NONE && !isPrimed ? ABSENT : ref;
     return ref;
   }
 
@@ -177,7 +180,7 @@ export class KeyStore {
   /**
    * Sets a key's whole value.
    * @param deadlineMs the instant it expires; 0 for never.
-   * @param found the record that a look-up of the key has just found, if the caller knows: then it is not looked for again.
+   * @param found the record that a look-up of the key has just found, or `ABSENT`, if the caller knows: it is not looked for again.
    */
   put(
     key: ByteRange,
@@ -194,7 +197,7 @@ export class KeyStore {
     const expires = deadlineMs !== 0;
     const needed = record.recordBytes(keyBytes, valueBytes, expires);
     this.#makeRoom(needed, expires);
-    const old = found !== NONE && found === this.#hint ? found : this.#locate(key);
+    const old = this.#locate(key, found);
     if (old !== NONE) this.#observer?.beforeChange(old);
     if (old !== NONE && this.#fits(old, needed, expires)) {
       const words = this.#records.words[old >>> 24];
@@ -217,15 +220,14 @@ export class KeyStore {
   }
 
   /** The record to change, found without another walk where `find` has just had it; prepares the tree for `#add`. */
-  #locate(key: ByteRange): number {
+  #locate(key: ByteRange, found = NONE): number {
     const hint = this.#hint;
-    if (
-      hint !== NONE &&
-      record.keyEquals(this.#records.words[hint >>> 24], hint & 0xfffffe, key.bytes, key.start, key.end)
-    ) {
-      return hint;
-    }
-    return this.#tree.locate(key.bytes, key.start, key.end);
+    if (found !== NONE && found === hint) return found === ABSENT ? NONE : found;
+    const { bytes, start, end } = key;
+    const chunks = this.#records.words;
+    if ((hint & 1) !== 0 && record.keyEquals(chunks[hint >>> 24], hint & 0xfffffe, bytes, start, end)) return hint;
+    this.#hint = this.#tree.locate(bytes, start, end);
+    return this.#hint;
   }
 
   /** Whether a record can be rewritten where it is. Its slot is always that of its length, so the page table is not asked. */
@@ -342,6 +344,7 @@ export class KeyStore {
 
   /** Returns whether there was such a key. */
   remove(key: ByteRange): boolean {
+    this.#hint = NONE;
     const ref = this.#tree.remove(key.bytes, key.start, key.end);
     if (ref === NONE) return false;
     this.#observer?.beforeChange(ref);
@@ -350,7 +353,6 @@ export class KeyStore {
     this.pool.forget(ref);
     this.#records.free(ref);
     if (this.#records.count === 0) this.memory.measure();
-    this.#hint = NONE;
     this.#primed.replaced(ref, NONE);
     return true;
   }

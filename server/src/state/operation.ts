@@ -108,7 +108,7 @@ export class OperationWriter {
   count = 0;
   readonly #deferred = new Operation(new ByteRange(NOTHING, 0, 0), new ByteRange(NOTHING, 0, 0));
   #isDeferred = false;
-  /** Where the deferred put has found its key, as `put` was told. */
+  /** What the deferred put was told. */
   deferredRef = NONE;
 
   get bytes(): Uint8Array {
@@ -145,7 +145,7 @@ export class OperationWriter {
     } else copyBytes(this.#bytes, 0, this.length, into, at);
   }
 
-  /** @param foundRef the record that a look-up of the key has just found. */
+  /** @param foundRef as of `KeyStore#put`. */
   put(key: ByteRange, tag: ValueTag, value: ByteRange, deadlineMs: number, foundRef = NONE): void {
     const bytes = PUT_HEADER_BYTES + key.end - key.start + value.end - value.start;
     if (this.count === 0 && value.bytes.length <= DEFERRED_BYTES_MAX && key.bytes.length <= DEFERRED_BYTES_MAX) {

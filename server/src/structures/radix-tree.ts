@@ -62,10 +62,10 @@ export class RadixTree {
   /** Where `#seek` has arrived: the word that holds the reference, and its chunk; no chunk for the root. */
   #slotWords: Int32Array | undefined;
   #slotWord = 0;
-  /** What `locate` has come to: the record that shares most first bytes with the key. */
-  #near = NONE;
-  /** The node on the way there that has no child for the key, whose slot is the one that `#seek` would arrive at; or `NONE`. */
-  #childless = NONE;
+  /** Where `locate` has come to, in the slot of `#seek`: the node that has no child for the key, or a record with another one. */
+  #end = NONE;
+  /** The last node on the way that leaves bytes out, or that record. */
+  #gap = NONE;
   /** Keeps the reads of `#touch` from being optimized away. */
   touched = 0;
 
@@ -98,10 +98,7 @@ export class RadixTree {
     return keyEquals(this.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end) ? ref : NONE;
   }
 
-  /**
-   * `find` for each key of a group; fills `group.refs`. A key that is not there is followed to the record nearest to it, with which
-   * whoever adds it will compare it first: so that record is in the cache then.
-   */
+  /** `find` for each key of a group; fills `group.refs`. */
   findMany(group: KeyGroup): void {
     const chunks = this.nodes.words;
     const { refs, bytes, starts, ends, count } = group;
@@ -152,36 +149,46 @@ export class RadixTree {
     return descending;
   }
 
-  /** `find` that remembers, where it finds nothing, what `insert` needs to know. */
+  /**
+   * `find` that remembers, where it finds nothing, what `insert` needs to know. Of bytes that nodes leave out it is not known yet
+   * whether they are the key's; any record below the last node that leaves some out tells of all of them:
+   *
+   *     key "cast"      node depth 0 -c-> node depth 2 -s-> node depth 3, which has no child 't'
+   *                                     ^ leaves out 'a', which all records below have
+   *
+   * Where keys are dense that node is near the root, and its first record in the cache; the nearest one would not be.
+   */
   locate(bytes: Uint8Array, start: number, end: number): number {
     const chunks = this.nodes.words;
     const keyBytes = end - start;
     let ref = this.root;
-    this.#near = NONE;
-    this.#childless = NONE;
-    this.#slotWords = undefined;
-    if (ref === NONE) return NONE;
-    while ((ref & 1) === 0) {
+    let gap = ref;
+    let depthMin = 0;
+    let slotWords: Int32Array | undefined;
+    let slotWord = 0;
+    while ((ref & 1) === 0 && ref !== NONE) {
       const words = chunks[ref >>> 24];
       const at = ref & 0xfffffe;
       const header = words[at];
       const depth = depthOf(header);
+      if (depth > depthMin) gap = ref;
+      depthMin = depth + 1;
       let word = -1;
       if (depth < keyBytes) word = childWord(words, at, header, bytes[start + depth]);
       else if (depth === keyBytes && hasTerminal(header)) word = terminalWord(at, header);
-      if (word < 0) {
-        if (this.#childless === NONE) this.#childless = ref;
-        ref = anyRef(words, at);
-      } else {
-        if (this.#childless === NONE) {
-          this.#slotWords = words;
-          this.#slotWord = word;
-        }
-        ref = words[word];
-      }
+      if (word < 0) break;
+      slotWords = words;
+      slotWord = word;
+      ref = words[word];
     }
-    if (keyEquals(this.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end)) return ref;
-    this.#near = ref;
+    if ((ref & 1) !== 0) {
+      if (keyEquals(this.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end)) return ref;
+      gap = ref;
+    }
+    this.#end = ref;
+    this.#gap = gap;
+    this.#slotWords = slotWords;
+    this.#slotWord = slotWord;
     return NONE;
   }
 
@@ -190,27 +197,27 @@ export class RadixTree {
    * Allocates at most one node.
    */
   insert(bytes: Uint8Array, start: number, end: number, leaf: number): void {
-    const near = this.#near;
-    if (near === NONE) {
+    let ref = this.#end;
+    if (ref === NONE) {
       this.root = leaf;
       return;
     }
-    const depth = this.sharedBytes(near, bytes, start, end);
-    const byte = depth < end - start ? bytes[start + depth] : -1;
-    let ref = this.#childless;
-    if (ref === NONE || depthOf(this.nodes.words[ref >>> 24][ref & 0xfffffe]) !== depth) {
+    const gap = this.#gap;
+    const near = this.#firstLeaf(gap);
+    let depth = this.sharedBytes(near, bytes, start, end);
+    // All that was left out on the way is the key's: it ends at the node that has no child for it.
+    if ((ref & 1) === 0 && depth >= this.#depthOf(gap)) depth = this.#depthOf(ref);
+    else {
       this.#seek(bytes, start, depth);
       ref = this.#slotRef();
     }
-    if ((ref & 1) === 0) {
-      const words = this.nodes.words[ref >>> 24];
-      const at = ref & 0xfffffe;
-      if (depthOf(words[at]) === depth) {
-        this.#addTo(ref, words, at, byte, leaf);
-        return;
-      }
-    }
-    this.#split(ref, near, depth, byte, leaf);
+    const byte = depth < end - start ? bytes[start + depth] : -1;
+    if ((ref & 1) === 0 && this.#depthOf(ref) === depth) this.#addTo(ref, byte, leaf);
+    else this.#split(ref, near, depth, byte, leaf);
+  }
+
+  #depthOf(node: number): number {
+    return depthOf(this.nodes.words[node >>> 24][node & 0xfffffe]);
   }
 
   /** A new node above `ref`, whose keys all have `near`'s byte at `depth`. */
@@ -228,7 +235,9 @@ export class RadixTree {
     this.#setSlotRef(node);
   }
 
-  #addTo(ref: number, words: Int32Array, at: number, byte: number, leaf: number): void {
+  #addTo(ref: number, byte: number, leaf: number): void {
+    let words = this.nodes.words[ref >>> 24];
+    let at = ref & 0xfffffe;
     if (isFull(words[at])) {
       const grown = this.#remake(ref, words, at, kindOf(words[at]) + 1);
       words = this.nodes.words[grown >>> 24];
@@ -304,16 +313,32 @@ export class RadixTree {
   /** Moves a node into another slot of its size. */
   moveNode(ref: number): void {
     const words = this.nodes.words[ref >>> 24];
-    let leaf = ref;
-    while ((leaf & 1) === 0) leaf = anyRef(this.nodes.words[leaf >>> 24], leaf & 0xfffffe);
-    this.#seekRef(leaf, ref);
+    this.#seekRef(this.#firstLeaf(ref), ref);
     this.#remake(ref, words, ref & 0xfffffe, kindOf(words[ref & 0xfffffe]));
   }
 
   /** The record that shares the longest run of first bytes with the key; the tree is not empty. */
   nearestLeaf(bytes: Uint8Array, start: number, end: number): number {
-    const found = this.locate(bytes, start, end);
-    return found === NONE ? this.#near : found;
+    const chunks = this.nodes.words;
+    const keyBytes = end - start;
+    let ref = this.root;
+    while ((ref & 1) === 0) {
+      const words = chunks[ref >>> 24];
+      const at = ref & 0xfffffe;
+      const header = words[at];
+      const depth = depthOf(header);
+      let word = -1;
+      if (depth < keyBytes) word = childWord(words, at, header, bytes[start + depth]);
+      else if (depth === keyBytes && hasTerminal(header)) word = terminalWord(at, header);
+      ref = word < 0 ? anyRef(words, at) : words[word];
+    }
+    return ref;
+  }
+
+  #firstLeaf(ref: number): number {
+    let leaf = ref;
+    while ((leaf & 1) === 0) leaf = anyRef(this.nodes.words[leaf >>> 24], leaf & 0xfffffe);
+    return leaf;
   }
 
   /** How many first bytes a record's key and these bytes have in common. */
