@@ -8,7 +8,7 @@
  * Reserving is exact but for the nodes of the tree. Where far more is left than small writes could take, some are let through
  * without a look (`KeyStoreMemory`), and count as more than they are.
  */
-import { type KeyStore, NODE_SLACK_BYTES, NONE } from "../state/key-store.ts";
+import { type KeyStore, NONE } from "../state/key-store.ts";
 import type { KeyEntry, KeyView } from "../state/key-view.ts";
 import type { OperationWriter } from "../state/operation.ts";
 import type { StateMachine } from "../state/state-machine.ts";
@@ -27,6 +27,8 @@ const MEASURE_BYTES = 64 * 1024;
  * still expire keys, and be emptied by commands that run once.
  */
 const SPARE_PART = 32;
+/** What a new key adds to the tree's nodes, with room to spare: 8 bytes on average, and now and then a larger node. */
+const NODE_SLACK_BYTES = 32;
 /** With its node, and with a deadline, a record takes no more than so many times its key, its value and `NODE_SLACK_BYTES`. */
 const UNSEEN_FACTOR = 3;
 

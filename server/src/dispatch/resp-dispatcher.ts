@@ -2,7 +2,7 @@
  * Bytes of a RESP connection in, replies out: what dispatcher.ts is to the other protocols. One read of the socket is one
  * burst, and has one write:
  *
- *     bytes -> parser -> group of requests -> their keys looked up together -> run one by one -> `out`
+ *     bytes -> parser -> group of requests -> their keys looked up together -> run in order -> `out`
  *                ^_________________________________________________________________|
  *
  * A request is a name and offsets into the socket's buffer. The name leads to an entry of the table: a registry command with
@@ -199,7 +199,7 @@ export class RespDispatcher {
     return true;
   }
 
-  /** Whether a client's commands are answered without anything else, one like the other. */
+  /** Whether nothing stands between a client and its commands: its token is valid, it wants replies, and gathers no transaction. */
   #runsRows({ replyMode, gate, grant }: RespClient): boolean {
     return replyMode === "on" && gate === undefined && this.runner.executor.knows(grant);
   }
@@ -211,17 +211,17 @@ export class RespDispatcher {
   #runRow(client: RespClient, entry: RespEntry, command: Command, first: number, count: number): number {
     const { slots } = this.#group;
     const { out, executor, rates } = this.runner;
-    client.lastEntry = entry;
-    client.lastCommandAtMs = executor.nowMs;
     this.#times.beginRow();
     let i = first;
     do {
       const { request, end } = slots[i++];
       client.commandCount++;
-      if (rates === undefined || !this.#isTooFast(rates, client, request)) {
-        if (takesWords(entry.arity, request.count)) this.#runCommand(client, entry, command, request);
-        else this.writer.error(wrongArity(entry.description.name));
-      }
+      const isLetThrough = rates === undefined || !this.#isTooFast(rates, client, request);
+      if (isLetThrough && takesWords(entry.arity, request.count)) {
+        client.lastEntry = entry;
+        client.lastCommandAtMs = executor.nowMs;
+        this.#runCommand(client, entry, command, request);
+      } else if (isLetThrough) this.writer.error(wrongArity(entry.description.name));
       this.consumed = end;
     } while (i < first + count && !client.isBlocked && out.length < OUTPUT_BYTES_ENOUGH);
     this.#times.endRow(client);

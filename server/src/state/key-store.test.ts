@@ -44,10 +44,9 @@ function put(
   deadlineMs = 0,
   version = 1,
   tag: ValueTag = TAG_TEXT,
-  found = NONE,
 ): void {
   const bytes = Buffer.from(value, "latin1");
-  store.put(keyOf(name), tag, bytes, 0, bytes.length, deadlineMs, version, found);
+  store.put(keyOf(name), tag, bytes, 0, bytes.length, deadlineMs, version);
 }
 
 function namesFrom(store: KeyStore, after?: string, prefix?: string, limit = Number.POSITIVE_INFINITY): string[] {
@@ -106,11 +105,16 @@ describe("KeyStore", () => {
     store.find(keyOf("b"));
     store.put(keyOf("a"), TAG_TEXT, bytes, 2, 3, 0, 4, found);
     // One that was not there when it was looked up, but is now.
-    store.find(keyOf("d"));
+    const [d, e] = [keyOf("d"), keyOf("e")];
+    store.find(d);
     put(store, "d", "of d");
-    store.put(keyOf("d"), TAG_TEXT, bytes, 0, 1, 0, 5, ABSENT);
-    const texts = ["a", "b", "c", "d"].map((name) => textOf(store, store.find(keyOf(name))));
-    expect(texts).toEqual(["w", "of b", "of c", "n"]);
+    store.put(d, TAG_TEXT, bytes, 0, 1, 0, 5, ABSENT);
+    // Another that is not there either was looked up since.
+    store.find(e);
+    store.find(keyOf("bcd"));
+    store.put(e, TAG_TEXT, bytes, 0, 2, 0, 6, ABSENT);
+    const texts = ["a", "b", "c", "d", "e"].map((name) => textOf(store, store.find(keyOf(name))));
+    expect(texts).toEqual(["w", "of b", "of c", "n", "ne"]);
     store.checkInvariants();
   });
 
@@ -309,15 +313,17 @@ describe("half a million random operations, and ten times as many in a soak", ()
         const value = "v".repeat(Math.floor(random() ** 4 * 700)) + steps;
         const deadlineMs = random() < 0.3 ? 1 + Math.floor(random() * 2 ** 41) : 0;
         let found = NONE;
+        const key = keyOf(name);
         if (random() < 0.7) {
-          found = store.find(keyOf(name));
+          found = store.find(key);
           if (found === NONE) found = ABSENT;
-          // Neither is a look-up of another key.
           const none = keyOf(`${names[Math.floor(random() * names.length)]}/none`);
-          if (random() < 0.2) store.remove(none);
-          else if (random() < 0.2) store.setDeadline(none, 1, steps);
+          const other = random();
+          if (other < 0.2) store.remove(none);
+          else if (other < 0.4) store.setDeadline(none, 1, steps);
+          else if (other < 0.6) store.find(none);
         }
-        put(store, name, value, deadlineMs, steps, TAG_TEXT, found);
+        store.put(key, TAG_TEXT, Buffer.from(value), 0, value.length, deadlineMs, steps, found);
         model.set(name, { value, deadlineMs, version: steps });
       } else if (draw < 0.5 && old !== undefined) {
         const offset = Math.floor(random() * (old.value.length + 20));

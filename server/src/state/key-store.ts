@@ -6,7 +6,7 @@
  * change of the store: a change may move any record.
  * `KeyStoreMemory` keeps it below its limit, `EvictionPool` says what may go.
  */
-import { type ByteRange, copyBytes } from "../structures/byte-range.ts";
+import { ByteRange, copyBytes } from "../structures/byte-range.ts";
 import { DEADLINE_ENTRY_BYTES, type DeadlineHeap } from "../structures/deadline-heap.ts";
 import { scanTree } from "../structures/radix-scan.ts";
 import { FIND_MANY_MAX, NONE, type RadixTree } from "../structures/radix-tree.ts";
@@ -24,8 +24,6 @@ export { NONE };
 export const ABSENT = -2;
 
 export const PRIME_COUNT_MAX = FIND_MANY_MAX;
-/** What a new key adds to the tree's nodes, with room to spare: 8 bytes on average, and now and then a larger node. */
-export const NODE_SLACK_BYTES = 32;
 
 export class KeyStore {
   /** The limit as configured; 0 for none. */
@@ -38,8 +36,10 @@ export class KeyStore {
   #tree: RadixTree;
   #deadlines: DeadlineHeap;
   pool: EvictionPool;
-  /** The record of the last look-up, which a change of the same key mostly follows; `ABSENT` while the tree knows where that would go. */
+  /** The record of the last look-up: a change of the same key follows most of them. `ABSENT` where it found none, and nothing changed. */
   #hint = NONE;
+  /** The key of the last look-up. */
+  readonly #asked = new ByteRange(new Uint8Array(0), 0, 0);
   readonly #primed = new PrimedKeys();
   #observer: KeyObserver | undefined = undefined;
 
@@ -75,7 +75,7 @@ export class KeyStore {
     return this.memory.heap.canTake(slotBytes);
   }
 
-  /** What a record adds to `usedBytes`: exact, but for the nodes, which take at most `NODE_SLACK_BYTES` for most new keys. */
+  /** What a record adds to `usedBytes`: exact, but for the tree's nodes. */
   slotBytesNeeded(keyBytes: number, valueBytes: number, hasDeadline: boolean): number {
     const slotBytes = this.#records.slotBytesFor(record.recordBytes(keyBytes, valueBytes, hasDeadline));
     return slotBytes + (hasDeadline ? DEADLINE_ENTRY_BYTES : 0);
@@ -94,6 +94,7 @@ export class KeyStore {
     const isPrimed = this.#primed.count !== 0;
     const ref = isPrimed ? this.#primed.find(tree, bytes, start, end) : tree.locate(bytes, start, end);
     this.#hint = ref === NONE && !isPrimed ? ABSENT : ref;
+    this.#asked.place(bytes, start, end);
     return ref;
   }
 
@@ -219,11 +220,13 @@ export class KeyStore {
     else this.#replace(old, ref);
   }
 
-  /** The record to change, found without another walk where `find` has just had it; prepares the tree for `#add`. */
+  /** The record to change, found without another walk where `find` has just had it; the tree is prepared for `#add` then. */
   #locate(key: ByteRange, found = NONE): number {
     const hint = this.#hint;
-    if (found !== NONE && found === hint) return found === ABSENT ? NONE : found;
     const { bytes, start, end } = key;
+    if (found === hint && (found & 1) !== 0) return found;
+    // It is the same for every key, so it has to be the one that was asked for. The tree knows where that goes.
+    if (found === ABSENT && hint === ABSENT && this.#asked.isPlaced(bytes, start, end)) return NONE;
     const chunks = this.#records.words;
     if ((hint & 1) !== 0 && record.keyEquals(chunks[hint >>> 24], hint & 0xfffffe, bytes, start, end)) return hint;
     this.#hint = this.#tree.locate(bytes, start, end);
@@ -408,10 +411,7 @@ export class KeyStore {
     return this.#deadlines.nextDeadlineMs;
   }
 
-  /**
-   * A record, each with about the same chance; `NONE` if there is none.
-   * @param random draws from [0, 1).
-   */
+  /** A record, each with about the same chance; `NONE` if there is none. `random` draws from [0, 1). */
   randomRef(random: () => number): number {
     const slot = this.#records.randomRef(random);
     return slot === 0 ? NONE : slot | 1;

@@ -189,13 +189,9 @@ export class KeyView {
   }
 
   #visitStored(ref: number, visit: (key: ByteRange, entry: KeyEntry) => boolean): boolean {
-    const deadlineMs = this.#store.deadlineMsOf(ref);
-    if (deadlineMs !== 0 && deadlineMs <= this.nowMs) return true;
     const entry = this.#entry;
-    this.#store.readValue(ref, entry.value);
-    entry.version = this.#store.versionOf(ref);
-    entry.deadlineMs = deadlineMs;
-    entry.ref = ref;
+    this.#store.readEntry(ref, entry);
+    if (entry.deadlineMs !== 0 && entry.deadlineMs <= this.nowMs) return true;
     return visit(this.#scanned, entry);
   }
 

@@ -27,6 +27,11 @@ export class ByteRange {
     return this;
   }
 
+  /** Whether it is at this very place: the same bytes, unless they were changed since. */
+  isPlaced(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.bytes === bytes && this.start === start && this.end === end;
+  }
+
   /** Decodes UTF-8. For messages, logs and tests; the hot path stays with bytes. */
   toString(): string {
     return textDecoder.decode(this.bytes.subarray(this.start, this.end));

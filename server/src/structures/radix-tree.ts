@@ -28,11 +28,13 @@ import {
   copyInto,
   countOf,
   depthOf,
+  firstWord,
   hasTerminal,
   initialize,
   isFull,
   isSparse,
   kindOf,
+  nextWord,
   nodeBytes,
   removeChild,
   terminalWord,
@@ -59,12 +61,12 @@ export class RadixTree {
   readonly nodes: SlabAllocator;
   readonly records: SlabAllocator;
   root = NONE;
-  /** Where `#seek` has arrived: the word that holds the reference, and its chunk; no chunk for the root. */
+  /** Where a walk has arrived: the word that holds the reference, and its chunk; no chunk for the root. A removal walks too. */
   #slotWords: Int32Array | undefined;
   #slotWord = 0;
   /** Where `locate` has come to, in the slot of `#seek`: the node that has no child for the key, or a record with another one. */
   #end = NONE;
-  /** The last node on the way that leaves bytes out, or that record. */
+  /** The last node on the way that leaves bytes out (the root if none does), or that record. */
   #gap = NONE;
   /** Keeps the reads of `#touch` from being optimized away. */
   touched = 0;
@@ -98,7 +100,10 @@ export class RadixTree {
     return keyEquals(this.records.words[ref >>> 24], ref & 0xfffffe, bytes, start, end) ? ref : NONE;
   }
 
-  /** `find` for each key of a group; fills `group.refs`. */
+  /**
+   * `find` for each key of a group; fills `group.refs`. A key that is not there is followed to the record nearest to it, with which
+   * `insert` compares it where the node before it leaves bytes out: then that record is in the cache.
+   */
   findMany(group: KeyGroup): void {
     const chunks = this.nodes.words;
     const { refs, bytes, starts, ends, count } = group;
@@ -427,12 +432,10 @@ export class RadixTree {
       const words = this.nodes.words[ref >>> 24];
       const at = ref & 0xfffffe;
       checkNode(words, at);
-      if (hasTerminal(words[at])) pending.push(words[terminalWord(at, words[at])]);
-      for (let byte = 0; byte < 256; byte++) {
-        const word = childWord(words, at, words[at], byte);
-        if (word < 0) continue;
+      const header = words[at];
+      for (let word = firstWord(words, at, header); word >= 0; word = nextWord(words, at, header, word)) {
         const child = words[word];
-        if ((child & 1) === 0 && depthOf(this.nodes.words[child >>> 24][child & 0xfffffe]) <= depthOf(words[at])) {
+        if ((child & 1) === 0 && depthOf(this.nodes.words[child >>> 24][child & 0xfffffe]) <= depthOf(header)) {
           throw new Error("a node is not deeper than the one above it");
         }
         pending.push(child);
