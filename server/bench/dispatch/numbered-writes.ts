@@ -1,6 +1,6 @@
 /**
  * What a command of a client's frame costs between the bytes that were read and those that are to be written, without sockets:
- * MessagePack batches of 100 for random keys, as the SDK sends them. A numbered SET is one that runs once however often it comes: its
+ * MessagePack batches of 100 for random keys, as the SDK sends them. Numbered is a SET that runs once however often it comes: its
  * reply is remembered. `--reply-bytes` is what all remembered replies may take, as `max_idempotency_bytes` is.
  *
  *     npx tsx server/bench/dispatch/numbered-writes.ts [--keys 100000] [--reply-bytes 67108864]
@@ -38,20 +38,24 @@ let number = 0;
 
 const randomKey = (): string => `key:${String(Math.floor(Math.random() * keyCount)).padStart(12, "0")}`;
 
-function frame(item: () => Record<string, unknown>): Uint8Array {
-  const commands = Array.from({ length: FRAME_COMMANDS }, item);
-  return packr.pack({ type: "batch", client_id: CLIENT_ID, request_id: ++number, commands }).slice();
+interface Kind {
+  readonly item: () => Record<string, unknown>;
+  /** Beside the commands. */
+  readonly batch?: Record<string, unknown>;
 }
 
-const kinds: Readonly<Record<string, () => Record<string, unknown>>> = {
-  GET: () => ({ command: "kv.get", payload: { key: randomKey() } }),
-  SET: () => ({ command: "kv.set", payload: { key: randomKey(), value: VALUE } }),
-  "numbered SET": () => ({
-    command: "kv.set",
-    payload: { key: randomKey(), value: VALUE },
-    request_id: ++number,
-    idempotent: true,
-  }),
+function frame({ item, batch }: Kind): Uint8Array {
+  const commands = Array.from({ length: FRAME_COMMANDS }, item);
+  return packr.pack({ type: "batch", client_id: CLIENT_ID, request_id: ++number, ...batch, commands }).slice();
+}
+
+const set = () => ({ command: "kv.set", payload: { key: randomKey(), value: VALUE } });
+
+const kinds: Readonly<Record<string, Kind>> = {
+  GET: { item: () => ({ command: "kv.get", payload: { key: randomKey() } }) },
+  SET: { item: set },
+  "SET in a numbered batch": { item: set, batch: { idempotent: true } },
+  "SET with a number of its own": { item: () => ({ ...set(), request_id: ++number, idempotent: true }) },
 };
 
 function nanoseconds(frames: readonly Uint8Array[]): number {
@@ -66,8 +70,8 @@ function nanoseconds(frames: readonly Uint8Array[]): number {
 
 const best = new Map<string, number>();
 for (let slice = 0; slice < SLICES; slice++) {
-  for (const [name, item] of Object.entries(kinds)) {
-    const frames = Array.from({ length: FRAMES }, () => frame(item));
+  for (const [name, kind] of Object.entries(kinds)) {
+    const frames = Array.from({ length: FRAMES }, () => frame(kind));
     fixture.observed.length = 0;
     best.set(name, Math.min(best.get(name) ?? Number.POSITIVE_INFINITY, nanoseconds(frames)));
   }

@@ -16,6 +16,7 @@ export const FIELD_CLIENT_ID = 5;
 export const FIELD_IDEMPOTENT = 6;
 export const FIELD_TYPE = 7;
 export const FIELD_VERSION = 8;
+export const FIELD_INDEX = 9;
 
 /** Indexed by the constants above. The first two are those of nearly every message. */
 const NAMES = [
@@ -28,6 +29,7 @@ const NAMES = [
   "idempotent",
   "type",
   "version",
+  "index",
 ] as const;
 
 const NAME_BYTES = NAMES.map((name) => new TextEncoder().encode(name));
@@ -35,12 +37,15 @@ const NAME_BYTES = NAMES.map((name) => new TextEncoder().encode(name));
 const BATCH_TYPE = new TextEncoder().encode("batch");
 
 /** What makes a request idempotent. A command of a batch may carry it where the batch itself is not one thing. */
-const ID_FIELDS = (1 << FIELD_REQUEST_ID) | (1 << FIELD_CLIENT_ID) | (1 << FIELD_IDEMPOTENT);
+const ID_FIELDS = (1 << FIELD_REQUEST_ID) | (1 << FIELD_CLIENT_ID) | (1 << FIELD_IDEMPOTENT) | (1 << FIELD_INDEX);
 /** What a command inside a batch may carry. */
 const ITEM_FIELDS = (1 << FIELD_COMMAND) | (1 << FIELD_PAYLOAD) | (1 << FIELD_TYPE) | (1 << FIELD_VERSION) | ID_FIELDS;
 
 /** The longest request id that is echoed, as it is encoded. */
 export const REQUEST_ID_BYTES_MAX = 255;
+
+/** No batch has more commands than that. */
+const INDEX_MAX = 999_999;
 
 /** Which field the name in `start..end` is, or `FIELD_UNKNOWN`. */
 export function envelopeFieldOf(bytes: Uint8Array, start: number, end: number): number {
@@ -65,6 +70,7 @@ export class RequestEnvelope implements Envelope {
   atomic = false;
   clientId: ByteRange | undefined = undefined;
   idempotent = false;
+  index = -1;
   hasItemIds = false;
   /** Whether `type` is "batch". No other type says anything that the fields do not. */
   isBatch = false;
@@ -86,6 +92,7 @@ export class RequestEnvelope implements Envelope {
     this.atomic = false;
     this.clientId = undefined;
     this.idempotent = false;
+    this.index = -1;
     this.hasItemIds = false;
     this.isBatch = false;
     this.#seen = 0;
@@ -98,7 +105,8 @@ export class RequestEnvelope implements Envelope {
       return fail("INVALID_REQUEST", `the field ${NAMES[field]} is there twice`, { path: NAMES[field] });
     }
     this.#seen |= bit;
-    return isItem && (ITEM_FIELDS & bit) === 0 ? belongsToBatch(field) : undefined;
+    if (!isItem) return field === FIELD_INDEX ? belongsToItem(field) : undefined;
+    return (ITEM_FIELDS & bit) === 0 ? belongsToBatch(field) : undefined;
   }
 
   /** To be asked once all fields are read. */
@@ -122,11 +130,12 @@ export class RequestEnvelope implements Envelope {
     this.hasItemIds = (seen & ID_FIELDS) !== 0;
     if (!this.hasItemIds) return undefined;
     for (let i = 0; i < this.itemCount; i++) {
-      const { requestId, clientId, idempotent } = items[i];
+      const { requestId, clientId, idempotent, index } = items[i];
       if (!this.atomic && (idempotent || this.idempotent)) continue;
       if (requestId !== undefined) return belongsToBatch(FIELD_REQUEST_ID);
       if (clientId !== undefined) return belongsToBatch(FIELD_CLIENT_ID);
       if (idempotent) return belongsToBatch(FIELD_IDEMPOTENT);
+      if (index >= 0) return belongsToBatch(FIELD_INDEX);
     }
     return undefined;
   }
@@ -175,12 +184,25 @@ function belongsToBatch(field: number): CommandError {
   return fail("INVALID_REQUEST", `${name} belongs to the batch, not to one of its commands${but}`, { path: name });
 }
 
+function belongsToItem(field: number): CommandError {
+  const message = `${NAMES[field]} belongs to a command of a batch, beside its request_id`;
+  return fail("INVALID_REQUEST", message, { path: NAMES[field] });
+}
+
 export function unknownField(name: string): CommandError {
   return fail("INVALID_REQUEST", `a request has no field ${JSON.stringify(name)}`, { path: name });
 }
 
 export function wrongFieldType(field: number, expected: string): CommandError {
   return fail("INVALID_REQUEST", `${NAMES[field]} must be ${expected}`, { path: NAMES[field] });
+}
+
+export function isIndex(number: number): boolean {
+  return number >= 0 && number <= INDEX_MAX;
+}
+
+export function wrongIndex(): CommandError {
+  return wrongFieldType(FIELD_INDEX, `an integer from 0 to ${INDEX_MAX}`);
 }
 
 export function tooManyCommands(commandsMax: number): CommandError {

@@ -40,6 +40,12 @@ export interface ArgumentShape {
    * calls of a command share one hidden class.
    */
   readonly create: () => Record<string, unknown>;
+  /** Shows the fields of an arguments object that are there, in declaration order. */
+  readonly show: (args: Readonly<Record<string, unknown>>, to: FieldReader) => void;
+}
+
+export interface FieldReader {
+  field(name: string, value: unknown): void;
 }
 
 const textEncoder = new TextEncoder();
@@ -60,7 +66,7 @@ export function compileShape(schema: AnySchema): ArgumentShape {
   for (const name of schema["x-ignored"] ?? []) names.push({ bytes: textEncoder.encode(name), field: null });
   let requiredMask = 0;
   for (const field of fields) if (field.required) requiredMask |= 1 << field.index;
-  return { fields, names, requiredMask, create: compileCreate(fields) };
+  return { fields, names, requiredMask, create: compileCreate(fields), show: compileShow(fields) };
 }
 
 function compileField(name: string, index: number, schema: AnySchema, required: boolean): FieldShape {
@@ -93,4 +99,14 @@ function compileCreate(fields: readonly FieldShape[]): () => Record<string, unkn
   const members = fields.map(({ name, fallback }) => `${JSON.stringify(name)}: ${JSON.stringify(fallback)}`);
   // The body is an object literal, so an object is what it returns.
   return new Function(`return { ${members.join(", ")} };`) as () => Record<string, unknown>;
+}
+
+/** Generated for the same reason: reading fields by their names at run time takes 25 ns for each, present or not. */
+function compileShow(fields: readonly FieldShape[]): ArgumentShape["show"] {
+  const statements = fields.map(({ name }) => {
+    const quoted = JSON.stringify(name);
+    return `if (args[${quoted}] !== undefined) to.field(${quoted}, args[${quoted}]);`;
+  });
+  // By its two parameters and what it does with them.
+  return new Function("args", "to", statements.join("\n")) as ArgumentShape["show"];
 }

@@ -295,8 +295,17 @@ export class Executor {
     return `the transaction has taken over ${GATHERED_MS_MAX} ms, so this command did not run: send smaller ones`;
   }
 
-  /** Does nothing after an `ApplyFailure`. Throws one where the log does not take what was applied. */
-  endRecord(): void {
+  /** How large the record has become that is being gathered. */
+  get recordBytes(): number {
+    return this.#record.length;
+  }
+
+  /**
+   * Does nothing after an `ApplyFailure`. Throws one where the log does not take what was applied.
+   * @param stageLast stages what the record ends with, and nothing may refuse any more.
+   */
+  endRecord(stageLast?: () => void): void {
+    if (stageLast !== undefined && !this.#isBroken) this.#endWith(stageLast);
     this.#isGathering = false;
     const record = this.#record;
     if (record.count === 0 || this.#isBroken) return;
@@ -306,6 +315,17 @@ export class Executor {
     record.reset();
     this.#tellFanout(bytes, length, firstOffset);
     this.#forgetOrigins();
+  }
+
+  #endWith(stageLast: () => void): void {
+    try {
+      this.begin();
+      stageLast();
+      this.commit();
+    } catch (cause) {
+      this.#isBroken = true;
+      throw new ApplyFailure("a record that was applied could not be ended", { cause });
+    }
   }
 
   #appendGathered(record: OperationWriter): number {

@@ -219,6 +219,11 @@ export class Planner {
     return this.failure === undefined && this.#memory.reserveElsewhere(neededBytes, store, spareBytes);
   }
 
+  /** Whether `reserveBytes` would let a record take so many bytes, without evicting for them. */
+  hasRoomFor(neededBytes: number, store: { canTake(bytes: number): boolean }, spareBytes: number): boolean {
+    return store.canTake(neededBytes) && this.#memory.hasRoomFor(neededBytes, spareBytes);
+  }
+
   /** See RecordMemory. */
   evictAhead(countMax: number): number {
     return this.#memory.evictAhead(countMax);

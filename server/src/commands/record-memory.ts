@@ -165,6 +165,11 @@ export class RecordMemory {
     return this.#makeRoom(neededBytes, spareBytes);
   }
 
+  /** Whether so many bytes more fit as it is. Of the record under way nothing is staged yet. */
+  hasRoomFor(neededBytes: number, spareBytes: number): boolean {
+    return this.#store.usedBytes + neededBytes <= this.#store.memory.usableBytes + spareBytes;
+  }
+
   #makeRoom(neededBytes: number, spareBytes: number): boolean {
     const store = this.#store;
     const canEvict = neededBytes <= store.memory.usableBytes && !this.#flushed && store.evictionPolicy !== "none";

@@ -9,6 +9,7 @@ import {
   writeForgetReplies,
   writeRemember,
 } from "../state/reply-operation.ts";
+import { NO_HASH, PLACE_BYTES, ROW_PLACES } from "../state/reply-row.ts";
 import type { ReplyStore } from "../state/reply-store.ts";
 import type { ByteRange } from "../structures/byte-range.ts";
 import { type CommandError, fail } from "./errors.ts";
@@ -26,6 +27,11 @@ const REPLY_PART = 16;
 /** Replies that one record may drop, at up to a microsecond each. The ticker keeps room for the largest reply there may be. */
 const RECORD_DROPS_MAX = 2000;
 
+/** A reply that is longer is remembered alone, so that a row may be small. */
+export const ROW_REPLY_BYTES_MAX = 512;
+/** The most that a row takes, with its id, its slot and what its commands may add to the spare memory: deadlines. */
+const ROW_BYTES_MAX = 2 * ROW_PLACES * (PLACE_BYTES + ROW_REPLY_BYTES_MAX);
+
 export class ReplyPlanner {
   readonly #store: ReplyStore;
   readonly #planner: Planner;
@@ -41,6 +47,43 @@ export class ReplyPlanner {
   /** The reply that is remembered for this request; it points into the store and is gone with the next call. */
   find(id: ByteRange): RememberedReply | undefined {
     return this.#store.find(id, this.#planner.nowMs, this.#found) ? this.#found : undefined;
+  }
+
+  /** As `find`, for the command of a batch: `id` is that of its row. */
+  findPlace(id: ByteRange, place: number): RememberedReply | undefined {
+    return this.#store.findPlace(id, place, this.#planner.nowMs, this.#found) ? this.#found : undefined;
+  }
+
+  /** Whether anything is remembered of a row: then each of its commands is to be looked for. */
+  hasRow(id: ByteRange): boolean {
+    return this.#store.has(id, this.#planner.nowMs);
+  }
+
+  /**
+   * Whether there is room for a row, whatever its commands do: asked before the first of them is planned, since the last one has
+   * been committed when the row is staged.
+   */
+  hasRoomForRow(): boolean {
+    const planner = this.#planner;
+    return planner.hasRoomFor(ROW_BYTES_MAX, this.#store, planner.spareBytes);
+  }
+
+  /** As `remember`, for a row that there was room for. */
+  rememberRow(id: ByteRange, format: ReplyFormat, row: ByteRange): void {
+    const store = this.#store;
+    const planner = this.#planner;
+    const neededBytes = store.bytesNeeded(id.end - id.start, row.end - row.start);
+    const drops = store.dropsFor(neededBytes, this.#usedBytesMax, RECORD_DROPS_MAX);
+    planner.admit(REMEMBER_HEADER_BYTES + id.length + row.length);
+    planner.reserveBytes(Math.max(0, neededBytes - drops.bytes), store, Number.POSITIVE_INFINITY);
+    if (planner.failure !== undefined) throw new Error(`a row has lost its room: ${planner.failure.message}`);
+    const expiresAtMs = planner.nowMs + this.#limits.windowMs;
+    writeRemember(planner.writer, { id, hash: NO_HASH, format, reply: row, expiresAtMs }, drops.count);
+  }
+
+  /** Where a lower limit was configured than before, the ticker shrinks the window in slices: here it only stops growing. */
+  get #usedBytesMax(): number {
+    return Math.max(this.#limits.bytesMax, this.#store.usedBytes);
   }
 
   /**
@@ -61,8 +104,7 @@ export class ReplyPlanner {
     }
     if (!planner.admit(REMEMBER_HEADER_BYTES + idBytes + replyBytes)) return planner.failure;
     const neededBytes = store.bytesNeeded(idBytes, replyBytes);
-    // Where a lower limit was configured than before, the ticker shrinks the window in slices: here it only stops growing.
-    const usedBytesMax = Math.max(bytesMax, store.usedBytes);
+    const usedBytesMax = this.#usedBytesMax;
     const drops = store.dropsFor(neededBytes, usedBytesMax, RECORD_DROPS_MAX);
     const growthBytes = neededBytes - drops.bytes;
     if (store.usedBytes + growthBytes > usedBytesMax) {

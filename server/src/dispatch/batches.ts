@@ -12,7 +12,9 @@ import { ByteRange } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import { type CommandRunner, replyTooLarge } from "./command-runner.ts";
 import { IdempotentWrite, type IdempotentWrites } from "./idempotent-writes.ts";
+import { NumberedRows } from "./numbered-rows.ts";
 import type { Reply } from "./reply.ts";
+import { RowTimes } from "./row-times.ts";
 import { queueInTransaction } from "./transaction-queue.ts";
 
 /**
@@ -21,6 +23,9 @@ import { queueInTransaction } from "./transaction-queue.ts";
  * begun on a busy machine.
  */
 const BATCH_MS_MAX = 200;
+
+/** A command with more of a payload is timed by itself: it may take its time. */
+const SMALL_BYTES_MAX = 1024;
 
 /** A command of a batch, read and not yet run. */
 interface Prepared {
@@ -34,6 +39,8 @@ export class Batches {
   readonly #runner: CommandRunner;
   readonly #store: KeyStore;
   readonly #idempotent: IdempotentWrites;
+  readonly #rows: NumberedRows;
+  readonly #times: RowTimes;
   readonly #group: Prepared[] = [];
   readonly #groupKeys: ByteRange[] = [];
 
@@ -41,10 +48,13 @@ export class Batches {
     this.#runner = runner;
     this.#store = store;
     this.#idempotent = idempotent;
+    this.#rows = new NumberedRows(runner, idempotent);
+    this.#times = new RowTimes(runner);
   }
 
   run(envelope: Envelope, requestId: ByteRange | undefined, decoder: Codec, encoder: Codec, caller: Caller): Reply {
     const runner = this.#runner;
+    const times = this.#times;
     const { out, clock } = runner;
     const items = envelope.items ?? [];
     const startedMs = clock.monotonicMs();
@@ -54,20 +64,25 @@ export class Batches {
       for (let first = 0; first < envelope.itemCount; first += PRIME_COUNT_MAX) {
         const count = Math.min(PRIME_COUNT_MAX, envelope.itemCount - first);
         this.#prepare(items, first, count, decoder);
+        if (envelope.idempotent) this.#rows.begin(envelope, first, decoder, encoder, caller.grant.owner);
         caller.commandCount += count;
-        let atMs = clock.monotonicMs();
+        times.atMs = clock.monotonicMs();
         try {
           for (let i = 0; i < count; i++, done++) {
-            if (atMs - startedMs >= BATCH_MS_MAX) {
+            const prepared = this.#group[i];
+            times.next(prepared.index, this.#isSmall(prepared), caller);
+            if (times.atMs - startedMs >= BATCH_MS_MAX) {
               return this.#refuseRest(encoder, done, envelope.itemCount, tooMuchAtOnce(done));
             }
             if (caller.isHeldBack === true) {
               return this.#refuseRest(encoder, done, envelope.itemCount, afterWrongToken());
             }
             encoder.separateBatchItem(out, done);
-            atMs = this.#runPrepared(envelope, this.#group[i], decoder, encoder, caller, atMs);
+            this.#runPrepared(envelope, done, prepared, decoder, encoder, caller);
           }
         } finally {
+          this.#rows.end();
+          times.endRow(caller);
           this.#store.unprime();
         }
       }
@@ -78,19 +93,24 @@ export class Batches {
     return runner.finish(encoder, 200);
   }
 
-  /** @returns when it ended. */
+  /** Whether it may be timed together with others: one that looks a key up, and is quick if the store is. */
+  #isSmall({ index, envelope: { payload } }: Prepared): boolean {
+    if (index < 0 || payload === undefined || !this.#runner.registry.commands[index].hasKey) return false;
+    return payload.end - payload.start <= SMALL_BYTES_MAX;
+  }
+
   #runPrepared(
     batch: Envelope,
+    indexInBatch: number,
     { index, args, envelope: item, error: refusal }: Prepared,
     decoder: Codec,
     encoder: Codec,
     caller: Caller,
-    startedMs: number,
-  ): number {
+  ): void {
     const runner = this.#runner;
     if (index < 0) {
       runner.encode(encoder, undefined, refusal);
-      return startedMs;
+      return;
     }
     const command = runner.registry.commands[index];
     const isIdempotent = item.idempotent || batch.idempotent;
@@ -99,15 +119,39 @@ export class Batches {
       refusal ?? queueInTransaction(runner.executor, command, item, clientId, decoder, isIdempotent, caller);
     let error: CommandError | Wait | undefined;
     if (answer !== undefined) error = runner.encode(encoder, undefined, answer);
-    else if (!isIdempotent) error = runner.run(command, args, caller, encoder, undefined);
-    else {
-      const once = this.#idempotent.of(command, args, item, caller.grant.owner, clientId, decoder, encoder);
-      if (once instanceof IdempotentWrite) error = once.run(runner, command, args, caller, undefined);
-      else if (once instanceof CommandError) error = runner.encode(encoder, undefined, once);
-      else error = runner.run(command, args, caller, encoder, undefined);
-    }
+    else if (!isIdempotent || command.read !== undefined) error = runner.run(command, args, caller, encoder, undefined);
+    else error = this.#runOnce(batch, indexInBatch, item, command, args, decoder, encoder, caller);
     if (error instanceof Wait) throw new Error("a command waits without having said that it may");
-    return runner.observe(index, startedMs, error === undefined, caller);
+    this.#times.add(index, error === undefined, caller);
+  }
+
+  #runOnce(
+    batch: Envelope,
+    indexInBatch: number,
+    item: Envelope,
+    command: Command,
+    args: Record<string, unknown>,
+    decoder: Codec,
+    encoder: Codec,
+    caller: Caller,
+  ): CommandError | Wait | undefined {
+    const runner = this.#runner;
+    const rows = this.#rows;
+    if (rows.takes(command, item)) {
+      const error = rows.run(command, args, indexInBatch, caller);
+      if (error !== null) return error;
+    }
+    const hasOwnId = item.requestId !== undefined;
+    if (hasOwnId) rows.stop();
+    else rows.end();
+    const requestId = hasOwnId ? item.requestId : batch.requestId;
+    const index = hasOwnId ? item.index : indexInBatch;
+    const clientId = item.clientId ?? batch.clientId;
+    const { owner } = caller.grant;
+    const once = this.#idempotent.of(command, args, requestId, index, owner, clientId, decoder, encoder);
+    if (once instanceof IdempotentWrite) return once.run(runner, command, args, caller, undefined);
+    if (once instanceof CommandError) return runner.encode(encoder, undefined, once);
+    return runner.run(command, args, caller, encoder, undefined);
   }
 
   /** What is left of a batch that has had its time, or whose caller is held back, is answered and not run. */
@@ -196,7 +240,7 @@ export class Batches {
       const args = decoder.decodeArguments(items[i].payload, command.shape);
       // What is refused is refused, and told of, when it is to run.
       if (args instanceof CommandError || !executor.permits(command, args, caller)) return undefined;
-      hash.add(command.name, args);
+      hash.add(command, args);
       if (command.plan !== undefined) isWrite = true;
     }
     return isWrite ? this.#idempotent.ofBatch(envelope, caller.grant.owner, decoder, encoder) : undefined;

@@ -13,7 +13,7 @@ import type { SlowLog } from "../commands/slow-log.ts";
 import { Wait } from "../commands/wait.ts";
 import type { ByteRange } from "../structures/byte-range.ts";
 import type { Caller, Who } from "./caller.ts";
-import type { IdempotentWrite } from "./idempotent-writes.ts";
+import type { ReplyMemory } from "./idempotent-writes.ts";
 import type { Reply } from "./reply.ts";
 
 /** What is told of each command that ran. */
@@ -61,7 +61,7 @@ export class CommandRunner {
   readonly clock: RunnerOptions["clock"];
   readonly rates: RateLimits | undefined;
   readonly #observer: CommandObserver;
-  readonly #slowLog: SlowLog;
+  readonly slowLog: SlowLog;
   readonly #reportBug: RunnerOptions["reportBug"];
   readonly #reply: Reply;
 
@@ -71,7 +71,7 @@ export class CommandRunner {
     this.clock = options.clock;
     this.rates = options.rates;
     this.#observer = options.observer;
-    this.#slowLog = options.slowLog;
+    this.slowLog = options.slowLog;
     this.#reportBug = options.reportBug;
     this.out = new OutputBuffer(OUTPUT_BYTES, options.replyBytesMax);
     this.#reply = {
@@ -111,7 +111,7 @@ export class CommandRunner {
     caller: Caller,
     encoder: ReplyEncoder,
     requestId: ByteRange | undefined,
-    once?: IdempotentWrite,
+    once?: ReplyMemory,
   ): CommandError | Wait | undefined {
     if (command.act !== undefined && caller.protocol === "websocket" && encoder.name !== undefined) {
       caller.pushFormat = encoder.name;
@@ -154,7 +154,7 @@ export class CommandRunner {
     result: unknown,
     encoder: ReplyEncoder,
     requestId: ByteRange | undefined,
-    once: IdempotentWrite,
+    once: ReplyMemory,
   ): CommandError | undefined {
     this.executor.begin();
     return this.#conclude(command, result, encoder, requestId, once);
@@ -166,7 +166,7 @@ export class CommandRunner {
     result: unknown,
     encoder: ReplyEncoder,
     requestId: ByteRange | undefined,
-    once: IdempotentWrite | undefined,
+    once: ReplyMemory | undefined,
   ): CommandError | undefined {
     const mark = this.out.length;
     let isSuccess = false;
@@ -262,8 +262,8 @@ export class CommandRunner {
     const endedMs = this.clock.monotonicMs();
     const durationMs = endedMs - startedMs;
     this.#observer.observe(index, durationMs / count, count, failures);
-    if (durationMs >= this.#slowLog.thresholdMs) {
-      this.#slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
+    if (durationMs >= this.slowLog.thresholdMs) {
+      this.slowLog.add(this.registry.commands[index].name, durationMs, this.clock.nowMs(), caller);
     }
     return endedMs;
   }

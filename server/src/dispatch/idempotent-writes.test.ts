@@ -1,15 +1,14 @@
 import { beforeEach, describe, expect, it, test } from "vitest";
-import { json, msgpack } from "../../test/conformance/format.ts";
-import { answered, Connection, Fixture } from "../../test/dispatcher-fixture.ts";
+import { json } from "../../test/conformance/format.ts";
+import { answered, Connection } from "../../test/dispatcher-fixture.ts";
 import { caller, dump, emptyState } from "../../test/engine.ts";
-import { allOperationKinds } from "../../test/operation-kinds.ts";
+import { FORMATS, IdempotentFixture } from "../../test/idempotent-fixture.ts";
 import { Grant } from "../access/grant.ts";
 import { fail } from "../commands/errors.ts";
 import { OP_PUT } from "../state/operation.ts";
-import { OP_REMEMBER } from "../state/reply-operation.ts";
-import type { Format } from "./reply.ts";
+import { OLD_REPLY_JSON, OLD_REPLY_MSGPACK, OP_REMEMBER, writeRemember } from "../state/reply-operation.ts";
+import { ByteRange, rangeOf } from "../structures/byte-range.ts";
 
-const FORMATS = { json, msgpack };
 const WINDOW_MS = 300_000;
 
 type Message = Record<string, unknown>;
@@ -30,36 +29,6 @@ const item = (requestId: unknown, command: string, payload: unknown): Message =>
 });
 
 const increment = (requestId: unknown, key = "n"): Message => once(requestId, "kv.incr", { key });
-
-class IdempotentFixture extends Fixture {
-  /** The reply's bytes. */
-  bytes(message: unknown, format: Format = "json", replyFormat: Format = format): Buffer {
-    const encoded = new Uint8Array(FORMATS[format].encode(message));
-    const reply = answered(this.dispatcher.handle(encoded, format, replyFormat, caller));
-    return Buffer.from(reply.bytes.subarray(0, reply.length));
-  }
-
-  reply(message: unknown, format: Format = "json", replyFormat: Format = format): unknown {
-    return FORMATS[replyFormat].decode(this.bytes(message, format, replyFormat));
-  }
-
-  get(key: string): unknown {
-    return this.run("kv.get", { key }).body.payload;
-  }
-
-  get remembered(): number {
-    return this.engine.state.replies.count;
-  }
-
-  /** Kinds of the operations of each record since `offset`. */
-  kindsFrom(offset: number): number[][] {
-    return allOperationKinds(this.engine.log, offset);
-  }
-
-  get replays(): number {
-    return this.dispatcher.idempotentReplays;
-  }
-}
 
 describe("an idempotent write", () => {
   let fixture: IdempotentFixture;
@@ -133,6 +102,29 @@ describe("an idempotent write", () => {
     expect(fixture.remembered).toBe(0);
     fixture.run("kv.del", { key: "n" });
     expect(fixture.send(increment(1)).body).toMatchObject({ payload: { value: 1 } });
+  });
+
+  it("is answered again with what an earlier version has remembered, whose hashes were others", () => {
+    const { executor, state } = fixture.engine;
+    const { bytes } = rangeOf("\u0001ci7");
+    for (const [format, reply] of [
+      [OLD_REPLY_JSON, '{"value":41}'],
+      [OLD_REPLY_MSGPACK, "\x81\xa5value\x29"],
+    ] as const) {
+      executor.at(fixture.engine.nowMs);
+      executor.begin();
+      const remembered = {
+        id: new ByteRange(bytes, 0, bytes.length),
+        hash: rangeOf("of another kind."),
+        format,
+        reply: new ByteRange(new Uint8Array(Buffer.from(reply, "latin1")), 0, reply.length),
+        expiresAtMs: fixture.engine.nowMs + WINDOW_MS,
+      };
+      writeRemember(executor.planner.writer, remembered, state.replies.count);
+      executor.commit();
+      expect(fixture.send(increment(7)).body.payload).toEqual({ value: 41 });
+    }
+    expect(fixture.get("n")).toBeNull();
   });
 
   it("is another one with another id, of whatever kind, or of another client", () => {
@@ -457,7 +449,7 @@ describe("a batch that is not atomic", () => {
     expect(fixture.get("n")).toBe(4);
   });
 
-  it("may say it for all of them, if each has its request id", () => {
+  it("may say it for all of them, each with its request id", () => {
     const fields = { client_id: "c", idempotent: true };
     const one = { command: "kv.incr", payload: { key: "n" } };
     expect(
@@ -474,9 +466,14 @@ describe("a batch that is not atomic", () => {
     expect(fixture.send(batch([{ ...one, request_id: 2 }], fields)).body.results).toMatchObject([
       { payload: { value: 2 } },
     ]);
-    const { body } = fixture.send({ ...batch([{ ...one, request_id: 3 }, one], fields), request_id: "b" });
-    expect(body).toMatchObject({ code: "INVALID_REQUEST", request_id: "b", details: { path: "request_id", index: 1 } });
-    expect(body.error).toContain("atomic");
+    // Without the batch's or an own one.
+    expect(fixture.send(batch([{ ...one, request_id: 3 }, one], fields)).body).toMatchObject({
+      code: "INVALID_REQUEST",
+      details: { path: "request_id" },
+    });
+    const { body } = fixture.send(batch([item(3, "kv.incr", { key: "n" }), { ...one, idempotent: true }]));
+    expect(body).toMatchObject({ code: "INVALID_REQUEST", details: { path: "request_id", index: 1 } });
+    expect(body.error).toContain("whole batch");
     expect(fixture.get("n")).toBe(2);
   });
 

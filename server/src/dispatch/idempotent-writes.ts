@@ -7,6 +7,9 @@
  *
  * A write that fails leaves nothing, its reply neither: sent again, it is tried again. One that succeeds and changes
  * nothing (a condition not met, an empty queue) is remembered, by a record that holds nothing else.
+ *
+ * A command of an idempotent batch is known by the batch's request id and its index. Those of a batch that comes for the first time run
+ * in rows instead, which cost less (numbered-rows.ts).
  */
 import type { Codec, EncodedValue, Envelope } from "../codecs/codec.ts";
 import { OutputBuffer } from "../codecs/output-buffer.ts";
@@ -16,11 +19,20 @@ import { type CommandError, fail } from "../commands/errors.ts";
 import type { ReplyPlanner } from "../commands/reply-planner.ts";
 import type { Wait } from "../commands/wait.ts";
 import type { RememberedReply } from "../state/remembered-reply.ts";
-import { REPLY_JSON, REPLY_MSGPACK } from "../state/reply-operation.ts";
-import { ByteRange, copyRange, rangesEqual } from "../structures/byte-range.ts";
+import {
+  hasOldHash,
+  isJsonReply,
+  REPLY_JSON,
+  REPLY_MSGPACK,
+  type ReplyFormat,
+  ROW_JSON,
+  ROW_MSGPACK,
+} from "../state/reply-operation.ts";
+import { NO_HASH, ReplyRow, ROW_PLACES } from "../state/reply-row.ts";
+import { ByteRange, copyBytes, copyRange, rangesEqual } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import type { CommandRunner } from "./command-runner.ts";
-import { writeId } from "./idempotent-id.ts";
+import { WHOLE, writeId } from "./idempotent-id.ts";
 import { PayloadHash } from "./payload-hash.ts";
 
 type Arguments = Readonly<Record<string, unknown>>;
@@ -29,6 +41,12 @@ const NOTHING = new Uint8Array(0);
 /** Most ids have fewer bytes. */
 const ID_BYTES = 128;
 
+/** Remembers the reply of a write that is about to be committed. */
+export interface ReplyMemory {
+  /** Encodes it as `CommandRunner#encode` does, and sees to it that it is remembered. */
+  encode(runner: CommandRunner, requestId: ByteRange | undefined, result: unknown): CommandError | undefined;
+}
+
 /** What all writes of a dispatcher that run once have in common. */
 export class IdempotentWrites {
   /** Requests that were answered with the reply of an earlier one. Grows; for the metrics. */
@@ -36,6 +54,8 @@ export class IdempotentWrites {
   readonly replies: ReplyPlanner;
   /** Of what is being hashed; see `ofBatch`. */
   readonly hash = new PayloadHash();
+  /** For a command of a batch that is remembered by itself: a row of one. */
+  readonly row = new ReplyRow();
   readonly #id = new OutputBuffer(ID_BYTES, SCRATCH_BYTES_MAX);
   /** The one under way, again and again: most are over before the next is read. */
   #write: IdempotentWrite | undefined;
@@ -47,13 +67,14 @@ export class IdempotentWrites {
   /**
    * An envelope's command as a write that runs once; `undefined` for a read, which may run as often as it likes. It lives until
    * the next one, or what `retained` makes of it longer.
-   * @param owner see `writeId`.
-   * @param clientId `refusalOfIds` has seen that it and the request id are there.
+   * @param requestId its own or its batch's; `refusalOfIds` has seen that it and the client id are there.
+   * @param index see `writeId`, as for `owner`.
    */
   of(
     command: Command,
     args: Arguments,
-    { requestId }: Envelope,
+    requestId: ByteRange | undefined,
+    index: number,
     owner: string,
     clientId: ByteRange | undefined,
     decoder: Codec,
@@ -64,19 +85,20 @@ export class IdempotentWrites {
       return fail("INVALID_REQUEST", message, { path: "idempotent" });
     }
     if (command.plan === undefined) return undefined;
-    const hash = this.hash.ofCommand(command.name, args);
-    return this.#begin(hash, requestId, owner, clientId, decoder, codec);
+    const hash = this.hash.ofCommand(command, args);
+    return this.#begin(hash, requestId, index, owner, clientId, decoder, codec);
   }
 
   /** An atomic batch, whose commands `hash` was fed with. It lives as long as that of `of`. */
   ofBatch({ requestId, clientId }: Envelope, owner: string, decoder: Codec, codec: Codec): IdempotentWrite {
-    return this.#begin(this.hash.end(), requestId, owner, clientId, decoder, codec);
+    return this.#begin(this.hash.end(), requestId, WHOLE, owner, clientId, decoder, codec);
   }
 
   #begin(
     /** The same range each time. */
     hash: ByteRange,
     requestId: ByteRange | undefined,
+    index: number,
     owner: string,
     clientId: ByteRange | undefined,
     decoder: Codec,
@@ -85,19 +107,22 @@ export class IdempotentWrites {
     if (requestId === undefined || clientId === undefined) throw new Error("an idempotent request without its ids");
     const id = this.#id;
     id.reset();
-    writeId(id, owner, clientId, requestId, decoder);
+    writeId(id, owner, clientId, requestId, decoder, index);
     this.#write ??= new IdempotentWrite(this, new ByteRange(NOTHING, 0, 0), hash, codec);
     const write = this.#write;
     write.id.place(id.bytes, 0, id.length);
+    write.place = index === WHOLE ? WHOLE : index % ROW_PLACES;
     write.codec = codec;
     return write;
   }
 }
 
 /** One request that runs once. */
-export class IdempotentWrite {
+export class IdempotentWrite implements ReplyMemory {
   readonly id: ByteRange;
   readonly hash: ByteRange;
+  /** In the row of that id, for the command of a batch. */
+  place = WHOLE;
   /** Of its replies. */
   codec: Codec;
   readonly #all: IdempotentWrites;
@@ -113,6 +138,7 @@ export class IdempotentWrite {
 
   /** The same in memory of its own, so that it may wait. */
   retained(): IdempotentWrite {
+    // No command of a batch may wait, so it is known by its own id.
     return new IdempotentWrite(this.#all, copyRange(this.id), copyRange(this.hash), this.codec);
   }
 
@@ -157,17 +183,24 @@ export class IdempotentWrite {
    * remember what its new master has never heard of, and one without its replicas what no replica has.
    */
   #find({ executor }: CommandRunner): RememberedReply | undefined {
-    return executor.writeRefusal === undefined ? this.#all.replies.find(this.id) : undefined;
+    if (executor.writeRefusal !== undefined) return undefined;
+    const { replies } = this.#all;
+    return this.place === WHOLE ? replies.find(this.id) : replies.findPlace(this.id, this.place);
   }
 
   #again(runner: CommandRunner, requestId: ByteRange | undefined, known: RememberedReply): CommandError | undefined {
     // The write that it repeats may not be released yet.
     runner.executor.showsState();
-    if (!rangesEqual(known.hash, this.hash)) return runner.encode(this.codec, requestId, usedOtherwise());
+    if (!this.#isSame(known)) return runner.encode(this.codec, requestId, usedOtherwise());
     this.#all.replayCount++;
     return runner.encodeBy(this.codec, requestId, (out) => {
       this.codec.encodeSuccessAgain(out, requestId, encodedValue(known));
     });
+  }
+
+  /** A reply of an earlier version is taken for that of the same request: refused, the write would be in doubt for ever. */
+  #isSame({ format, hash }: RememberedReply): boolean {
+    return hasOldHash(format) || rangesEqual(hash, this.hash);
   }
 
   /** Encodes the reply of an atomic batch again; answers with `undefined` where there was none. */
@@ -175,7 +208,7 @@ export class IdempotentWrite {
     const known = this.#find(runner);
     if (known === undefined) return undefined;
     runner.executor.showsState();
-    if (!rangesEqual(known.hash, this.hash)) {
+    if (!this.#isSame(known)) {
       return { error: runner.encode(this.codec, requestId, usedOtherwise()) };
     }
     this.#all.replayCount++;
@@ -198,13 +231,25 @@ export class IdempotentWrite {
 
   /** Adds what is to be answered again to the record: the payload, or the results of a batch, in the codec's format. */
   remember(reply: ByteRange): CommandError | undefined {
-    const format = this.codec.name === "json" ? REPLY_JSON : REPLY_MSGPACK;
-    return this.#all.replies.remember(this.id, this.hash, format, reply);
+    const { replies, row } = this.#all;
+    if (this.place === WHOLE) return replies.remember(this.id, this.hash, replyFormat(this.codec), reply);
+    row.reset();
+    const hashAt = row.add(this.place, reply);
+    copyBytes(this.hash.bytes, this.hash.start, this.hash.end, row.range.bytes, hashAt);
+    return replies.remember(this.id, NO_HASH, rowFormat(this.codec), row.range);
   }
 }
 
+function replyFormat({ name }: Codec): ReplyFormat {
+  return name === "json" ? REPLY_JSON : REPLY_MSGPACK;
+}
+
+export function rowFormat({ name }: Codec): ReplyFormat {
+  return name === "json" ? ROW_JSON : ROW_MSGPACK;
+}
+
 function encodedValue({ format, reply }: RememberedReply): EncodedValue {
-  return { format: format === REPLY_JSON ? "json" : "msgpack", bytes: reply };
+  return { format: isJsonReply(format) ? "json" : "msgpack", bytes: reply };
 }
 
 function usedOtherwise(): CommandError {

@@ -97,7 +97,7 @@ export class RespDispatcher {
     this.store = options.store;
     this.access = options.access;
     this.#waits = options.waits;
-    this.#times = new RowTimes(this.runner, options.slowLog.thresholdMs);
+    this.#times = new RowTimes(this.runner);
     this.requestBytesMax = options.requestBytesMax;
   }
 
@@ -357,7 +357,7 @@ export class RespDispatcher {
     const args = this.#decoded(decoder, command, request);
     if (typeof args === "string") {
       this.writer.error(args);
-      this.#times.add(entry, false, client);
+      this.#times.add(entry.index, false, client);
       return;
     }
     let result = runner.attempt(command, args, client);
@@ -370,7 +370,7 @@ export class RespDispatcher {
       if (result === undefined) return;
     }
     const isSuccess = this.#finish(entry, command, args, result);
-    this.#times.add(entry, isSuccess, client);
+    this.#times.add(entry.index, isSuccess, client);
   }
 
   /** The command's arguments, or the error that is the reply. */

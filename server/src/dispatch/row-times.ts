@@ -1,15 +1,14 @@
 /**
- * How long the commands of a burst take. A look at the clock is not cheap beside a small command, so those that run in a row
- * (resp-dispatcher.ts) are timed together, as long as they are quick:
+ * How long the commands of a burst, or of a batch, take. A look at the clock is not cheap beside a small command, so those that
+ * run in a row are timed together, as long as they are quick:
  *
  *     burst   GET GET GET GET GET GET GET GET | GET GET | SET | MGET | MGET
  *     looks                                   ^         ^     ^      ^      ^
  *
  * What is refused before it runs is not timed.
  */
+import type { Caller } from "./caller.ts";
 import type { CommandRunner } from "./command-runner.ts";
-import type { RespClient } from "./resp-client.ts";
-import type { RespEntry } from "./resp-table.ts";
 
 const ROW_COUNT_MAX = 8;
 /** With commands that take longer on average, the next are timed one by one. */
@@ -24,45 +23,54 @@ export class RowTimes {
   countMax = 1;
   readonly #runner: CommandRunner;
   readonly #timesRows: boolean;
-  /** Until `endRow`, commands of one entry run. */
+  /** Until `endRow`, commands of one kind run. */
   #isInRow = false;
-  /** What ran since `atMs`: commands of this entry, and how many of them failed. */
-  #entry: RespEntry | undefined;
+  /** What ran since `atMs`: commands of this position in the registry, and how many of them failed. */
+  #index = 0;
   #count = 0;
   #failures = 0;
 
-  constructor(runner: CommandRunner, slowLogThresholdMs: number) {
+  constructor(runner: CommandRunner) {
     this.#runner = runner;
-    this.#timesRows = slowLogThresholdMs >= THRESHOLD_MS_MIN;
+    this.#timesRows = runner.slowLog.thresholdMs >= THRESHOLD_MS_MIN;
   }
 
-  /** Commands of one entry come, until `endRow`. */
+  /** Commands of one kind come, until `endRow`. */
   beginRow(): void {
     this.#isInRow = true;
   }
 
+  /**
+   * For who does not know its rows: a command comes, and the row before it ends where it cannot be one with it. At the end
+   * `endRow` has to follow.
+   * @param isSmall whether it may share a row.
+   */
+  next(index: number, isSmall: boolean, caller: Caller): void {
+    const isRow = isSmall && index === this.#index && this.#count < this.countMax;
+    if (!isRow) this.#look(caller);
+    this.#isInRow = isSmall;
+  }
+
   /** A command has run. */
-  add(entry: RespEntry, isSuccess: boolean, client: RespClient): void {
-    this.#entry = entry;
+  add(index: number, isSuccess: boolean, caller: Caller): void {
+    this.#index = index;
     this.#count++;
     if (!isSuccess) this.#failures++;
-    if (!this.#isInRow) this.#look(client);
+    if (!this.#isInRow) this.#look(caller);
   }
 
   /** The row is over, whatever has become of it. */
-  endRow(client: RespClient): void {
+  endRow(caller: Caller): void {
     this.#isInRow = false;
-    this.#look(client);
+    this.#look(caller);
   }
 
-  #look(client: RespClient): void {
+  #look(caller: Caller): void {
     const count = this.#count;
-    const entry = this.#entry;
-    if (entry === undefined || count === 0) return;
+    if (count === 0) return;
     const beganMs = this.atMs;
-    this.atMs = this.#runner.observeRow(entry.index, beganMs, count, this.#failures, client);
+    this.atMs = this.#runner.observeRow(this.#index, beganMs, count, this.#failures, caller);
     this.countMax = this.#timesRows && this.atMs - beganMs <= count * COMMAND_MS_MAX ? ROW_COUNT_MAX : 1;
-    this.#entry = undefined;
     this.#count = 0;
     this.#failures = 0;
   }

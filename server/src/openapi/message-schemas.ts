@@ -33,6 +33,12 @@ export function componentSchemas(commands: readonly Command[]): JsonSchema {
       type: "boolean",
       default: false,
     },
+    BatchIndex: {
+      description:
+        "Of a command in a batch alone: it is sent again, and was this one of the idempotent batch with its request_id.",
+      type: "integer",
+      minimum: 0,
+    },
     Value: VALUE_SCHEMA,
   };
   for (const command of commands) {
@@ -64,7 +70,7 @@ function requestOf(command: Command): JsonSchema {
     properties: {
       command: { const: command.name },
       request_id: reference("RequestId"),
-      ...(command.plan === undefined ? {} : IDEMPOTENT_FIELDS),
+      ...(command.plan === undefined ? {} : { ...IDEMPOTENT_FIELDS, index: reference("BatchIndex") }),
       payload,
     },
   };

@@ -215,7 +215,7 @@ describe("snapshots that have gone bad", () => {
     await file.write(withChecksum(bytes.slice(0, 64)), 0);
     await expectRefusal(
       files,
-      "its format has version 9, and this server knows 1. Start the server that has written it.",
+      "its format has version 9, and this server knows 1 and 2. Start the server that has written it.",
     );
   });
 

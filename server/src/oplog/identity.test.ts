@@ -60,7 +60,7 @@ describe("an identity", () => {
   it.each([
     ["no JSON", "{", /JSON|Expected/],
     ["a list", "[]", /not an object/],
-    ["a later format", { ...parsed, format: 2 }, /its format is 2, and this server knows 1/],
+    ["a later format", { ...parsed, format: 3 }, /its format is 3, and this server knows 1 and 2/],
     ["an id of another form", { ...parsed, replication_id: "x".repeat(32) }, /replication id/],
     ["no word on how it was left", { ...parsed, closed: "yes" }, /how the log was left/],
     ["no epochs", { ...parsed, epochs: [] }, /no epochs/],

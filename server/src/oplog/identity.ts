@@ -6,9 +6,9 @@ import { randomBytes } from "node:crypto";
 import { isObject, parseObject } from "../structures/json-object.ts";
 import { type Epoch, EpochHistory } from "./epochs.ts";
 import { type FileSystem, readWhole, replaceFile } from "./file-system.ts";
+import { FORMAT_VERSION, KNOWN_VERSIONS, knowsVersion } from "./format-version.ts";
 
 export const IDENTITY_NAME = "identity.json";
-const FORMAT = 1;
 
 export interface Identity {
   /** 32 hexadecimal digits. */
@@ -74,7 +74,7 @@ export function encodeIdentity({ replicationId, history, isClosed, closedOffset,
     replica: left.isReplica,
     has_log: left.hasLog,
   };
-  return `${JSON.stringify({ format: FORMAT, replication_id: replicationId, ...flags, epochs }, undefined, 2)}\n`;
+  return `${JSON.stringify({ format: FORMAT_VERSION, replication_id: replicationId, ...flags, epochs }, undefined, 2)}\n`;
 }
 
 /** Reads what `encodeIdentity` has written, also from another node: the reason where it cannot be. */
@@ -91,7 +91,7 @@ export function decodeIdentity(text: string): Identity | string {
     has_log: hasLog = false,
     epochs,
   } = parsed;
-  if (format !== FORMAT) return `its format is ${String(format)}, and this server knows ${FORMAT}`;
+  if (!knowsVersion(format)) return `its format is ${String(format)}, and this server knows ${KNOWN_VERSIONS}`;
   if (typeof replicationId !== "string" || !/^[0-9a-f]{32}$/.test(replicationId)) return "its replication id is none";
   if (
     typeof closed !== "boolean" ||

@@ -73,17 +73,17 @@ it("tells a record of another version from a damaged one", () => {
   const { bytes, end } = written({ header, operations: new Uint8Array(3), at: 0 });
   expect(isOtherVersion(bytes, 0, end)).toBe(false);
   // As another version would write it: with a checksum that is right.
-  const other = versionTwo(bytes, end);
+  const other = versionThree(bytes, end);
   expect(isOtherVersion(other, 0, end)).toBe(true);
-  expect(recordProblem(other, 0, end)).toBe("its format has version 2, and this server knows 1");
-  bytes[8] = 2;
+  expect(recordProblem(other, 0, end)).toBe("its format has version 3, and this server knows 1 and 2");
+  bytes[8] = 3;
   expect(isOtherVersion(bytes, 0, end)).toBe(false);
   expect(recordProblem(bytes, 0, end)).toBe("its checksum is wrong");
 });
 
-function versionTwo(bytes: Uint8Array, end: number): Uint8Array {
+function versionThree(bytes: Uint8Array, end: number): Uint8Array {
   const other = bytes.slice();
-  other[8] = 2;
+  other[8] = 3;
   new DataView(other.buffer).setUint32(4, crc32(other, 8, end), true);
   return other;
 }

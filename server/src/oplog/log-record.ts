@@ -17,9 +17,9 @@
 import { readUint32, readUint48, writeUint32, writeUint48 } from "../state/operation.ts";
 import { copyBytes } from "../structures/byte-range.ts";
 import { crc32 } from "../structures/crc32.ts";
+import { FORMAT_VERSION, KNOWN_VERSIONS, knowsVersion } from "./format-version.ts";
 
 export const RECORD_HEADER_BYTES = 30;
-export const RECORD_VERSION = 1;
 export const KIND_OPERATIONS = 1;
 export const KIND_MARK = 2;
 /** No record is larger: a command refuses to become one long before. */
@@ -76,7 +76,7 @@ export function writeRecord(into: Uint8Array, at: number, header: RecordHeader, 
   const { length } = operations;
   const end = at + RECORD_HEADER_BYTES + length;
   writeUint32(into, at, RECORD_HEADER_BYTES + length);
-  into[at + 8] = RECORD_VERSION;
+  into[at + 8] = FORMAT_VERSION;
   into[at + 9] = header.kind;
   writeUint48(into, at + 10, header.firstOffset);
   writeUint48(into, at + 16, header.durableOffset);
@@ -97,7 +97,7 @@ export function recordProblem(bytes: Uint8Array, at: number, end: number): strin
   const damage = damageOf(bytes, at, end);
   if (damage !== undefined) return damage;
   const version = bytes[at + 8];
-  if (version !== RECORD_VERSION) return `its format has version ${version}, and this server knows ${RECORD_VERSION}`;
+  if (!knowsVersion(version)) return `its format has version ${version}, and this server knows ${KNOWN_VERSIONS}`;
   return undefined;
 }
 
@@ -112,7 +112,7 @@ function damageOf(bytes: Uint8Array, at: number, end: number): string | undefine
 
 /** Whether the bytes at `at` are a whole record, whose problem is that this code does not know its format. */
 export function isOtherVersion(bytes: Uint8Array, at: number, end: number): boolean {
-  return damageOf(bytes, at, end) === undefined && bytes[at + 8] !== RECORD_VERSION;
+  return damageOf(bytes, at, end) === undefined && !knowsVersion(bytes[at + 8]);
 }
 
 /** Reads the record at `at`, which has no problem. */

@@ -352,11 +352,11 @@ describe("the start is refused", () => {
     const places = log.placesIn(log.lastName);
     for (const { at } of places) {
       await log.with(log.lastName, (each) => {
-        each[at + 8] = 2;
+        each[at + 8] = 3;
         new DataView(each.buffer).setUint32(at + 4, crc32(each, at + 8, at + recordBytesAt(each, at)), true);
         return each;
       });
-      expect(await log.refusal()).toContain("its format has version 2, and this server knows 1");
+      expect(await log.refusal()).toContain("its format has version 3, and this server knows 1 and 2");
     }
   });
 

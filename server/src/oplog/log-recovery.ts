@@ -20,6 +20,7 @@
  */
 import type { EpochHistory } from "./epochs.ts";
 import { type FileSystem, writeAndClose } from "./file-system.ts";
+import { knowsVersion } from "./format-version.ts";
 import { type Damage, listSegments, type SegmentInfo, SegmentReader } from "./log-file-reader.ts";
 import {
   firstOffsetAt,
@@ -27,7 +28,6 @@ import {
   KIND_OPERATIONS,
   type LogRecord,
   RECORD_HEADER_BYTES,
-  RECORD_VERSION,
   readRecord,
   recordBytesAt,
   recordProblem,
@@ -375,7 +375,7 @@ function mayBeRecord(
   history: EpochHistory,
 ): boolean {
   const kind = bytes[at + 9];
-  if (bytes[at + 8] !== RECORD_VERSION || (kind !== KIND_OPERATIONS && kind !== KIND_MARK)) return false;
+  if (!knowsVersion(bytes[at + 8]) || (kind !== KIND_OPERATIONS && kind !== KIND_MARK)) return false;
   const { firstOffset, durableOffset, epoch, operations } = readRecord(bytes, at);
   if (firstOffset < nextOffset || firstOffset > offsetMax || durableOffset >= firstOffset) return false;
   // A view that does not lie within the bytes is shorter than the record says.

@@ -13,9 +13,9 @@
  */
 import { readUint32, readUint48, writeUint32, writeUint48 } from "../state/operation.ts";
 import { crc32 } from "../structures/crc32.ts";
+import { FORMAT_VERSION, KNOWN_VERSIONS, knowsVersion } from "./format-version.ts";
 
 export const SEGMENT_HEADER_BYTES = 64;
-const SEGMENT_VERSION = 1;
 
 const MAGIC = new TextEncoder().encode("SYNAPLOG");
 const CHECKSUM_AT = 60;
@@ -41,7 +41,7 @@ export function segmentOffset(name: string): number | undefined {
 export function encodeSegmentHeader({ firstOffset, epoch, replicationId }: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(SEGMENT_HEADER_BYTES);
   bytes.set(MAGIC);
-  bytes[8] = SEGMENT_VERSION;
+  bytes[8] = FORMAT_VERSION;
   writeUint48(bytes, 16, firstOffset);
   writeUint32(bytes, 24, epoch);
   bytes.set(Buffer.from(replicationId, "hex"), 28);
@@ -53,8 +53,7 @@ export function encodeSegmentHeader({ firstOffset, epoch, replicationId }: Segme
 export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
   if (bytes.length < SEGMENT_HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return "it is not a segment";
   if (crc32(bytes, 0, CHECKSUM_AT) !== readUint32(bytes, CHECKSUM_AT)) return "its header's checksum is wrong";
-  if (bytes[8] !== SEGMENT_VERSION)
-    return `its format has version ${bytes[8]}, and this server knows ${SEGMENT_VERSION}`;
+  if (!knowsVersion(bytes[8])) return `its format has version ${bytes[8]}, and this server knows ${KNOWN_VERSIONS}`;
   return {
     firstOffset: readUint48(bytes, 16),
     epoch: readUint32(bytes, 24),

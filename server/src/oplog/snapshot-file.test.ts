@@ -92,8 +92,8 @@ describe("a snapshot's file", () => {
 
   it("says that another version has written it", () => {
     const bytes = encodeSnapshotHeader(header);
-    bytes[8] = 2;
+    bytes[8] = 3;
     new DataView(bytes.buffer).setUint32(60, crc32(bytes, 0, 60), true);
-    expect(decodeSnapshotHeader(bytes)).toBe("its format has version 2, and this server knows 1");
+    expect(decodeSnapshotHeader(bytes)).toBe("its format has version 3, and this server knows 1 and 2");
   });
 });

@@ -17,8 +17,8 @@
 import { readUint32, readUint48, writeUint32, writeUint48 } from "../state/operation.ts";
 import { crc32 } from "../structures/crc32.ts";
 import type { FileHandle, FileSystem } from "./file-system.ts";
+import { FORMAT_VERSION, KNOWN_VERSIONS, knowsVersion } from "./format-version.ts";
 
-const SNAPSHOT_VERSION = 1;
 export const SNAPSHOT_HEADER_BYTES = 64;
 
 /** How the problem of a snapshot begins that is whole, and was written by another version of the server. */
@@ -53,7 +53,7 @@ export function snapshotOffset(name: string): number | undefined {
 export function encodeSnapshotHeader(header: SnapshotHeader): Uint8Array {
   const bytes = new Uint8Array(SNAPSHOT_HEADER_BYTES);
   bytes.set(MAGIC);
-  bytes[8] = SNAPSHOT_VERSION;
+  bytes[8] = FORMAT_VERSION;
   writeUint48(bytes, 16, header.offset);
   writeUint32(bytes, 24, header.epoch);
   bytes.set(Buffer.from(header.replicationId, "hex"), 28);
@@ -66,7 +66,7 @@ export function encodeSnapshotHeader(header: SnapshotHeader): Uint8Array {
 export function decodeSnapshotHeader(bytes: Uint8Array): SnapshotHeader | string {
   if (bytes.length < SNAPSHOT_HEADER_BYTES || MAGIC.some((byte, i) => bytes[i] !== byte)) return "it is not a snapshot";
   if (crc32(bytes, 0, CHECKSUM_AT) !== readUint32(bytes, CHECKSUM_AT)) return "its header's checksum is wrong";
-  if (bytes[8] !== SNAPSHOT_VERSION) return `${OTHER_VERSION} ${bytes[8]}, and this server knows ${SNAPSHOT_VERSION}`;
+  if (!knowsVersion(bytes[8])) return `${OTHER_VERSION} ${bytes[8]}, and this server knows ${KNOWN_VERSIONS}`;
   return {
     offset: readUint48(bytes, 16),
     epoch: readUint32(bytes, 24),

@@ -217,7 +217,7 @@ export class OperationWriter {
   /** Adds the operations of another writer, which has at least one. */
   addAll(other: OperationWriter): void {
     const at = this.begin(other.length);
-    this.#bytes.set(other.bytes.subarray(0, other.length), at);
+    other.writeTo(this.#bytes, at);
     this.count += other.count - 1;
   }
 

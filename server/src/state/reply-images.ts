@@ -24,7 +24,7 @@ import {
 } from "./image.ts";
 import { readUint16, readUint32, readUint48, writeUint16, writeUint32, writeUint48 } from "./operation.ts";
 import { RememberedReply, ReplyCursor } from "./remembered-reply.ts";
-import { PAYLOAD_HASH_BYTES, REPLY_JSON, REPLY_MSGPACK } from "./reply-operation.ts";
+import { isReplyFormat, PAYLOAD_HASH_BYTES } from "./reply-operation.ts";
 import type { ReplyStore } from "./reply-store.ts";
 
 const HASH_AT = 20;
@@ -108,7 +108,7 @@ export class ReplyRestorer implements StoreRestorer {
     const next = replyAt + readUint32(bytes, at + 4);
     checkImageEnd(bytes, at, next - at, end);
     const format = bytes[at + 1];
-    if (format !== REPLY_JSON && format !== REPLY_MSGPACK) throw malformed(bytes, at, `no reply has format ${format}`);
+    if (!isReplyFormat(format)) throw malformed(bytes, at, `no reply has format ${format}`);
     const position = readUint48(bytes, at + 14);
     const entry = this.#entry;
     if (position <= entry.position)

@@ -2,6 +2,7 @@
  * The operations on remembered replies, as bytes (see operation.ts for those of keys, which share the log):
  *
  *     remember 96 | format u8 | idBytes u16 | replyBytes u32 | dropCount u32 | expiresAtMs u48 | hash 16 bytes | id | reply
+ *                                                                                                                     or row
  *     forget   97 | count u32       the oldest ones: their time is over, or there are too many
  *
  * Little endian, nothing aligned. A remember stands at the end of the record of the write that it answers, so that there is
@@ -19,16 +20,39 @@ const FORGET_REPLIES_BYTES = 5;
 
 export const PAYLOAD_HASH_BYTES = 16;
 
-/** How the bytes of a reply are encoded. The numbers are in the log. */
-export const REPLY_JSON = 0;
-export const REPLY_MSGPACK = 1;
-export type ReplyFormat = typeof REPLY_JSON | typeof REPLY_MSGPACK;
+/** How the bytes of a reply are encoded; of a row of replies (reply-row.ts), those of each. The numbers are in the log. */
+export const OLD_REPLY_JSON = 0;
+export const OLD_REPLY_MSGPACK = 1;
+export const ROW_JSON = 2;
+export const ROW_MSGPACK = 3;
+export const REPLY_JSON = 4;
+export const REPLY_MSGPACK = 5;
+export type ReplyFormat =
+  | typeof OLD_REPLY_JSON
+  | typeof OLD_REPLY_MSGPACK
+  | typeof ROW_JSON
+  | typeof ROW_MSGPACK
+  | typeof REPLY_JSON
+  | typeof REPLY_MSGPACK;
+
+export function isReplyFormat(number: number): number is ReplyFormat {
+  return number <= REPLY_MSGPACK;
+}
+
+export function isJsonReply(format: ReplyFormat): boolean {
+  return format === OLD_REPLY_JSON || format === ROW_JSON || format === REPLY_JSON;
+}
+
+/** Whether its hash is one of another kind, which earlier versions had, and so tells nothing. */
+export function hasOldHash(format: ReplyFormat): boolean {
+  return format === OLD_REPLY_JSON || format === OLD_REPLY_MSGPACK;
+}
 
 /** A reply to remember. Ranges are copied when it is written. */
 export interface NewReply {
   /** Whose and which request: bytes that are the same for the same request, up to 65,535. The store does not look inside. */
   readonly id: ByteRange;
-  /** `PAYLOAD_HASH_BYTES` that tell what the request asked for. */
+  /** `PAYLOAD_HASH_BYTES` that tell what the request asked for; nothing for a row. */
   readonly hash: ByteRange;
   readonly format: ReplyFormat;
   readonly reply: ByteRange;

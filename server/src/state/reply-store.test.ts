@@ -2,7 +2,15 @@ import { describe, expect, test } from "vitest";
 import { rangeOf } from "../structures/byte-range.ts";
 import { OperationWriter } from "./operation.ts";
 import { RememberedReply, ReplyCursor } from "./remembered-reply.ts";
-import { REPLY_JSON, REPLY_MSGPACK, type ReplyFormat, writeForgetReplies, writeRemember } from "./reply-operation.ts";
+import {
+  REPLY_JSON,
+  REPLY_MSGPACK,
+  type ReplyFormat,
+  ROW_MSGPACK,
+  writeForgetReplies,
+  writeRemember,
+} from "./reply-operation.ts";
+import { NO_HASH, ReplyRow } from "./reply-row.ts";
 import { ReplyStore } from "./reply-store.ts";
 
 const HASH = "0123456789abcdef";
@@ -71,6 +79,44 @@ describe("a remembered reply", () => {
     expect(log.find("a", 20)).toBe("new");
     log.apply((writer) => writeForgetReplies(writer, 2));
     expect(log.find("a", 20)).toBeUndefined();
+    log.store.checkInvariants();
+  });
+
+  test("of a row is found by its place in it, in whichever of the rows of that id it is", () => {
+    const log = new ReplyLog();
+    const row = new ReplyRow();
+    const remember = (replies: Readonly<Record<number, string>>, expiresAtMs: number) => {
+      row.reset();
+      for (const [place, reply] of Object.entries(replies)) {
+        const hashAt = row.add(Number(place), rangeOf(reply));
+        row.range.bytes.set(rangeOf(`${place}`.padEnd(16, "#")).bytes, hashAt);
+      }
+      const entry = { id: rangeOf("a"), hash: NO_HASH, reply: row.range, format: ROW_MSGPACK, expiresAtMs } as const;
+      log.apply((writer) => writeRemember(writer, entry, 0));
+    };
+    const find = (place: number, nowMs = 0): string | undefined => {
+      const entry = new RememberedReply();
+      if (!log.store.findPlace(rangeOf("a"), place, nowMs, entry)) return undefined;
+      expect(entry).toMatchObject({ format: ROW_MSGPACK });
+      return `${entry.hash.toString().replace(/#+$/, "")} ${entry.reply.toString()}`;
+    };
+    expect([find(0), log.store.has(rangeOf("a"), 0)]).toEqual([undefined, false]);
+    const long = "x".repeat(200_000);
+    remember({ 0: "zero", 2: "", 63: long }, 10);
+    log.remember("b");
+    remember({ 1: "one" }, 20);
+    expect([0, 1, 2, 3, 62, 63].map((place) => find(place))).toEqual([
+      "0 zero",
+      "1 one",
+      "2 ",
+      undefined,
+      undefined,
+      `63 ${long}`,
+    ]);
+    // The first row is overdue, and then known anew.
+    expect([find(0, 10), find(1, 10), log.store.has(rangeOf("a"), 10)]).toEqual([undefined, "1 one", true]);
+    remember({ 0: "again" }, 30);
+    expect([find(0, 10), find(1, 20), log.store.has(rangeOf("a"), 30)]).toEqual(["0 again", undefined, false]);
     log.store.checkInvariants();
   });
 

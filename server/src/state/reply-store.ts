@@ -13,7 +13,8 @@
  *     oldest --next--> ... --next--> newest     they come at one end and go at the other
  *
  * Two can have the same id: one that is overdue and not forgotten yet, and the one that came after it. So a look-up takes
- * the newest. Remembering, forgetting and finding one cost O(1).
+ * the newest. Rows (reply-row.ts) have those of other commands of the same batch beside them. Remembering, forgetting and
+ * finding one cost O(1).
  */
 import { type ByteRange, copyBytes } from "../structures/byte-range.ts";
 import { HashTable } from "../structures/hash-table.ts";
@@ -31,6 +32,7 @@ import {
   type ReplyFormat,
   replyOperationBytes,
 } from "./reply-operation.ts";
+import { showPlace } from "./reply-row.ts";
 
 const HASH_NEXT = 1;
 const HASH = 2;
@@ -111,6 +113,28 @@ export class ReplyStore {
     if (ref === 0 || readLong(this.#wordsOf(ref), (ref & 0xfffffe) + EXPIRES_AT) <= nowMs) return false;
     this.#read(ref, entry);
     return true;
+  }
+
+  /** Whether anything is remembered under this id at `nowMs`. */
+  has(id: ByteRange, nowMs: number): boolean {
+    const hash = this.#hashOf(id.bytes, id.start, id.end);
+    for (let ref = this.#table.first(hash); ref !== 0; ref = this.#table.next(ref)) {
+      if (this.#get(ref, HASH) !== hash || !this.#hasId(ref, id)) continue;
+      if (readLong(this.#wordsOf(ref), (ref & 0xfffffe) + EXPIRES_AT) > nowMs) return true;
+    }
+    return false;
+  }
+
+  /** As `find`, for a place of the rows that have this id. */
+  findPlace(id: ByteRange, place: number, nowMs: number, entry: RememberedReply): boolean {
+    const hash = this.#hashOf(id.bytes, id.start, id.end);
+    for (let ref = this.#table.first(hash); ref !== 0; ref = this.#table.next(ref)) {
+      if (this.#get(ref, HASH) !== hash || !this.#hasId(ref, id)) continue;
+      this.#read(ref, entry);
+      // Who adds a place has looked whether it is there, so one at the most is not overdue.
+      if (entry.expiresAtMs > nowMs && showPlace(entry, place)) return true;
+    }
+    return false;
   }
 
   #newestWith(id: ByteRange): number {
@@ -276,7 +300,7 @@ export class ReplyStore {
     const hashAt = (at + PAYLOAD_HASH) * 4;
     const idAt = (at + HEADER_WORDS) * 4;
     const replyAt = idAt + (words[at] & ID_BYTES_MASK);
-    // Plan wrote one of the two formats here.
+    // Plan wrote one of the formats here.
     entry.format = (words[at] >>> FORMAT_SHIFT) as ReplyFormat;
     entry.expiresAtMs = readLong(words, at + EXPIRES_AT);
     entry.position = readLong(words, at + POSITION);
@@ -363,7 +387,7 @@ export class ReplyStore {
 function readRemember(bytes: Uint8Array, at: number, entry: RememberedReply): void {
   const idAt = at + REMEMBER_HEADER_BYTES;
   const replyAt = idAt + readUint16(bytes, at + 2);
-  // Plan wrote one of the two formats here.
+  // Plan wrote one of the formats here.
   entry.format = bytes[at + 1] as ReplyFormat;
   entry.expiresAtMs = readUint48(bytes, at + 12);
   entry.hash.place(bytes, at + 18, at + 18 + PAYLOAD_HASH_BYTES);

@@ -4,7 +4,7 @@
  *
  * A released format never changes, so its fixture is never made again. A new version gets a folder of its own:
  *
- *     npx tsx server/test/golden/log-fixture.ts server/test/golden/log-format-2
+ *     npx tsx server/test/golden/log-fixture.ts server/test/golden/log-format-3
  */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { argv } from "node:process";

@@ -13,7 +13,7 @@ import { DataNode, temporaryDirectory } from "../data-node.ts";
 import { kindsIn } from "../operation-kinds.ts";
 import { ALL_KINDS, makeLogFixture } from "./log-fixture.ts";
 
-const CURRENT = 1;
+const CURRENT = 2;
 const folders = Array.from({ length: CURRENT }, (_, i) =>
   fileURLToPath(new URL(`log-format-${i + 1}`, import.meta.url)),
 );
@@ -105,6 +105,6 @@ describe("the format that is written", () => {
 it("a file of a later version is refused, and says which", async () => {
   const path = copyOf(current);
   const text = readFileSync(`${path}/identity.json`, "utf8");
-  writeFileSync(`${path}/identity.json`, text.replace('"format": 1', '"format": 2'));
-  await expect(DataNode.open({ path })).rejects.toThrow("its format is 2, and this server knows 1");
+  writeFileSync(`${path}/identity.json`, text.replace('"format": 2', '"format": 3'));
+  await expect(DataNode.open({ path })).rejects.toThrow("its format is 3, and this server knows 1 and 2");
 });

@@ -18,7 +18,16 @@ import {
   writeRetrySome,
 } from "../../src/state/queue-operation.ts";
 import { DEATH_EXPIRED, DEATH_NACKED, ENDED_NACKED, ENDED_NONE } from "../../src/state/queue-record.ts";
-import { REPLY_JSON, REPLY_MSGPACK, writeForgetReplies, writeRemember } from "../../src/state/reply-operation.ts";
+import {
+  PAYLOAD_HASH_BYTES,
+  REPLY_JSON,
+  REPLY_MSGPACK,
+  ROW_JSON,
+  ROW_MSGPACK,
+  writeForgetReplies,
+  writeRemember,
+} from "../../src/state/reply-operation.ts";
+import { NO_HASH, ReplyRow } from "../../src/state/reply-row.ts";
 import {
   writeRoomCreate,
   writeRoomDelete,
@@ -176,10 +185,19 @@ export class OperationTour {
   }
 
   #replies(): void {
+    const row = new ReplyRow();
+    row.reset();
+    for (const place of [0, 63]) {
+      const hashAt = row.add(place, rangeOf('{"success":true}'));
+      row.range.bytes.fill(place, hashAt, hashAt + PAYLOAD_HASH_BYTES);
+    }
     for (let i = 0; i < 6; i++) {
-      const format = i % 2 === 0 ? REPLY_JSON : REPLY_MSGPACK;
+      const format = ([REPLY_JSON, REPLY_MSGPACK, ROW_JSON, ROW_MSGPACK] as const)[i % 4];
       const hash = new ByteRange(rangeOf("0123456789abcdef").bytes, 0, 16);
-      const reply = { id: this.#name(`request ${i}`), hash, format, reply: rangeOf('{"success":true}') } as const;
+      const isRow = format === ROW_JSON || format === ROW_MSGPACK;
+      const reply = isRow
+        ? { id: this.#name(`batch ${i}`), hash: NO_HASH, format, reply: row.range }
+        : { id: this.#name(`request ${i}`), hash, format, reply: rangeOf('{"success":true}') };
       this.#commit((writer) => writeRemember(writer, { ...reply, expiresAtMs: NOW_MS + 600_000 + i }, i === 5 ? 1 : 0));
     }
     this.#commit((writer) => writeForgetReplies(writer, 2));

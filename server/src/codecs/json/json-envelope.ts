@@ -11,15 +11,18 @@ import {
   FIELD_COMMAND,
   FIELD_COMMANDS,
   FIELD_IDEMPOTENT,
+  FIELD_INDEX,
   FIELD_PAYLOAD,
   FIELD_REQUEST_ID,
   FIELD_TYPE,
   FIELD_UNKNOWN,
+  isIndex,
   REQUEST_ID_BYTES_MAX,
   RequestEnvelope,
   tooManyCommands,
   unknownField,
   wrongFieldType,
+  wrongIndex,
 } from "../request-envelope.ts";
 import { decodeUtf8 } from "../utf8.ts";
 import {
@@ -150,6 +153,12 @@ export class JsonEnvelopeDecoder {
         if (!isTrue && !scanner.has(at, LETTER_F)) return this.#refuse(wrongFieldType(field, "true or false"));
         if (field === FIELD_ATOMIC) envelope.atomic = isTrue;
         else envelope.idempotent = isTrue;
+        return end;
+      }
+      case FIELD_INDEX: {
+        const index = parseInteger(this.#bytes, at, end);
+        if (typeof index !== "number" || !isIndex(index)) return this.#refuse(wrongIndex());
+        envelope.index = index;
         return end;
       }
       case FIELD_COMMANDS:

@@ -8,15 +8,18 @@ import {
   FIELD_COMMAND,
   FIELD_COMMANDS,
   FIELD_IDEMPOTENT,
+  FIELD_INDEX,
   FIELD_PAYLOAD,
   FIELD_REQUEST_ID,
   FIELD_TYPE,
   FIELD_UNKNOWN,
+  isIndex,
   REQUEST_ID_BYTES_MAX,
   RequestEnvelope,
   tooManyCommands,
   unknownField,
   wrongFieldType,
+  wrongIndex,
 } from "../request-envelope.ts";
 import { decodeUtf8 } from "../utf8.ts";
 import {
@@ -29,6 +32,7 @@ import {
   isString,
   NIL,
   readFloat,
+  readInteger,
   TRUE,
 } from "./message-pack-format.ts";
 import { MessagePackScanner } from "./message-pack-scanner.ts";
@@ -144,6 +148,12 @@ export class MessagePackEnvelopeDecoder {
         if (field === FIELD_ATOMIC) envelope.atomic = format === TRUE;
         else envelope.idempotent = format === TRUE;
         return end;
+      case FIELD_INDEX: {
+        const index = isInteger(format) ? readInteger(bytes, at) : -1;
+        if (typeof index !== "number" || !isIndex(index)) return this.#refuse(wrongIndex());
+        envelope.index = index;
+        return end;
+      }
       case FIELD_COMMANDS:
         return this.#refuse(wrongFieldType(field, "a list"));
       case FIELD_TYPE:
