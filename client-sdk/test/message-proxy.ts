@@ -58,20 +58,10 @@ export class MessageProxy {
     return this.requests.filter(({ command, payload }) => command !== "kv.del" || JSON.stringify(payload) !== "{}");
   }
 
-  /** Numbered writes that came again, each as often as it did. An atomic batch is one. */
+  /** Numbered commands that came again, each as often as it did. An atomic batch is one. */
   get repeatedCount(): number {
-    const seen = new Set<string>();
-    let count = 0;
-    for (const message of this.requests) {
-      const isPlain = Array.isArray(message.commands) && message.atomic !== true;
-      for (const { request_id, idempotent } of isPlain ? (message.commands as Fields[]) : [message]) {
-        if (idempotent !== true) continue;
-        const key = `${String(message.client_id)} ${String(request_id)}`;
-        if (seen.has(key)) count += 1;
-        seen.add(key);
-      }
-    }
-    return count;
+    const numbers = this.requests.flatMap(numbersOf);
+    return numbers.length - new Set(numbers).size;
   }
 
   push(message: Fields): void {
@@ -127,4 +117,14 @@ export class MessageProxy {
       if (unansweredCount === 0) server.terminate();
     });
   }
+}
+
+/** What the server knows the idempotent commands of a request by. */
+export function numbersOf({ client_id, request_id, idempotent, atomic, commands }: Fields): string[] {
+  const number = (id: unknown, index: unknown) => `${String(client_id)} ${String(id)} ${String(index ?? "")}`;
+  if (!Array.isArray(commands) || atomic === true) return idempotent === true ? [number(request_id, undefined)] : [];
+  return (commands as Fields[]).flatMap((item, index) => {
+    if (item.idempotent !== true && idempotent !== true) return [];
+    return [item.request_id === undefined ? number(request_id, index) : number(item.request_id, item.index)];
+  });
 }

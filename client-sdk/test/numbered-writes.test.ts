@@ -32,27 +32,76 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
     await messages.end();
   });
 
-  it("each write has a number of its own, alone and in a frame", async () => {
+  it("each write has a number, alone its own and in a frame that of the frame", async () => {
     await synap.kv.set("a", 1);
     await Promise.all([synap.kv.set("b", 1), synap.kv.get("b"), synap.queue.publish("q", 1)]);
-    // A frame of several says once whose they are.
-    const items = messages.requests.flatMap((message) =>
-      Array.isArray(message.commands)
-        ? (message.commands as Fields[]).map((item) => ({ ...item, client_id: message.client_id }))
-        : [message],
+    // Without what connections are greeted with, and the frames that a busy server has had sent again.
+    const [, single, frame] = messages.commands;
+    expect(single).toMatchObject({ command: "kv.set", idempotent: true });
+    expect(single.request_id).toBeGreaterThan(0);
+    expect(frame).toMatchObject({ type: "batch", idempotent: true, client_id: single.client_id });
+    expect(frame.request_id).toBeGreaterThan(Number(single.request_id));
+    expect((frame.commands as Fields[]).map((item) => Object.keys(item).join())).toEqual(
+      Array.from({ length: 3 }, () => "command,payload"),
     );
-    // Without what connections are greeted with.
-    const writes = items.filter(({ command }) => command !== "kv.get" && command !== "kv.del");
-    expect(writes.every(({ idempotent }) => idempotent === true)).toBe(true);
-    expect(new Set(writes.map(({ client_id }) => client_id)).size).toBe(1);
-    // A busy server may have had one sent again, under its number.
-    const different = new Set(writes.map(({ payload }) => JSON.stringify(payload)));
-    expect(new Set(writes.map(({ request_id }) => request_id)).size).toBe(different.size);
-    expect(items.find(({ command }) => command === "kv.get")).toEqual({
-      command: "kv.get",
-      payload: { key: "b" },
-      client_id: writes[0].client_id,
-    });
+  });
+
+  it("beside what cannot be numbered each has its own in a frame too", async () => {
+    await Promise.all([synap.kv.set("b", 1), synap.pubsub.publish("t", 1), synap.kv.get("b"), synap.kv.set("c", 1)]);
+    const [, frame] = messages.commands;
+    expect(frame.idempotent).toBeUndefined();
+    const numbers = (frame.commands as Fields[]).map(({ idempotent, request_id }) => idempotent === true && request_id);
+    expect(numbers).toEqual([expect.any(Number), false, false, expect.any(Number)]);
+    expect(new Set([frame.request_id, numbers[0], numbers[3]]).size).toBe(3);
+  });
+
+  it("what is left of a frame is sent again by the numbers it had, and what is new beside it by others", async () => {
+    const stop = new AbortController();
+    let isLost = true;
+    messages.hooks = { reply: (message) => (isLost && message.type === "batch_response" ? [] : [message]) };
+    const first = [
+      synap.kv.incr("n"),
+      synap.kv.get("n"),
+      synap.kv.incr("given up", 1, { signal: stop.signal }),
+      synap.kv.incr("n"),
+    ];
+    await until(async () => (await direct("n")) === 2);
+    stop.abort();
+    await expect(first[2]).rejects.toThrow();
+    isLost = false;
+    const added = [synap.kv.incr("n"), synap.kv.incr("n")];
+    faults.cut();
+    // The read is run anew.
+    expect(await Promise.all([first[0], first[1], first[3], ...added])).toEqual([1, 2, 2, 3, 4]);
+    const frames = messages.commands.filter(({ commands }) => commands !== undefined);
+    const { request_id: number } = frames[0];
+    const items = frames.slice(1).flatMap(({ commands }) => commands as Fields[]);
+    const repeated = items.filter(({ request_id }) => request_id === number);
+    expect(repeated.map(({ index, idempotent }) => [index, idempotent])).toEqual([
+      [0, true],
+      [3, true],
+    ]);
+    expect(await synap.kv.get("given up")).toBe(1);
+  });
+
+  it("a single one that is left of a frame is sent again by its place in it, until it is answered", async () => {
+    let lostCount = 0;
+    messages.hooks = {
+      reply: (message) => {
+        if (message.type !== "batch_response" || lostCount === 2) return [message];
+        lostCount += 1;
+        faults.cut();
+        return [];
+      },
+    };
+    const stop = new AbortController();
+    const writes = [synap.kv.incr("other", 1, { signal: stop.signal }), synap.kv.incr("n")];
+    await until(() => lostCount === 1);
+    stop.abort();
+    await expect(writes[0]).rejects.toThrow();
+    expect(await writes[1]).toBe(1);
+    expect(lostCount).toBe(2);
+    expect(await synap.kv.get("n")).toBe(1);
   });
 
   it("a write whose answer is lost is sent again and happens once", async () => {

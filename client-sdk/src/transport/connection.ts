@@ -8,7 +8,7 @@
  *                                    '-- closed --------------> listener.lost    not known
  */
 import { ConnectionFailedError, ProtocolError, serverError } from "../errors.ts";
-import type { Codec, Message } from "../wire/codec.ts";
+import type { Codec, Message, Numbering } from "../wire/codec.ts";
 import { Request } from "../wire/request.ts";
 import type { Session } from "../wire/session.ts";
 import { type Frame, openSocket, type Socket } from "./socket.ts";
@@ -38,7 +38,7 @@ export interface ConnectionOptions {
 
 interface Flight {
   readonly requests: readonly Request[];
-  /** A frame of several commands, which its reply answers one by one. */
+  /** A batch of this client's making: its reply answers the commands one by one. */
   readonly isShared: boolean;
   /** Something in it changes something. */
   readonly isWriting: boolean;
@@ -137,13 +137,16 @@ export class Connection {
   /** One frame. Several requests become a batch. */
   send(requests: readonly Request[]): void {
     const [first] = requests;
-    const isShared = requests.length > 1 && first.items === undefined;
-    const isNumbered = this.isNumbering && first.isNumbered && !isShared;
-    const id = isNumbered ? first.id : this.#session.next();
-    const frame = this.#frame(requests, id, isShared);
+    for (const request of requests) if (request.unansweredCount === 0) request.forgetNumber();
+    // A single command has no place to say which of a batch it was.
+    const isShared = first.items === undefined && (requests.length > 1 || first.index >= 0);
+    const id = !isShared && this.isNumbering && first.hasNumber ? first.id : this.#session.next();
+    const numbering = this.isNumbering ? this.#number(requests, id, isShared) : "none";
+    const frame = this.#frame(requests, id, isShared, numbering);
+    const nowMs = Date.now();
     for (const request of requests) {
-      request.sent();
-      if (request.id === 0) request.id = id;
+      request.sent(nowMs);
+      if (!request.hasNumber) request.id = id;
     }
     const bytes = typeof frame === "string" ? frame.length : frame.byteLength;
     this.#take(id, { requests, isShared, isWriting: isShared && requests.some(isWriting), bytes });
@@ -177,11 +180,32 @@ export class Connection {
     this.#socket?.close();
   }
 
-  #frame(requests: readonly Request[], id: number, isShared: boolean): Frame {
+  /** Gives their numbers to those writes of a frame that have none: the frame's, or, beside what runs each time, each its own. */
+  #number(requests: readonly Request[], id: number, isShared: boolean): Numbering {
+    let isSafe = true;
+    let isNumbered = false;
+    let isNew = false;
+    for (const request of requests) {
+      if (request.safety === "unsafe") isSafe = false;
+      if (!request.isNumbered) continue;
+      isNumbered = true;
+      if (!request.hasNumber) isNew = true;
+    }
+    if (!isNumbered) return "none";
+    for (let index = 0; index < requests.length; index++) {
+      const request = requests[index];
+      if (!request.isNumbered || request.hasNumber) continue;
+      request.id = isSafe ? id : this.#session.next();
+      if (isSafe && isShared) request.index = index;
+    }
+    return !isShared || (isSafe && isNew) ? "whole" : "own";
+  }
+
+  #frame(requests: readonly Request[], id: number, isShared: boolean, numbering: Numbering): Frame {
     const [first] = requests;
-    if (isShared) return this.#codec.batch(requests, id, this.isNumbering, false);
-    if (first.items === undefined) return this.#codec.single(first, id, this.isNumbering);
-    return this.#codec.batch(first.items, id, this.isNumbering && first.isNumbered, first.isAtomic);
+    if (isShared) return this.#codec.batch(requests, id, numbering, false);
+    if (first.items === undefined) return this.#codec.single(first, id, numbering !== "none");
+    return this.#codec.batch(first.items, id, numbering, first.isAtomic);
   }
 
   /**
@@ -215,7 +239,6 @@ export class Connection {
   }
 
   #ask(request: Request): Promise<Result> {
-    if (request.isNumbered) request.id = this.#session.next();
     this.#codec.encode(request);
     const answer = new Promise<Result>((resolve, reject) => {
       this.#onGreeted = resolve;
@@ -282,10 +305,10 @@ export class Connection {
   #settleShared(requests: readonly Request[], message: Message): void {
     if (message.success === true) {
       const results = resultsOf(message, requests.length);
-      for (let i = 0; i < requests.length; i++) this.#settle(requests[i], results[i], true);
+      for (let i = 0; i < requests.length; i++) this.#settle(requests[i], results[i], requests.length > 1);
       return;
     }
-    if (FOR_ALL.test(String(message.code))) {
+    if (requests.length === 1 || FOR_ALL.test(String(message.code))) {
       for (const request of requests) this.#settle(request, message, false);
       return;
     }

@@ -185,10 +185,8 @@ export class Lane {
   /** Encodes it, unless it is. @returns false where it cannot be, and has failed. */
   prepare(request: Request): boolean {
     if (request.source !== "") return true;
-    if (request.isNumbered && request.id === 0) request.id = this.#session.next();
     try {
       for (const item of request.items ?? []) {
-        if (item.isNumbered && item.id === 0) item.id = this.#session.next();
         if (item.source === "") this.#codec.encode(item);
       }
       if (request.items === undefined) this.#codec.encode(request);

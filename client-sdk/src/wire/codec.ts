@@ -17,19 +17,34 @@ export interface Message {
   readonly results?: unknown;
 }
 
+/**
+ * Which writes of a frame run once however often they are sent.
+ *
+ * - `whole`: the frame says so for all of them. Their number is its id, and their place in it where they are no unit. Those that were
+ *   sent before say the number that they have.
+ * - `own`: those that have a number, and say so each.
+ * - `none`: it says nothing of numbers.
+ */
+export type Numbering = "whole" | "own" | "none";
+
 export interface Codec {
   /** Fills in the request's bytes. @throws CannotEncodeError */
   encode(request: Request): void;
   /**
    * A frame with one command.
    * @param id of the frame: that of the request where it is numbered.
-   * @param isNumbered whether a numbered write says so.
+   * @param isNumbered whether it says that it is to run once.
    */
   single(request: Request, id: number, isNumbered: boolean): Frame;
   /** A frame with several commands, in their order. */
-  batch(requests: readonly Request[], id: number, isNumbered: boolean, isAtomic: boolean): Frame;
+  batch(requests: readonly Request[], id: number, numbering: Numbering, isAtomic: boolean): Frame;
   /** @throws ProtocolError */
   decode(frame: Frame): Message;
+}
+
+/** Whether a write of a frame with this id says its own number. */
+export function saysNumber(request: Request, frameId: number, numbering: Numbering): boolean {
+  return numbering !== "none" && request.hasNumber && request.id !== frameId;
 }
 
 /** Deeper than the server reads; a cycle is found by it. */

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { Packr } from "msgpackr";
 import { describe, expect, it } from "vitest";
 import { CannotEncodeError, ProtocolError } from "../errors.ts";
+import type { Numbering } from "./codec.ts";
 import { JsonCodec } from "./json-codec.ts";
 import { MessagePackCodec } from "./message-pack-codec.ts";
 import { MessagePackReader } from "./message-pack-reader.ts";
@@ -155,19 +156,19 @@ describe("MessagePack", () => {
     fc.assert(
       fc.property(fc.array(fc.nat(40_000), { minLength: 1, maxLength: 20 }), (lengths) => {
         const requests = lengths.map((length, i) =>
-          request({ key: `${i}`, value: "v".repeat(length) }, i % 2 ? "numbered" : "read", i),
+          request({ key: `${i}`, value: "v".repeat(length) }, i % 2 ? "numbered" : "read", 100 + i),
         );
         for (const each of requests) codec.encode(each);
-        for (const isNumbered of [true, false]) {
-          const frame: unknown = packr.unpack(codec.batch(requests, 7, isNumbered, false) as Uint8Array);
+        for (const numbering of ["own", "none"] as const) {
+          const frame: unknown = packr.unpack(codec.batch(requests, 7, numbering, false) as Uint8Array);
           expect(frame).toEqual({
             type: "batch",
             request_id: 7,
-            ...(isNumbered && lengths.length > 1 ? { client_id: "me" } : {}),
+            ...(numbering === "own" ? { client_id: "me" } : {}),
             commands: lengths.map((length, i) => ({
               command: "kv.set",
               payload: { key: `${i}`, value: "v".repeat(length) },
-              ...(isNumbered && i % 2 ? { request_id: i, idempotent: true } : {}),
+              ...(numbering === "own" && i % 2 ? { request_id: 100 + i, idempotent: true } : {}),
             })),
           });
         }
@@ -181,7 +182,7 @@ describe("MessagePack", () => {
     expect(() => codec.encode(request({ value: [1, "two", Number.NaN] }))).toThrow(CannotEncodeError);
     const good = request({ value: 1 });
     codec.encode(good);
-    expect(packr.unpack(codec.single(good, 3, true) as Uint8Array)).toEqual({
+    expect(packr.unpack(codec.single(good, 3, false) as Uint8Array)).toEqual({
       command: "kv.set",
       payload: { value: 1 },
       request_id: 3,
@@ -198,40 +199,50 @@ describe("MessagePack", () => {
 
 describe("both formats", () => {
   const safeties: readonly Safety[] = ["read", "numbered", "unsafe"];
+  const numberings: readonly Numbering[] = ["whole", "own", "none"];
 
   it("say the same of the same commands, alone and together, numbered or not, and each time they are sent", () => {
     const [json, messagePack] = [new JsonCodec("me"), new MessagePackCodec("me")];
+    // A number may be none yet, that of the frame, one of its own, or that of an earlier frame with a place in it.
+    const item = fc.record({
+      safety: fc.constantFrom(...safeties),
+      id: fc.constantFrom(0, 7, 100),
+      index: fc.nat(300),
+    });
     fc.assert(
       fc.property(
-        fc.array(fc.constantFrom(...safeties), { minLength: 1, maxLength: 8 }),
-        fc.array(fc.record({ isNumbered: fc.boolean(), isAtomic: fc.boolean() }), { minLength: 1, maxLength: 4 }),
-        (kinds, attempts) => {
+        fc.array(item, { minLength: 1, maxLength: 8 }),
+        fc.array(fc.record({ numbering: fc.constantFrom(...numberings), isAtomic: fc.boolean() }), { minLength: 1 }),
+        (items, attempts) => {
           const make = (codec: JsonCodec | MessagePackCodec) =>
-            kinds.map((safety, i) => {
-              const made = request({ key: `${i}` }, safety, 100 + i);
+            items.map(({ safety, id, index }, i) => {
+              const made = request({ key: `${i}` }, safety, id);
+              if (id === 100 && index % 2 === 1) made.index = index;
               codec.encode(made);
               return made;
             });
           const [texts, bytes] = [make(json), make(messagePack)];
-          const plain = kinds.map((_, i) => ({ command: "kv.set", payload: { key: `${i}` } }));
-          for (const { isNumbered, isAtomic } of attempts) {
-            const isItem = (i: number) => isNumbered && !isAtomic && kinds[i] === "numbered";
+          const plain = items.map((_, i) => ({ command: "kv.set", payload: { key: `${i}` } }));
+          for (const { numbering, isAtomic } of attempts) {
+            const isNumbered = numbering !== "none";
             const batch = {
               type: "batch",
               request_id: 7,
               ...(isAtomic ? { atomic: true } : {}),
-              ...(isAtomic && isNumbered ? { idempotent: true } : {}),
-              ...((isAtomic && isNumbered) || kinds.some((_, i) => isItem(i)) ? { client_id: "me" } : {}),
-              commands: plain.map((each, i) => (isItem(i) ? { ...each, request_id: 100 + i, idempotent: true } : each)),
+              ...(numbering === "whole" ? { idempotent: true } : {}),
+              ...(isNumbered ? { client_id: "me" } : {}),
+              commands: plain.map((each, i) => {
+                const { safety, id, index } = items[i];
+                if (!isNumbered || safety !== "numbered" || id !== 100) return each;
+                return { ...each, request_id: 100, idempotent: true, ...(index % 2 === 1 ? { index } : {}) };
+              }),
             };
-            expect(JSON.parse(json.batch(texts, 7, isNumbered, isAtomic) as string)).toEqual(batch);
-            expect(packr.unpack(messagePack.batch(bytes, 7, isNumbered, isAtomic) as Uint8Array)).toEqual(batch);
+            expect(JSON.parse(json.batch(texts, 7, numbering, isAtomic) as string)).toEqual(batch);
+            expect(packr.unpack(messagePack.batch(bytes, 7, numbering, isAtomic) as Uint8Array)).toEqual(batch);
             for (const [i, each] of plain.entries()) {
-              const isOnce = isNumbered && kinds[i] === "numbered";
-              const id = isOnce ? 100 + i : 7;
-              const single = { ...each, request_id: id, ...(isOnce ? { client_id: "me", idempotent: true } : {}) };
-              expect(JSON.parse(json.single(texts[i], id, isNumbered) as string)).toEqual(single);
-              expect(packr.unpack(messagePack.single(bytes[i], id, isNumbered) as Uint8Array)).toEqual(single);
+              const single = { ...each, request_id: 9, ...(isNumbered ? { client_id: "me", idempotent: true } : {}) };
+              expect(JSON.parse(json.single(texts[i], 9, isNumbered) as string)).toEqual(single);
+              expect(packr.unpack(messagePack.single(bytes[i], 9, isNumbered) as Uint8Array)).toEqual(single);
             }
           }
         },

@@ -4,7 +4,7 @@
  */
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
-import { type Codec, DEPTH_MAX, type Message } from "./codec.ts";
+import { type Codec, DEPTH_MAX, type Message, type Numbering, saysNumber } from "./codec.ts";
 import { bytesOf, checkBigint, checkNumber, checkObject, hasToJson, isWritten, noForm, tooDeep } from "./encodable.ts";
 import type { Request } from "./request.ts";
 
@@ -20,17 +20,15 @@ export class JsonCodec implements Codec {
   }
 
   single(request: Request, id: number, isNumbered: boolean): Frame {
-    const identity = isNumbered && request.isNumbered ? `,"idempotent":true${this.#identity}` : "";
+    const identity = isNumbered ? `,"idempotent":true${this.#identity}` : "";
     return `${request.source}${identity},"request_id":${id}}`;
   }
 
-  batch(requests: readonly Request[], id: number, isNumbered: boolean, isAtomic: boolean): Frame {
-    const isItemNumbered = isNumbered && !isAtomic;
-    const items = requests.map((request) => itemText(request, isItemNumbered));
+  batch(requests: readonly Request[], id: number, numbering: Numbering, isAtomic: boolean): Frame {
+    const items = requests.map((request) => itemText(request, saysNumber(request, id, numbering)));
     const atomic = isAtomic ? ',"atomic":true' : "";
-    const whole = isAtomic && isNumbered ? ',"idempotent":true' : "";
-    const isIdentified = whole !== "" || (isItemNumbered && requests.some((request) => request.isNumbered));
-    const identity = isIdentified ? this.#identity : "";
+    const whole = numbering === "whole" ? ',"idempotent":true' : "";
+    const identity = numbering === "none" ? "" : this.#identity;
     return `{"type":"batch","request_id":${id}${atomic}${whole}${identity},"commands":[${items.join(",")}]}`;
   }
 
@@ -47,10 +45,10 @@ export class JsonCodec implements Codec {
   }
 }
 
-/** A numbered write of a batch has a number of its own; whose it is says the batch. */
-function itemText(request: Request, isNumbered: boolean): string {
-  if (!isNumbered || !request.isNumbered) return `${request.source}}`;
-  return `${request.source},"request_id":${request.id},"idempotent":true}`;
+/** Whose a number is says the batch. */
+function itemText({ source, id, index }: Request, saysNumber: boolean): string {
+  if (!saysNumber) return `${source}}`;
+  return `${source},"request_id":${id},"idempotent":true${index < 0 ? "" : `,"index":${index}`}}`;
 }
 
 function textOf(value: unknown, depth: number): string {

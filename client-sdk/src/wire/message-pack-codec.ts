@@ -1,17 +1,15 @@
 /**
  * MessagePack frames. A command is written by hand, once, as the item of a batch that it most often becomes:
  *
- *     82 "command" name "payload" {...}                                        a read
- *     84 "command" name "payload" {...} "request_id" n "idempotent" true       a numbered write
- *                                      '- plainEnd                      '- end
+ *     82 "command" name "payload" {...}
  *
  * A frame is a head, which says whose the numbers are if there are any, and the items, copied; items that were written one
- * after the other are copied in one piece. A frame with a single command is the item with one more field, so nothing is
- * encoded twice.
+ * after the other are copied in one piece. A frame with a single command is the item with more fields, and so is the item of a write
+ * that is sent again under the number it has: nothing is encoded twice.
  */
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
-import type { Codec, Message } from "./codec.ts";
+import { type Codec, type Message, type Numbering, saysNumber } from "./codec.ts";
 import { MessagePackReader } from "./message-pack-reader.ts";
 import { MessagePackWriter } from "./message-pack-writer.ts";
 import type { Request } from "./request.ts";
@@ -36,7 +34,9 @@ export class MessagePackCodec implements Codec {
     const writer = this.#writer;
     writer.begin();
     try {
-      this.#item(request);
+      writer.mapHead(2);
+      writer.raw(this.#prefix(request.command));
+      writer.value(request.payload, 1);
     } catch (error) {
       writer.discard();
       throw error;
@@ -45,70 +45,72 @@ export class MessagePackCodec implements Codec {
     // A chunk that was outgrown has moved the begin.
     request.start = writer.start;
     request.end = writer.at;
-    if (request.plainEnd === 0) request.plainEnd = request.end;
-    else request.plainEnd += request.start;
-  }
-
-  #item(request: Request): void {
-    const writer = this.#writer;
-    writer.mapHead(request.isNumbered ? 4 : 2);
-    writer.raw(this.#prefix(request.command));
-    writer.value(request.payload, 1);
-    // Relative until the chunk is known; 0 stands for the end.
-    request.plainEnd = 0;
-    if (!request.isNumbered) return;
-    request.plainEnd = writer.at - writer.start;
-    writer.raw(REQUEST_ID);
-    writer.number(request.id);
-    writer.raw(IDEMPOTENT);
   }
 
   single(request: Request, id: number, isNumbered: boolean): Frame {
-    const source = bytesOf(request);
+    const { start, end } = request;
     const tail = this.#envelope;
     tail.begin();
-    let { end } = request;
-    let fieldCount = 5;
-    if (isNumbered && request.isNumbered) {
+    tail.raw(REQUEST_ID);
+    tail.number(id);
+    if (isNumbered) {
+      tail.raw(IDEMPOTENT);
       tail.raw(this.#identity);
-    } else {
-      end = request.plainEnd;
-      fieldCount = 3;
-      tail.raw(REQUEST_ID);
-      tail.number(id);
     }
-    const bytes = end - request.start;
+    const bytes = end - start;
     const frame = new Uint8Array(bytes + tail.at - tail.start);
-    frame.set(source.subarray(request.start, end));
-    frame[0] = FIXMAP | fieldCount;
+    frame.set(bytesOf(request).subarray(start, end));
+    frame[0] = FIXMAP | (isNumbered ? 5 : 3);
     frame.set(tail.bytes.subarray(tail.start, tail.at), bytes);
     tail.discard();
     return frame;
   }
 
-  batch(requests: readonly Request[], id: number, isNumbered: boolean, isAtomic: boolean): Frame {
+  batch(requests: readonly Request[], id: number, numbering: Numbering, isAtomic: boolean): Frame {
+    const items = requests.some((request) => saysNumber(request, id, numbering))
+      ? requests.map((request) => (saysNumber(request, id, numbering) ? this.#numbered(request) : request))
+      : requests;
     const head = this.#envelope;
     head.begin();
-    // An atomic batch has one number for all of it; else its writes have theirs.
-    const isNumberedWhole = isAtomic && isNumbered;
-    const isItemNumbered = isNumbered && !isAtomic;
-    const isIdentified = isNumberedWhole || (isItemNumbered && requests.some((request) => request.isNumbered));
-    head.mapHead(3 + (isAtomic ? 1 : 0) + (isNumberedWhole ? 1 : 0) + (isIdentified ? 1 : 0));
+    const isWhole = numbering === "whole";
+    const isIdentified = numbering !== "none";
+    head.mapHead(3 + (isAtomic ? 1 : 0) + (isWhole ? 1 : 0) + (isIdentified ? 1 : 0));
     head.raw(BATCH);
     if (isAtomic) head.raw(ATOMIC);
-    if (isNumberedWhole) head.raw(IDEMPOTENT);
+    if (isWhole) head.raw(IDEMPOTENT);
     if (isIdentified) head.raw(this.#identity);
     head.raw(REQUEST_ID);
     head.number(id);
     head.raw(COMMANDS);
-    head.arrayHead(requests.length);
+    head.arrayHead(items.length);
     let size = head.at - head.start;
-    for (const request of requests) size += itemEnd(request, isItemNumbered) - request.start;
+    for (const item of items) size += item.end - item.start;
     const frame = new Uint8Array(size);
     frame.set(head.bytes.subarray(head.start, head.at));
-    copyItems(requests, isItemNumbered, frame, head.at - head.start);
+    copyItems(items, frame, head.at - head.start);
     head.discard();
     return frame;
+  }
+
+  /** The item of a write that says its number. */
+  #numbered(request: Request): Item {
+    const { start, end, id, index } = request;
+    const tail = this.#envelope;
+    tail.begin();
+    tail.raw(REQUEST_ID);
+    tail.number(id);
+    tail.raw(IDEMPOTENT);
+    if (index >= 0) {
+      tail.raw(INDEX);
+      tail.number(index);
+    }
+    const bytes = end - start;
+    const source = new Uint8Array(bytes + tail.at - tail.start);
+    source.set(bytesOf(request).subarray(start, end));
+    source[0] = FIXMAP | (index >= 0 ? 5 : 4);
+    source.set(tail.bytes.subarray(tail.start, tail.at), bytes);
+    tail.discard();
+    return { source, start: 0, end: source.length };
   }
 
   decode(frame: Frame): Message {
@@ -132,30 +134,20 @@ export class MessagePackCodec implements Codec {
   }
 }
 
-/** Where a request ends in its frame: before what makes it a numbered write, or after. */
-function itemEnd(request: Request, isNumbered: boolean): number {
-  return isNumbered ? request.end : request.plainEnd;
-}
+/** An encoded command: its bytes from `start` to `end`. */
+type Item = Pick<Request, "source" | "start" | "end">;
 
-/** Requests whose bytes follow each other in one chunk are copied together. */
-function copyItems(requests: readonly Request[], isNumbered: boolean, frame: Uint8Array, offset: number): void {
+/** Items whose bytes follow each other in one chunk are copied together. */
+function copyItems(items: readonly Item[], frame: Uint8Array, offset: number): void {
   let at = offset;
   let index = 0;
-  while (index < requests.length) {
-    const source = bytesOf(requests[index]);
-    const { start } = requests[index];
-    let end = itemEnd(requests[index], isNumbered);
-    if (end !== requests[index].end) {
-      frame.set(source.subarray(start, end), at);
-      frame[at] = FIXMAP | 2;
-      at += end - start;
-      index++;
-      continue;
-    }
+  while (index < items.length) {
+    const source = bytesOf(items[index]);
+    const { start } = items[index];
+    let { end } = items[index];
     index++;
-    while (index < requests.length && requests[index].source === source && requests[index].start === end) {
-      if (itemEnd(requests[index], isNumbered) !== requests[index].end) break;
-      end = requests[index].end;
+    while (index < items.length && items[index].source === source && items[index].start === end) {
+      end = items[index].end;
       index++;
     }
     frame.set(source.subarray(start, end), at);
@@ -163,9 +155,9 @@ function copyItems(requests: readonly Request[], isNumbered: boolean, frame: Uin
   }
 }
 
-function bytesOf(request: Request): Uint8Array {
+function bytesOf({ source }: Item): Uint8Array {
   // This codec has encoded it.
-  return request.source as Uint8Array;
+  return source as Uint8Array;
 }
 
 function encoded(parts: readonly unknown[]): Uint8Array {
@@ -180,3 +172,4 @@ const IDEMPOTENT = encoded(["idempotent", true]);
 const BATCH = encoded(["type", "batch"]);
 const ATOMIC = encoded(["atomic", true]);
 const COMMANDS = encoded(["commands"]);
+const INDEX = encoded(["index"]);

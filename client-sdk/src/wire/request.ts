@@ -18,6 +18,9 @@ export type Safety = "read" | "numbered" | "unsafe";
 /** The server remembers a number for 300 s, unless it was told otherwise; a minute is left for the way and for its clock. */
 const RESEND_WINDOW_MS = 240_000;
 
+/** What a number of its own adds to a command. */
+const NUMBER_BYTES_MAX = 64;
+
 export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number | undefined;
@@ -30,8 +33,10 @@ export class Request {
   /** What makes the method's result of the reply's payload. */
   readonly convert: ((payload: unknown) => unknown) | undefined;
   readonly promise: Promise<unknown>;
-  /** Of a numbered write, the same in every attempt; else that of the frame it was last sent in. */
+  /** Of a numbered write, the same in every attempt of which one may have run it; else that of the frame it was last sent in. */
   id: number;
+  /** Of a numbered write whose `id` is that of the frame it was first sent in: its place there. Else -1. */
+  index = -1;
   /** Set for what must be a frame of its own: commands that wait or answer at length, and a batch that its caller made. */
   isAlone: boolean;
   /** The commands of a batch that its caller made. */
@@ -53,13 +58,9 @@ export class Request {
   /** How long it may still take; undefined until somebody has looked. */
   remainingMs: number | undefined;
   readonly timeoutMs: number | undefined;
-  /**
-   * The encoded command: text, or the bytes from `start`. The number of a numbered write stands between `plainEnd` and `end`,
-   * and can be left out.
-   */
+  /** The encoded command, without a number: text, or the bytes from `start` to `end`. */
   source: string | Uint8Array = "";
   start = 0;
-  plainEnd = 0;
   end = 0;
   /** Told of a reply that nobody waits for any more. */
   onOrphan: ((payload: unknown) => void) | undefined;
@@ -96,9 +97,10 @@ export class Request {
     return this.safety === "numbered";
   }
 
-  /** Bytes on the wire, about. */
+  /** Bytes on the wire at the most, about. */
   get bytes(): number {
-    return typeof this.source === "string" ? this.source.length : this.end - this.start;
+    const bytes = typeof this.source === "string" ? this.source.length : this.end - this.start;
+    return this.isNumbered ? bytes + NUMBER_BYTES_MAX : bytes;
   }
 
   /** Whether it may have taken effect, by all that is known now. */
@@ -112,9 +114,20 @@ export class Request {
     return Date.now() - this.#firstSentAtMs > RESEND_WINDOW_MS;
   }
 
-  /** It leaves once more. */
-  sent(): void {
-    if (this.unansweredCount === 0 && this.isNumbered) this.#firstSentAtMs = Date.now();
+  /** Whether it has a number, under which it may have run. */
+  get hasNumber(): boolean {
+    return this.isNumbered && this.id !== 0;
+  }
+
+  /** No attempt can have run it any more, so it is as if there had been none: it gets another number. */
+  forgetNumber(): void {
+    this.id = 0;
+    this.index = -1;
+  }
+
+  /** It leaves once more. @param nowMs by the wall clock. */
+  sent(nowMs: number): void {
+    if (this.unansweredCount === 0) this.#firstSentAtMs = nowMs;
     this.unansweredCount += 1;
   }
 
