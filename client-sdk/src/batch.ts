@@ -1,6 +1,6 @@
 /** Batches that the caller makes: commands that run in order with nothing between, or, when atomic, all or none. */
 
-import { sendingOf } from "./command-safety.ts";
+import { type Sending, sendingOf, sendingOfAny } from "./command-safety.ts";
 import type { CallOptions } from "./commander.ts";
 import { type SynapError, serverError } from "./errors.ts";
 import type { CommandMap, CommandName } from "./generated/command-map.ts";
@@ -30,16 +30,19 @@ export interface BatchOptions extends CallOptions {
 /** The request that a batch is. */
 export function batchRequest(commands: readonly BatchCommand[], options: BatchOptions | undefined): Request {
   const isAtomic = options?.atomic === true;
-  const items = commands.map(({ command, payload }) => {
-    const { safety } = sendingOf(command);
-    // An atomic batch has one number, for all of it.
-    return new Request(command, payload ?? {}, isAtomic && safety === "numbered" ? "unsafe" : safety, undefined);
+  const sendings = commands.map(({ command, payload }) => sendingOfAny(command, payload));
+  const items = commands.map(({ command, payload }, index) => {
+    const { safety, isExempt } = sendings[index];
+    const item = new Request(command, payload ?? {}, safety, undefined);
+    // An atomic batch is one thing.
+    item.isExempt = isExempt && !isAtomic;
+    return item;
   });
   const convert = (results: unknown): unknown => {
     // The connection has checked that there is one object for each command.
     return (results as readonly WireResult[]).map((result, index) => resultOf(result, commands[index].command));
   };
-  return new Request("batch", {}, safetyOf(commands), convert, options, { items, isAtomic });
+  return new Request("batch", {}, safetyOf(sendings), convert, options, { items, isAtomic });
 }
 
 export function needsMaster(commands: readonly BatchCommand[]): boolean {
@@ -47,8 +50,8 @@ export function needsMaster(commands: readonly BatchCommand[]): boolean {
 }
 
 /** As safe as the least safe of its commands. */
-function safetyOf(commands: readonly BatchCommand[]): Safety {
-  const safeties = commands.map(({ command }) => sendingOf(command).safety);
+function safetyOf(sendings: readonly Sending[]): Safety {
+  const safeties = sendings.map(({ safety }) => safety);
   if (safeties.includes("unsafe")) return "unsafe";
   return safeties.includes("numbered") ? "numbered" : "read";
 }

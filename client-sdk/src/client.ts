@@ -1,6 +1,6 @@
 /** The client: its groups of commands, and how a command of any of them is sent. */
 import { type BatchCommand, type BatchOptions, type BatchResults, batchRequest, needsMaster } from "./batch.ts";
-import { sendingOf } from "./command-safety.ts";
+import { type Sending, sendingOf, sendingOfAny } from "./command-safety.ts";
 import type { CallOptions, Commander, Convert } from "./commander.ts";
 import { Admin } from "./commands/admin.ts";
 import { Key } from "./commands/key.ts";
@@ -120,7 +120,7 @@ export class SynapClient implements AsyncDisposable {
   /** A command that this version of the client does not know. It is not sent again after a lost connection. */
   command(command: string, payload?: object, options?: CallOptions): Promise<unknown>;
   command(command: string, payload: object = {}, options?: CallOptions): Promise<unknown> {
-    return this.#send(command, payload, undefined, options);
+    return this.#sendAs(sendingOfAny(command, payload), command, payload, undefined, options);
   }
 
   /**
@@ -167,9 +167,20 @@ export class SynapClient implements AsyncDisposable {
     options?: CallOptions,
     onOrphan?: (payload: unknown) => void,
   ): Promise<unknown> {
-    const sending = sendingOf(command);
+    return this.#sendAs(sendingOf(command), command, payload, convert, options, onOrphan);
+  }
+
+  #sendAs(
+    sending: Sending,
+    command: string,
+    payload: object,
+    convert?: Convert,
+    options?: CallOptions,
+    onOrphan?: (payload: unknown) => void,
+  ): Promise<unknown> {
     const request = new Request(command, payload, sending.safety, convert, options);
     request.isAlone = sending.isAlone;
+    request.isExempt = sending.isExempt;
     request.onOrphan = onOrphan;
     return this.#issue(request, sending.needsMaster || options?.readFrom === "master");
   }

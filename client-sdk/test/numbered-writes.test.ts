@@ -46,13 +46,59 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
     );
   });
 
-  it("beside what cannot be numbered each has its own in a frame too", async () => {
-    await Promise.all([synap.kv.set("b", 1), synap.pubsub.publish("t", 1), synap.kv.get("b"), synap.kv.set("c", 1)]);
+  it("what cannot be numbered says so in their frame, and runs each time", async () => {
+    const [, subscribers, , , login] = await Promise.allSettled([
+      synap.kv.set("b", 1),
+      synap.pubsub.publish("t", 1),
+      synap.kv.get("b"),
+      synap.kv.set("c", 1),
+      synap.command("auth", { token: "none such" }),
+    ]);
+    expect([subscribers.status, login.status]).toEqual(["fulfilled", "fulfilled"]);
     const [, frame] = messages.commands;
-    expect(frame.idempotent).toBeUndefined();
-    const numbers = (frame.commands as Fields[]).map(({ idempotent, request_id }) => idempotent === true && request_id);
-    expect(numbers).toEqual([expect.any(Number), false, false, expect.any(Number)]);
-    expect(new Set([frame.request_id, numbers[0], numbers[3]]).size).toBe(3);
+    expect(frame.idempotent).toBe(true);
+    const exempt = [false, true, false, false, true];
+    expect((frame.commands as Fields[]).map(({ idempotent }) => idempotent === false)).toEqual(exempt);
+  });
+
+  it("a batch of a caller may have anything in it that a batch may", async () => {
+    const results = await synap.batch([
+      { command: "kv.incr", payload: { key: "n" } },
+      { command: "transaction.watch", payload: { client_id: "t", keys: ["n"] } },
+      { command: "pubsub.subscribe", payload: { topics: ["t"] } },
+      { command: "kv.watch", payload: { pattern: "none*" } },
+      { command: "kv.get", payload: { key: "n" } },
+    ]);
+    expect(results).toMatchObject([{ payload: { value: 1 } }, {}, {}, {}, { payload: 1 }]);
+    expect(results.map(({ success }) => success)).toEqual([true, true, true, true, true]);
+  });
+
+  it("a write that carries the client_id of a transaction waits for it, and is not numbered", async () => {
+    await synap.transaction.multi("t1");
+    const set = { key: "queued", value: 1, client_id: "t1" };
+    expect(await synap.command("kv.set", set)).toEqual({ success: true, queued: true });
+    const increment = { command: "kv.incr", payload: { key: "queued", client_id: "t1" } } as const;
+    // The wire's own field, which the types of commands do not have.
+    expect(await synap.batch([increment as { command: "kv.incr"; payload: { key: string } }])).toMatchObject([
+      { payload: { queued: true } },
+    ]);
+    expect(await synap.kv.get("queued")).toBeNull();
+    expect(await synap.transaction.exec("t1")).toMatchObject({ success: true });
+    expect(await synap.kv.get("queued")).toBe(2);
+  });
+
+  it("a batch that is refused after a part of it has run says that it may have happened", async () => {
+    messages.hooks = {
+      reply: (message) => {
+        if (message.type !== "batch_response") return [message];
+        const { request_id } = message;
+        const details = { limit_bytes: 1, commands_done: 1 };
+        return [{ success: false, request_id, code: "PAYLOAD_TOO_LARGE", error: "too large", details }];
+      },
+    };
+    const increment = { command: "kv.incr", payload: { key: "n" } } as const;
+    const error = await failure(synap.batch([increment, { command: "kv.get", payload: { key: "n" } }]));
+    expect(error).toMatchObject({ code: "PAYLOAD_TOO_LARGE", mayHaveHappened: true });
   });
 
   it("what is left of a frame is sent again by the numbers it had, and what is new beside it by others", async () => {
@@ -102,6 +148,40 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
     expect(await writes[1]).toBe(1);
     expect(lostCount).toBe(2);
     expect(await synap.kv.get("n")).toBe(1);
+  });
+
+  it.each<[string, Fields, boolean]>([
+    ["replica, for now", { code: "SERVICE_UNAVAILABLE", error: "closing" }, false],
+    ["no time left", { code: "PAYLOAD_TOO_LARGE", error: "late", details: { limit_ms: 200, commands_done: 0 } }, true],
+    ["too large together", { code: "PAYLOAD_TOO_LARGE", error: "large", details: { commands_done: 0 } }, false],
+    ["no such batch", { code: "INVALID_REQUEST", error: "what is index?" }, false],
+  ])("what is left of a frame and refused is not taken for what never ran: %s", async (_, refusal, isItem) => {
+    let count = 0;
+    messages.hooks = {
+      reply: (message) => {
+        if (message.type !== "batch_response") return [message];
+        count += 1;
+        if (count === 1) {
+          faults.cut();
+          return [];
+        }
+        if (count > 2) return [message];
+        const refused = { success: false, ...refusal };
+        const { request_id } = message;
+        return [isItem ? { ...message, results: [refused] } : { ...refused, request_id }];
+      },
+    };
+    const stop = new AbortController();
+    const writes = [synap.kv.incr("other", 1, { signal: stop.signal }), synap.kv.incr("n")];
+    await until(() => count === 1);
+    stop.abort();
+    await expect(writes[0]).rejects.toThrow();
+    const [outcome] = await Promise.allSettled([writes[1]]);
+    // Either it is sent again, or its caller is told that it may have happened.
+    if (outcome.status === "fulfilled") expect(outcome.value).toBe(1);
+    else expect(outcome.reason).toMatchObject({ mayHaveHappened: true });
+    expect(outcome.status).toBe(isItem ? "fulfilled" : "rejected");
+    expect(await direct("n")).toBe(1);
   });
 
   it("a write whose answer is lost is sent again and happens once", async () => {

@@ -141,7 +141,7 @@ export class Connection {
     // A single command has no place to say which of a batch it was.
     const isShared = first.items === undefined && (requests.length > 1 || first.index >= 0);
     const id = !isShared && this.isNumbering && first.hasNumber ? first.id : this.#session.next();
-    const numbering = this.isNumbering ? this.#number(requests, id, isShared) : "none";
+    const numbering = this.isNumbering ? giveNumbers(requests, id, isShared) : "none";
     const frame = this.#frame(requests, id, isShared, numbering);
     const nowMs = Date.now();
     for (const request of requests) {
@@ -178,27 +178,6 @@ export class Connection {
   end(reason: Error): void {
     this.#lostReason ??= reason;
     this.#socket?.close();
-  }
-
-  /** Gives their numbers to those writes of a frame that have none: the frame's, or, beside what runs each time, each its own. */
-  #number(requests: readonly Request[], id: number, isShared: boolean): Numbering {
-    let isSafe = true;
-    let isNumbered = false;
-    let isNew = false;
-    for (const request of requests) {
-      if (request.safety === "unsafe") isSafe = false;
-      if (!request.isNumbered) continue;
-      isNumbered = true;
-      if (!request.hasNumber) isNew = true;
-    }
-    if (!isNumbered) return "none";
-    for (let index = 0; index < requests.length; index++) {
-      const request = requests[index];
-      if (!request.isNumbered || request.hasNumber) continue;
-      request.id = isSafe ? id : this.#session.next();
-      if (isSafe && isShared) request.index = index;
-    }
-    return !isShared || (isSafe && isNew) ? "whole" : "own";
   }
 
   #frame(requests: readonly Request[], id: number, isShared: boolean, numbering: Numbering): Frame {
@@ -309,7 +288,7 @@ export class Connection {
       return;
     }
     if (requests.length === 1 || FOR_ALL.test(String(message.code))) {
-      for (const request of requests) this.#settle(request, message, false);
+      for (const request of requests) this.#settle(request, message, false, true);
       return;
     }
     // Together they were too much, or one of them spoils the frame: each goes alone, and gets what is its own.
@@ -329,18 +308,23 @@ export class Connection {
     return request.safety === "read" || (request.isNumbered && this.isNumbering);
   }
 
-  #settle(request: Request, result: Result, isShared: boolean): void {
+  /** @param isOfFrame the frame was refused, before the numbers in it were looked at. */
+  #settle(request: Request, result: Result, isShared: boolean, isOfFrame = false): void {
     if (result.success === true) {
       request.succeed(result.payload);
       return;
     }
     const code = String(result.code);
     const details = detailsOf(result);
-    // This attempt has not run it. Where the server came to its number, no other has either.
-    request.unansweredCount = FOR_ALL.test(code) || code === "PAYLOAD_TOO_LARGE" ? request.unansweredCount - 1 : 0;
+    // This attempt has not run it, unless it is a part of a batch. Where the server came to its number, no other has either.
+    if (!(Number(details.commands_done ?? 0) > 0 && request.items !== undefined)) {
+      const isOthers = isOfFrame || FOR_ALL.test(code) || code === "PAYLOAD_TOO_LARGE";
+      request.unansweredCount = isOthers ? request.unansweredCount - 1 : 0;
+    }
     // The frame had had its time before this command, or no room was left for its answer: it has not happened, and may
     // well go alone.
-    const isCrowdedOut = isShared && code === "PAYLOAD_TOO_LARGE";
+    const isCrowdedOut =
+      code === "PAYLOAD_TOO_LARGE" && (isShared || (request.index >= 0 && details.limit_ms !== undefined));
     if (isCrowdedOut || (this.isClosing && code === "SERVICE_UNAVAILABLE")) {
       request.isAlone ||= details.limit_ms === undefined;
       this.#listener.resend([request]);
@@ -364,6 +348,30 @@ export class Connection {
     if (this.#isGreeted) this.#listener.lost(unanswered, error);
     else for (const request of unanswered) request.fail(error);
   }
+}
+
+/**
+ * Gives their numbers to those writes of a frame that have none: the frame's id and, where it is shared, the place in it.
+ *
+ *     frame 7    [ set  get  set ]   the answer is lost, and the first is given up
+ *                  7/0       7/2
+ *     frame 9    [ get  set  set ]
+ *                       7/2  9/2
+ */
+function giveNumbers(requests: readonly Request[], id: number, isShared: boolean): Numbering {
+  let numbering: Numbering = "none";
+  for (let index = 0; index < requests.length; index++) {
+    const request = requests[index];
+    if (!request.isNumbered) continue;
+    if (request.hasNumber && isShared) {
+      if (numbering === "none") numbering = "own";
+      continue;
+    }
+    numbering = "whole";
+    request.id = id;
+    if (isShared) request.index = index;
+  }
+  return numbering;
 }
 
 function isWriting({ safety }: Request): boolean {

@@ -21,8 +21,8 @@ export interface Message {
  * Which writes of a frame run once however often they are sent.
  *
  * - `whole`: the frame says so for all of them. Their number is its id, and their place in it where they are no unit. Those that were
- *   sent before say the number that they have.
- * - `own`: those that have a number, and say so each.
+ *   sent before say the number that they have, and what is to run each time that it has none.
+ * - `own`: those that were sent before, and say so each.
  * - `none`: it says nothing of numbers.
  */
 export type Numbering = "whole" | "own" | "none";
@@ -42,9 +42,15 @@ export interface Codec {
   decode(frame: Frame): Message;
 }
 
-/** Whether a write of a frame with this id says its own number. */
-export function saysNumber(request: Request, frameId: number, numbering: Numbering): boolean {
-  return numbering !== "none" && request.hasNumber && request.id !== frameId;
+/** What a command of a frame says beside its name and payload: its own number, or that it has none. */
+export function addendumOf(
+  request: Request,
+  frameId: number,
+  numbering: Numbering,
+): "number" | "exemption" | undefined {
+  if (numbering === "none") return undefined;
+  if (request.hasNumber && request.id !== frameId) return "number";
+  return request.isExempt && numbering === "whole" ? "exemption" : undefined;
 }
 
 /** Deeper than the server reads; a cycle is found by it. */

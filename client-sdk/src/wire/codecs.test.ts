@@ -218,6 +218,7 @@ describe("both formats", () => {
             items.map(({ safety, id, index }, i) => {
               const made = request({ key: `${i}` }, safety, id);
               if (id === 100 && index % 2 === 1) made.index = index;
+              made.isExempt = safety === "unsafe";
               codec.encode(made);
               return made;
             });
@@ -233,6 +234,7 @@ describe("both formats", () => {
               ...(isNumbered ? { client_id: "me" } : {}),
               commands: plain.map((each, i) => {
                 const { safety, id, index } = items[i];
+                if (safety === "unsafe" && numbering === "whole") return { ...each, idempotent: false };
                 if (!isNumbered || safety !== "numbered" || id !== 100) return each;
                 return { ...each, request_id: 100, idempotent: true, ...(index % 2 === 1 ? { index } : {}) };
               }),

@@ -4,7 +4,7 @@
  */
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
-import { type Codec, DEPTH_MAX, type Message, type Numbering, saysNumber } from "./codec.ts";
+import { addendumOf, type Codec, DEPTH_MAX, type Message, type Numbering } from "./codec.ts";
 import { bytesOf, checkBigint, checkNumber, checkObject, hasToJson, isWritten, noForm, tooDeep } from "./encodable.ts";
 import type { Request } from "./request.ts";
 
@@ -25,7 +25,7 @@ export class JsonCodec implements Codec {
   }
 
   batch(requests: readonly Request[], id: number, numbering: Numbering, isAtomic: boolean): Frame {
-    const items = requests.map((request) => itemText(request, saysNumber(request, id, numbering)));
+    const items = requests.map((request) => itemText(request, addendumOf(request, id, numbering)));
     const atomic = isAtomic ? ',"atomic":true' : "";
     const whole = numbering === "whole" ? ',"idempotent":true' : "";
     const identity = numbering === "none" ? "" : this.#identity;
@@ -46,8 +46,9 @@ export class JsonCodec implements Codec {
 }
 
 /** Whose a number is says the batch. */
-function itemText({ source, id, index }: Request, saysNumber: boolean): string {
-  if (!saysNumber) return `${source}}`;
+function itemText({ source, id, index }: Request, addendum: ReturnType<typeof addendumOf>): string {
+  if (addendum === undefined) return `${source}}`;
+  if (addendum === "exemption") return `${source},"idempotent":false}`;
   return `${source},"request_id":${id},"idempotent":true${index < 0 ? "" : `,"index":${index}`}}`;
 }
 

@@ -9,7 +9,7 @@
  */
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
-import { type Codec, type Message, type Numbering, saysNumber } from "./codec.ts";
+import { addendumOf, type Codec, type Message, type Numbering } from "./codec.ts";
 import { MessagePackReader } from "./message-pack-reader.ts";
 import { MessagePackWriter } from "./message-pack-writer.ts";
 import type { Request } from "./request.ts";
@@ -67,9 +67,7 @@ export class MessagePackCodec implements Codec {
   }
 
   batch(requests: readonly Request[], id: number, numbering: Numbering, isAtomic: boolean): Frame {
-    const items = requests.some((request) => saysNumber(request, id, numbering))
-      ? requests.map((request) => (saysNumber(request, id, numbering) ? this.#numbered(request) : request))
-      : requests;
+    const items = numbering === "none" ? requests : this.#withAddenda(requests, id, numbering);
     const head = this.#envelope;
     head.begin();
     const isWhole = numbering === "whole";
@@ -92,22 +90,38 @@ export class MessagePackCodec implements Codec {
     return frame;
   }
 
-  /** The item of a write that says its number. */
-  #numbered(request: Request): Item {
+  /** The items of a frame; nearly always the requests as they are. */
+  #withAddenda(requests: readonly Request[], frameId: number, numbering: Numbering): readonly Item[] {
+    let items: Item[] | undefined;
+    for (let i = 0; i < requests.length; i++) {
+      const addendum = addendumOf(requests[i], frameId, numbering);
+      if (addendum === undefined) continue;
+      items ??= [...requests];
+      items[i] = this.#withAddendum(requests[i], addendum);
+    }
+    return items ?? requests;
+  }
+
+  #withAddendum(request: Request, addendum: "number" | "exemption"): Item {
     const { start, end, id, index } = request;
     const tail = this.#envelope;
+    let fieldCount = 3;
     tail.begin();
-    tail.raw(REQUEST_ID);
-    tail.number(id);
-    tail.raw(IDEMPOTENT);
-    if (index >= 0) {
-      tail.raw(INDEX);
-      tail.number(index);
+    if (addendum === "exemption") tail.raw(EXEMPT);
+    else {
+      fieldCount = index >= 0 ? 5 : 4;
+      tail.raw(REQUEST_ID);
+      tail.number(id);
+      tail.raw(IDEMPOTENT);
+      if (index >= 0) {
+        tail.raw(INDEX);
+        tail.number(index);
+      }
     }
     const bytes = end - start;
     const source = new Uint8Array(bytes + tail.at - tail.start);
     source.set(bytesOf(request).subarray(start, end));
-    source[0] = FIXMAP | (index >= 0 ? 5 : 4);
+    source[0] = FIXMAP | fieldCount;
     source.set(tail.bytes.subarray(tail.start, tail.at), bytes);
     tail.discard();
     return { source, start: 0, end: source.length };
@@ -169,6 +183,7 @@ function encoded(parts: readonly unknown[]): Uint8Array {
 
 const REQUEST_ID = encoded(["request_id"]);
 const IDEMPOTENT = encoded(["idempotent", true]);
+const EXEMPT = encoded(["idempotent", false]);
 const BATCH = encoded(["type", "batch"]);
 const ATOMIC = encoded(["atomic", true]);
 const COMMANDS = encoded(["commands"]);

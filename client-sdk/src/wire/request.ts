@@ -39,6 +39,8 @@ export class Request {
   index = -1;
   /** Set for what must be a frame of its own: commands that wait or answer at length, and a batch that its caller made. */
   isAlone: boolean;
+  /** In a frame whose commands run once it says that it does not. */
+  isExempt = false;
   /** The commands of a batch that its caller made. */
   readonly items: readonly Request[] | undefined;
   readonly isAtomic: boolean;

@@ -27,7 +27,8 @@ export interface Envelope {
   itemCount: number;
   atomic: boolean;
   clientId: ByteRange | undefined;
-  idempotent: boolean;
+  /** `undefined` where it does not say: then a command of a batch is what its batch is. */
+  idempotent: boolean | undefined;
   /** Which command of the batch with its request id it was; -1 where it does not say so. Of a command of a batch alone. */
   index: number;
   /** Some command of the batch says whose it is, which it is, or that it is idempotent: rare, and then looked at. */

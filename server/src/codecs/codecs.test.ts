@@ -175,11 +175,14 @@ for (const format of [json, messagePack]) {
     });
 
     it("reads the ids of the idempotent commands of a batch", () => {
-      const one = { command: "kv.incr", request_id: 1, client_id: "c", idempotent: true };
-      const envelope = accepted(envelopeOf({ commands: [one, { command: "kv.get" }] }));
-      const [first, second] = envelope.items ?? [];
+      const one = { command: "kv.incr", request_id: 1, index: 2 ** 16, client_id: "c", idempotent: true };
+      const commands = [one, { command: "kv.get" }, { command: "kv.get", idempotent: false }];
+      const envelope = accepted(envelopeOf({ commands }));
+      const [first, second, third] = envelope.items ?? [];
       expect([textOf(first.clientId), codec.decodeId(first.requestId as ByteRange)]).toEqual(["c", 1]);
-      expect([first.idempotent, second.idempotent, envelope.idempotent]).toEqual([true, false, false]);
+      expect([first.index, second.index]).toEqual([2 ** 16, -1]);
+      const said = [first, second, third, envelope].map(({ idempotent }) => idempotent);
+      expect(said).toEqual([true, undefined, false, undefined]);
       expect(envelope.hasItemIds).toBe(true);
       const of = (commands: unknown[], fields = {}) => accepted(envelopeOf({ commands, ...fields })).hasItemIds;
       expect(of([{ request_id: 1 }], { idempotent: true })).toBe(true);

@@ -69,7 +69,7 @@ export class RequestEnvelope implements Envelope {
   itemCount = 0;
   atomic = false;
   clientId: ByteRange | undefined = undefined;
-  idempotent = false;
+  idempotent: boolean | undefined = undefined;
   index = -1;
   hasItemIds = false;
   /** Whether `type` is "batch". No other type says anything that the fields do not. */
@@ -91,7 +91,7 @@ export class RequestEnvelope implements Envelope {
     this.itemCount = 0;
     this.atomic = false;
     this.clientId = undefined;
-    this.idempotent = false;
+    this.idempotent = undefined;
     this.index = -1;
     this.hasItemIds = false;
     this.isBatch = false;
@@ -131,7 +131,7 @@ export class RequestEnvelope implements Envelope {
     if (!this.hasItemIds) return undefined;
     for (let i = 0; i < this.itemCount; i++) {
       const { requestId, clientId, idempotent, index } = items[i];
-      if (!this.atomic && (idempotent || this.idempotent)) continue;
+      if (!this.atomic && (idempotent ?? this.idempotent)) continue;
       if (requestId !== undefined) return belongsToBatch(FIELD_REQUEST_ID);
       if (clientId !== undefined) return belongsToBatch(FIELD_CLIENT_ID);
       if (idempotent) return belongsToBatch(FIELD_IDEMPOTENT);

@@ -18,8 +18,8 @@ import { RowTimes } from "./row-times.ts";
 import { queueInTransaction } from "./transaction-queue.ts";
 
 /**
- * How long the commands of one batch may hold the loop, and with it every other client. One that is under way is finished;
- * what comes after it is not begun. A thousand ordinary commands take a few milliseconds, or 50 in a process that has just
+ * How long the commands of one batch may hold the loop, and with it every other client. One that is under way is finished, and
+ * the first always runs; what comes after it is not begun. A thousand ordinary commands take a few milliseconds, or 50 in a process that has just
  * begun on a busy machine.
  */
 const BATCH_MS_MAX = 200;
@@ -71,7 +71,7 @@ export class Batches {
           for (let i = 0; i < count; i++, done++) {
             const prepared = this.#group[i];
             times.next(prepared.index, this.#isSmall(prepared), caller);
-            if (times.atMs - startedMs >= BATCH_MS_MAX) {
+            if (done > 0 && times.atMs - startedMs >= BATCH_MS_MAX) {
               return this.#refuseRest(encoder, done, envelope.itemCount, tooMuchAtOnce(done));
             }
             if (caller.isHeldBack === true) {
@@ -113,14 +113,19 @@ export class Batches {
       return;
     }
     const command = runner.registry.commands[index];
-    const isIdempotent = item.idempotent || batch.idempotent;
+    const isIdempotent = item.idempotent ?? batch.idempotent ?? false;
     const clientId = item.clientId ?? batch.clientId;
     const answer =
       refusal ?? queueInTransaction(runner.executor, command, item, clientId, decoder, isIdempotent, caller);
     let error: CommandError | Wait | undefined;
     if (answer !== undefined) error = runner.encode(encoder, undefined, answer);
-    else if (!isIdempotent || command.read !== undefined) error = runner.run(command, args, caller, encoder, undefined);
-    else error = this.#runOnce(batch, indexInBatch, item, command, args, decoder, encoder, caller);
+    else if (isIdempotent && command.read === undefined) {
+      error = this.#runOnce(batch, indexInBatch, item, command, args, decoder, encoder, caller);
+    } else {
+      // What is not in a row has a record of its own, or may not come while one is gathered.
+      if (command.read === undefined) this.#rows.end();
+      error = runner.run(command, args, caller, encoder, undefined);
+    }
     if (error instanceof Wait) throw new Error("a command waits without having said that it may");
     this.#times.add(index, error === undefined, caller);
   }
@@ -197,7 +202,7 @@ export class Batches {
         else if (command !== undefined && refusal === undefined) {
           const item = this.#group[0].envelope;
           // In an atomic batch it would be neither part of the one nor of the other.
-          const queued = queueInTransaction(executor, command, item, clientId, decoder, idempotent, caller);
+          const queued = queueInTransaction(executor, command, item, clientId, decoder, idempotent === true, caller);
           result = queued === undefined ? this.#stage(command, args, caller) : notInBatch();
         }
         encoder.separateBatchItem(out, i);

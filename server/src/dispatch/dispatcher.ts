@@ -169,7 +169,7 @@ export class Dispatcher {
       envelope,
       envelope.clientId,
       decoder,
-      envelope.idempotent,
+      envelope.idempotent === true,
       caller,
     );
     if (queued !== undefined) {

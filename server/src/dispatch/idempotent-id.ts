@@ -27,7 +27,7 @@ export function refusalOfIds(request: Envelope): CommandError | undefined {
   if (!hasItemIds) return refusalOf(request, clientId);
   for (let i = 0; i < itemCount; i++) {
     const item = items[i];
-    if (!idempotent && !item.idempotent) continue;
+    if (!(item.idempotent ?? idempotent)) continue;
     if (item.requestId === undefined && (!idempotent || item.index >= 0)) return withoutId(i);
     const refusal = refusalOf(item.requestId === undefined ? request : item, item.clientId ?? clientId);
     if (refusal !== undefined) return refusal;

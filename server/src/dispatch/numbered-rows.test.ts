@@ -177,10 +177,44 @@ describe("an idempotent batch", () => {
     expect(fixture.bugs).toEqual([]);
   });
 
-  it("has no place for what cannot be remembered", () => {
+  it("has no place for what cannot be remembered, unless that says so itself, and runs each time", () => {
     const publish = { command: "pubsub.publish", payload: { topic: "t", payload: 1 } };
     const results = resultsOf(fixture, numbered(1, [increment(), publish, increment()]));
     expect(results).toMatchObject([{}, { code: "INVALID_REQUEST" }, { payload: { value: 2 } }]);
+    const offset = fixture.engine.log.nextOffset;
+    const exempt = { idempotent: false };
+    const message = numbered(2, [
+      increment(),
+      { ...publish, ...exempt },
+      increment(),
+      { ...increment("exempt"), ...exempt },
+      { command: "transaction.multi", payload: { client_id: "t" }, ...exempt },
+      { command: "transaction.exec", payload: { client_id: "t" }, ...exempt },
+      increment(),
+    ]);
+    for (let round = 1; round <= 2; round++) {
+      expect(resultsOf(fixture, message)).toMatchObject([
+        { payload: { value: 3 } },
+        { payload: { subscribers_matched: 0 } },
+        { payload: { value: 4 } },
+        { payload: { value: round } },
+        {},
+        { payload: { success: true } },
+        { payload: { value: 5 } },
+      ]);
+    }
+    const row = [OP_PUT, OP_REMEMBER];
+    expect(fixture.kindsFrom(offset)).toEqual([row, row, [OP_PUT], row, [OP_PUT]]);
+    expect(resultsOf(fixture, others([{ ...increment(), request_id: 2, ...exempt }]))).toBeUndefined();
+  });
+
+  it("lets a command be queued for a transaction where it is exempt, and only there", () => {
+    fixture.run("transaction.multi", { client_id: "t" });
+    const queued = { command: "kv.incr", payload: { key: "n", client_id: "t" }, idempotent: false };
+    const message = numbered(1, [increment(), queued, increment()]);
+    expect(payloadsOf(fixture, message)).toEqual([{ value: 1 }, { success: true, queued: true }, { value: 2 }]);
+    expect(fixture.run("transaction.exec", { client_id: "t" }).body.payload).toMatchObject({ results: [{}] });
+    expect(fixture.get("n")).toBe(3);
   });
 
   it("ends a record that grows large, and goes on with the next", () => {

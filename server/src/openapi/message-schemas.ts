@@ -29,7 +29,7 @@ export function componentSchemas(commands: readonly Command[]): JsonSchema {
     },
     Idempotent: {
       description:
-        "Runs once for this client_id and request_id, which are needed then: a repeat gets the first reply again.",
+        "Runs once for this client_id and request_id, which are needed then: a repeat gets the first reply again. False for a command of an idempotent batch that runs each time.",
       type: "boolean",
       default: false,
     },

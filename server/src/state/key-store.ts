@@ -149,11 +149,7 @@ export class KeyStore {
   readEntry(ref: number, into: KeyEntry): void {
     const words = this.#records.words[ref >>> 24];
     const at = ref & 0xfffffe;
-    const { value } = into;
-    value.tag = record.tagOf(words, at) as ValueTag; // As in `tagOf`.
-    value.bytes = this.#records.bytes[ref >>> 24];
-    value.start = record.keyWordOf(words, at) * 4 + record.keyBytesOf(words, at);
-    value.end = value.start + record.valueBytesOf(words, at);
+    this.readValue(ref, into.value);
     into.version = record.versionOf(words, at);
     into.deadlineMs = record.deadlineMsOf(words, at);
     into.ref = ref;
