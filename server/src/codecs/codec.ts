@@ -29,11 +29,13 @@ export interface Envelope {
   clientId: ByteRange | undefined;
   /** `undefined` where it does not say: then a command of a batch is what its batch is. */
   idempotent: boolean | undefined;
-  /** Which command of the batch with its request id it was; -1 where it does not say so. Of a command of a batch alone. */
+  /** Which command of the batch with its request id it was, or `NO_INDEX`. Of a command of a batch alone. */
   index: number;
   /** Some command of the batch says whose it is, which it is, or that it is idempotent: rare, and then looked at. */
   hasItemIds: boolean;
 }
+
+export const NO_INDEX = -1;
 
 /** A value that was encoded before, in either format. */
 export interface EncodedValue {

@@ -4,7 +4,7 @@
  */
 import { type CommandError, fail } from "../commands/errors.ts";
 import { ByteRange } from "../structures/byte-range.ts";
-import type { Envelope } from "./codec.ts";
+import { type Envelope, NO_INDEX } from "./codec.ts";
 
 export const FIELD_UNKNOWN = -1;
 export const FIELD_COMMAND = 0;
@@ -70,7 +70,7 @@ export class RequestEnvelope implements Envelope {
   atomic = false;
   clientId: ByteRange | undefined = undefined;
   idempotent: boolean | undefined = undefined;
-  index = -1;
+  index = NO_INDEX;
   hasItemIds = false;
   /** Whether `type` is "batch". No other type says anything that the fields do not. */
   isBatch = false;
@@ -92,7 +92,7 @@ export class RequestEnvelope implements Envelope {
     this.atomic = false;
     this.clientId = undefined;
     this.idempotent = undefined;
-    this.index = -1;
+    this.index = NO_INDEX;
     this.hasItemIds = false;
     this.isBatch = false;
     this.#seen = 0;
@@ -135,7 +135,7 @@ export class RequestEnvelope implements Envelope {
       if (requestId !== undefined) return belongsToBatch(FIELD_REQUEST_ID);
       if (clientId !== undefined) return belongsToBatch(FIELD_CLIENT_ID);
       if (idempotent) return belongsToBatch(FIELD_IDEMPOTENT);
-      if (index >= 0) return belongsToBatch(FIELD_INDEX);
+      if (index !== NO_INDEX) return belongsToBatch(FIELD_INDEX);
     }
     return undefined;
   }

@@ -305,11 +305,19 @@ export class Executor {
    * @param stageLast stages what the record ends with, and nothing may refuse any more.
    */
   endRecord(stageLast?: () => void): void {
-    if (stageLast !== undefined && !this.#isBroken) this.#endWith(stageLast);
+    if (stageLast !== undefined && !this.#isBroken) {
+      this.#orBreak("a record that was applied could not be ended", () => {
+        this.begin();
+        stageLast();
+        this.commit();
+      });
+    }
     this.#isGathering = false;
     const record = this.#record;
     if (record.count === 0 || this.#isBroken) return;
-    const firstOffset = this.#appendGathered(record);
+    const firstOffset = this.#orBreak("a record that was applied could not be appended", () =>
+      this.#log.append(record),
+    );
     // What the fan-out commits is planned anew, behind this record.
     const { bytes, length } = record;
     record.reset();
@@ -317,23 +325,13 @@ export class Executor {
     this.#forgetOrigins();
   }
 
-  #endWith(stageLast: () => void): void {
+  /** State and log say different things where it throws. */
+  #orBreak<Result>(what: string, run: () => Result): Result {
     try {
-      this.begin();
-      stageLast();
-      this.commit();
+      return run();
     } catch (cause) {
       this.#isBroken = true;
-      throw new ApplyFailure("a record that was applied could not be ended", { cause });
-    }
-  }
-
-  #appendGathered(record: OperationWriter): number {
-    try {
-      return this.#log.append(record);
-    } catch (cause) {
-      this.#isBroken = true;
-      throw new ApplyFailure("a record that was applied could not be appended", { cause });
+      throw new ApplyFailure(what, { cause });
     }
   }
 

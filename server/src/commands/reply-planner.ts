@@ -68,6 +68,14 @@ export class ReplyPlanner {
     return planner.hasRoomFor(ROW_BYTES_MAX, this.#store, planner.spareBytes);
   }
 
+  /** Why a reply of so many bytes is not remembered. */
+  refusalOf(replyBytes: number): CommandError | undefined {
+    const limitBytes = Math.floor(this.#limits.bytesMax / REPLY_PART);
+    if (replyBytes <= limitBytes) return undefined;
+    const message = "the reply is too large to be remembered: ask for less at once";
+    return fail("PAYLOAD_TOO_LARGE", message, { limit_bytes: limitBytes });
+  }
+
   /** As `remember`, for a row that there was room for. */
   rememberRow(id: ByteRange, format: ReplyFormat, row: ByteRange): void {
     const store = this.#store;
@@ -96,12 +104,8 @@ export class ReplyPlanner {
     const store = this.#store;
     const idBytes = id.end - id.start;
     const replyBytes = reply.end - reply.start;
-    const replyBytesMax = Math.floor(bytesMax / REPLY_PART);
-    if (replyBytes > replyBytesMax) {
-      return fail("PAYLOAD_TOO_LARGE", "the reply is too large to be remembered: ask for less at once", {
-        limit_bytes: replyBytesMax,
-      });
-    }
+    const tooLarge = this.refusalOf(replyBytes);
+    if (tooLarge !== undefined) return tooLarge;
     if (!planner.admit(REMEMBER_HEADER_BYTES + idBytes + replyBytes)) return planner.failure;
     const neededBytes = store.bytesNeeded(idBytes, replyBytes);
     const usedBytesMax = this.#usedBytesMax;

@@ -8,10 +8,11 @@ import type { Command } from "../commands/command.ts";
 import { CommandError, fail } from "../commands/errors.ts";
 import { Wait } from "../commands/wait.ts";
 import { type KeyStore, PRIME_COUNT_MAX } from "../state/key-store.ts";
+import { ROW_PLACES } from "../state/reply-row.ts";
 import { ByteRange } from "../structures/byte-range.ts";
 import type { Caller } from "./caller.ts";
 import { type CommandRunner, replyTooLarge } from "./command-runner.ts";
-import { IdempotentWrite, type IdempotentWrites } from "./idempotent-writes.ts";
+import type { IdempotentWrite, IdempotentWrites } from "./idempotent-writes.ts";
 import { NumberedRows } from "./numbered-rows.ts";
 import type { Reply } from "./reply.ts";
 import { RowTimes } from "./row-times.ts";
@@ -24,7 +25,9 @@ import { queueInTransaction } from "./transaction-queue.ts";
  */
 const BATCH_MS_MAX = 200;
 
-/** A command with more of a payload is timed by itself: it may take its time. */
+if (ROW_PLACES > PRIME_COUNT_MAX) throw new Error("the keys of a row are looked up together");
+
+/** A command with more of a payload, or of a reply, is timed by itself: it may take its time. */
 const SMALL_BYTES_MAX = 1024;
 
 /** A command of a batch, read and not yet run. */
@@ -57,19 +60,23 @@ export class Batches {
     const times = this.#times;
     const { out, clock } = runner;
     const items = envelope.items ?? [];
+    const { owner } = caller.grant;
+    const numbered = envelope.idempotent === true ? { envelope, decoder, codec: encoder, owner } : undefined;
     const startedMs = clock.monotonicMs();
     let done = 0;
     try {
       encoder.beginBatch(out, requestId, envelope.itemCount);
-      for (let first = 0; first < envelope.itemCount; first += PRIME_COUNT_MAX) {
-        const count = Math.min(PRIME_COUNT_MAX, envelope.itemCount - first);
+      for (let first = 0; first < envelope.itemCount; first += ROW_PLACES) {
+        const count = Math.min(ROW_PLACES, envelope.itemCount - first);
         this.#prepare(items, first, count, decoder);
-        if (envelope.idempotent) this.#rows.begin(envelope, first, decoder, encoder, caller.grant.owner);
+        this.#rows.begin(numbered, first);
         caller.commandCount += count;
         times.atMs = clock.monotonicMs();
         try {
           for (let i = 0; i < count; i++, done++) {
             const prepared = this.#group[i];
+            // Before the next command's time begins.
+            if (!this.#mayFollowInRow(envelope, prepared, caller)) this.#rows.end();
             times.next(prepared.index, this.#isSmall(prepared), caller);
             if (done > 0 && times.atMs - startedMs >= BATCH_MS_MAX) {
               return this.#refuseRest(encoder, done, envelope.itemCount, tooMuchAtOnce(done));
@@ -117,19 +124,29 @@ export class Batches {
     const clientId = item.clientId ?? batch.clientId;
     const answer =
       refusal ?? queueInTransaction(runner.executor, command, item, clientId, decoder, isIdempotent, caller);
+    const { out } = runner;
+    const mark = out.length;
     let error: CommandError | Wait | undefined;
     if (answer !== undefined) error = runner.encode(encoder, undefined, answer);
-    else if (isIdempotent && command.read === undefined) {
-      error = this.#runOnce(batch, indexInBatch, item, command, args, decoder, encoder, caller);
-    } else {
-      // What is not in a row has a record of its own, or may not come while one is gathered.
-      if (command.read === undefined) this.#rows.end();
-      error = runner.run(command, args, caller, encoder, undefined);
+    else if (!isIdempotent || command.read !== undefined) error = runner.run(command, args, caller, encoder, undefined);
+    else {
+      const row = this.#rows.takes(command, item, caller) ? this.#rows.run(command, args, indexInBatch, caller) : null;
+      error = row === null ? this.#runOnce(batch, indexInBatch, item, command, args, decoder, encoder, caller) : row;
     }
     if (error instanceof Wait) throw new Error("a command waits without having said that it may");
     this.#times.add(index, error === undefined, caller);
+    if (out.length - mark > SMALL_BYTES_MAX) this.#times.endRow(caller);
   }
 
+  /** Whether a row that is open may stay open: for what is in it too, and for what leaves the state as it is. */
+  #mayFollowInRow(batch: Envelope, { index, error, envelope: item }: Prepared, caller: Caller): boolean {
+    if (index < 0 || error !== undefined) return true;
+    const command = this.#runner.registry.commands[index];
+    if (command.read !== undefined) return true;
+    return (item.idempotent ?? batch.idempotent) === true && this.#rows.takes(command, item, caller);
+  }
+
+  /** Runs a write that is known by an id of its own, or has its reply remembered by itself. */
   #runOnce(
     batch: Envelope,
     indexInBatch: number,
@@ -141,27 +158,24 @@ export class Batches {
     caller: Caller,
   ): CommandError | Wait | undefined {
     const runner = this.#runner;
-    const rows = this.#rows;
-    if (rows.takes(command, item)) {
-      const error = rows.run(command, args, indexInBatch, caller);
-      if (error !== null) return error;
-    }
-    const hasOwnId = item.requestId !== undefined;
-    if (hasOwnId) rows.stop();
-    else rows.end();
-    const requestId = hasOwnId ? item.requestId : batch.requestId;
-    const index = hasOwnId ? item.index : indexInBatch;
-    const clientId = item.clientId ?? batch.clientId;
-    const { owner } = caller.grant;
-    const once = this.#idempotent.of(command, args, requestId, index, owner, clientId, decoder, encoder);
-    if (once instanceof IdempotentWrite) return once.run(runner, command, args, caller, undefined);
+    const isOwn = item.requestId !== undefined;
+    if (isOwn) this.#rows.stop();
+    else this.#rows.end();
+    const ids = {
+      requestId: isOwn ? item.requestId : batch.requestId,
+      index: isOwn ? item.index : indexInBatch,
+      clientId: item.clientId ?? batch.clientId,
+    };
+    const once = this.#idempotent.of(command, args, ids, caller.grant.owner, decoder, encoder);
     if (once instanceof CommandError) return runner.encode(encoder, undefined, once);
-    return runner.run(command, args, caller, encoder, undefined);
+    return once.run(runner, command, args, caller, undefined);
   }
 
   /** What is left of a batch that has had its time, or whose caller is held back, is answered and not run. */
   #refuseRest(encoder: Codec, done: number, count: number, error: CommandError): Reply {
     const { out } = this.#runner;
+    // The reply waits for the record as it is then.
+    this.#rows.end();
     for (let i = done; i < count; i++) {
       encoder.separateBatchItem(out, i);
       encoder.encodeFailure(out, undefined, error);

@@ -20,7 +20,7 @@ import { Batches } from "./batches.ts";
 import type { Caller } from "./caller.ts";
 import { CommandRunner, type RefusedRequests, type RunnerOptions, tooFast } from "./command-runner.ts";
 import { type EventsQuery, openEvents } from "./event-streams.ts";
-import { refusalOfIds, WHOLE } from "./idempotent-id.ts";
+import { refusalOfIds } from "./idempotent-id.ts";
 import { IdempotentWrite, IdempotentWrites } from "./idempotent-writes.ts";
 import type { Format, Reply } from "./reply.ts";
 import { queueInTransaction } from "./transaction-queue.ts";
@@ -183,18 +183,10 @@ export class Dispatcher {
       runner.observe(index, startedMs, false, caller);
       return runner.finish(encoder, args.httpStatus);
     }
-    const once = envelope.idempotent
-      ? this.#idempotent.of(
-          command,
-          args,
-          envelope.requestId,
-          WHOLE,
-          caller.grant.owner,
-          envelope.clientId,
-          decoder,
-          encoder,
-        )
-      : undefined;
+    // A read may run as often as it likes.
+    const isOnce = envelope.idempotent === true && command.read === undefined;
+    const { owner } = caller.grant;
+    const once = isOnce ? this.#idempotent.of(command, args, envelope, owner, decoder, encoder) : undefined;
     const refusal = once instanceof CommandError ? once : refusalOfWait(command, args, requestId, caller);
     let error: CommandError | Wait | undefined;
     if (refusal !== undefined) error = runner.encode(encoder, requestId, refusal);

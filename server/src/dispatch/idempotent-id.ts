@@ -1,5 +1,5 @@
 /** Under which id an idempotent request is known: whose it is and which of theirs, the same bytes in every wire format. */
-import type { Codec, Envelope } from "../codecs/codec.ts";
+import { type Codec, type Envelope, NO_INDEX } from "../codecs/codec.ts";
 import { writeAscii, writeInteger } from "../codecs/decimal.ts";
 import type { OutputBuffer } from "../codecs/output-buffer.ts";
 import { utf8Length, writeUtf8 } from "../codecs/utf8.ts";
@@ -18,17 +18,19 @@ const OWNED_TEXT_ID = 0x53;
 const ROW = 0x80;
 
 /** Of a request that is known by its request id alone. */
-export const WHOLE = -1;
+export const WHOLE = NO_INDEX;
 
 /** Why a request that says it is idempotent, or has such commands in its batch, cannot be; `undefined` where it can. */
 export function refusalOfIds(request: Envelope): CommandError | undefined {
   const { items, itemCount, atomic, idempotent, clientId, hasItemIds } = request;
   if (items === undefined || atomic) return idempotent ? refusalOf(request, clientId) : undefined;
   if (!hasItemIds) return refusalOf(request, clientId);
+  const refusalOfBatch = clientId === undefined ? undefined : refusalOfClient(clientId);
+  if (refusalOfBatch !== undefined) return refusalOfBatch;
   for (let i = 0; i < itemCount; i++) {
     const item = items[i];
     if (!(item.idempotent ?? idempotent)) continue;
-    if (item.requestId === undefined && (!idempotent || item.index >= 0)) return withoutId(i);
+    if (item.requestId === undefined && (!idempotent || item.index !== NO_INDEX)) return withoutId(i);
     const refusal = refusalOf(item.requestId === undefined ? request : item, item.clientId ?? clientId);
     if (refusal !== undefined) return refusal;
   }
@@ -38,6 +40,10 @@ export function refusalOfIds(request: Envelope): CommandError | undefined {
 function refusalOf({ requestId }: Envelope, clientId: ByteRange | undefined): CommandError | undefined {
   if (requestId === undefined) return missing("request_id");
   if (clientId === undefined) return missing("client_id");
+  return refusalOfClient(clientId);
+}
+
+function refusalOfClient(clientId: ByteRange): CommandError | undefined {
   const clientBytes = clientId.end - clientId.start;
   if (clientBytes > 0 && clientBytes <= CLIENT_ID_BYTES_MAX) return undefined;
   return fail("INVALID_REQUEST", `client_id must have 1 to ${CLIENT_ID_BYTES_MAX} bytes`, { path: "client_id" });

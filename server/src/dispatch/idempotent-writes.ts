@@ -65,42 +65,36 @@ export class IdempotentWrites {
   }
 
   /**
-   * An envelope's command as a write that runs once; `undefined` for a read, which may run as often as it likes. It lives until
-   * the next one, or what `retained` makes of it longer.
-   * @param requestId its own or its batch's; `refusalOfIds` has seen that it and the client id are there.
-   * @param index see `writeId`, as for `owner`.
+   * A command, which is no read, as a write that runs once. It lives until the next one, or what `retained` makes of it longer.
+   * @param ids its own or its batch's; `refusalOfIds` has seen that they are there.
+   * @param owner see `writeId`.
    */
   of(
     command: Command,
     args: Arguments,
-    requestId: ByteRange | undefined,
-    index: number,
+    ids: Pick<Envelope, "requestId" | "clientId" | "index">,
     owner: string,
-    clientId: ByteRange | undefined,
     decoder: Codec,
     codec: Codec,
-  ): IdempotentWrite | CommandError | undefined {
+  ): IdempotentWrite | CommandError {
     if (command.act !== undefined) {
       const message = `${command.name} cannot be idempotent: what it does is not in the log and cannot be remembered`;
       return fail("INVALID_REQUEST", message, { path: "idempotent" });
     }
-    if (command.plan === undefined) return undefined;
     const hash = this.hash.ofCommand(command, args);
-    return this.#begin(hash, requestId, index, owner, clientId, decoder, codec);
+    return this.#begin(hash, ids, owner, decoder, codec);
   }
 
   /** An atomic batch, whose commands `hash` was fed with. It lives as long as that of `of`. */
-  ofBatch({ requestId, clientId }: Envelope, owner: string, decoder: Codec, codec: Codec): IdempotentWrite {
-    return this.#begin(this.hash.end(), requestId, WHOLE, owner, clientId, decoder, codec);
+  ofBatch(batch: Envelope, owner: string, decoder: Codec, codec: Codec): IdempotentWrite {
+    return this.#begin(this.hash.end(), batch, owner, decoder, codec);
   }
 
   #begin(
     /** The same range each time. */
     hash: ByteRange,
-    requestId: ByteRange | undefined,
-    index: number,
+    { requestId, clientId, index }: Pick<Envelope, "requestId" | "clientId" | "index">,
     owner: string,
-    clientId: ByteRange | undefined,
     decoder: Codec,
     codec: Codec,
   ): IdempotentWrite {
@@ -221,22 +215,32 @@ export class IdempotentWrite implements ReplyMemory {
   /** Encodes the reply of a write that is about to be committed, and adds its payload to the record. */
   encode(runner: CommandRunner, requestId: ByteRange | undefined, result: unknown): CommandError | undefined {
     const mark = runner.out.length;
-    const error = runner.encode(this.codec, requestId, result, this.#payload);
-    if (error !== undefined) return error;
-    const refusal = this.remember(this.#payload);
-    if (refusal === undefined) return undefined;
-    runner.out.length = mark;
-    return runner.encode(this.codec, requestId, refusal);
+    const payload = this.#payload;
+    try {
+      const error = runner.encode(this.codec, requestId, result, payload);
+      if (error !== undefined) return error;
+      const refusal = this.remember(payload);
+      if (refusal === undefined) return undefined;
+      runner.out.length = mark;
+      return runner.encode(this.codec, requestId, refusal);
+    } finally {
+      // A buffer that has grown is given back, and not by who has looked into it.
+      payload.place(NOTHING, 0, 0);
+    }
   }
 
   /** Adds what is to be answered again to the record: the payload, or the results of a batch, in the codec's format. */
   remember(reply: ByteRange): CommandError | undefined {
     const { replies, row } = this.#all;
     if (this.place === WHOLE) return replies.remember(this.id, this.hash, replyFormat(this.codec), reply);
+    const tooLarge = replies.refusalOf(reply.length);
+    if (tooLarge !== undefined) return tooLarge;
     row.reset();
     const hashAt = row.add(this.place, reply);
     copyBytes(this.hash.bytes, this.hash.start, this.hash.end, row.range.bytes, hashAt);
-    return replies.remember(this.id, NO_HASH, rowFormat(this.codec), row.range);
+    const refusal = replies.remember(this.id, NO_HASH, rowFormat(this.codec), row.range);
+    row.reset();
+    return refusal;
   }
 }
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { json } from "../../test/conformance/format.ts";
-import { answered } from "../../test/dispatcher-fixture.ts";
+import { answered, Connection } from "../../test/dispatcher-fixture.ts";
 import { caller, dump, emptyState } from "../../test/engine.ts";
 import { IdempotentFixture } from "../../test/idempotent-fixture.ts";
 import { Grant } from "../access/grant.ts";
@@ -272,6 +272,40 @@ describe("an idempotent batch", () => {
     expect(sendAs("one")).toMatchObject({ results: [{ payload: { value: 1 } }] });
   });
 
+  it("runs under the name of another token what comes behind a login in it", () => {
+    const everything = [{ subsystem: "*", level: "admin", prefix: "" }] as const;
+    const [before, after] = [new Grant("before", everything), new Grant("after", everything)];
+    const login = { command: "auth", payload: { token: "t".repeat(40) }, idempotent: false };
+    const message = numbered(1, [increment(), login, increment(), increment()]);
+    const { access } = fixture.engine.node;
+    access.authenticate = () => after;
+    for (let round = 0; round < 2; round++) {
+      const connection = new Connection("websocket");
+      connection.grant = before;
+      const { results } = fixture.sendAs(connection, message) as { results: Message[] };
+      expect(connection.grant).toBe(after);
+      expect([results[0], results[2], results[3]]).toMatchObject([1, 2, 3].map((value) => ({ payload: { value } })));
+    }
+    expect(fixture.get("n")).toBe(3);
+  });
+
+  it("is not answered before what it remembers may be, also where nothing is changed and it is cut short", () => {
+    fixture.run("kv.set", { key: "a", value: 1 });
+    const miss = { command: "kv.set", payload: { key: "a", value: 2, nx: true } };
+    const { planner } = fixture.engine.executor;
+    const find = planner.find.bind(planner);
+    planner.find = (key) => {
+      fixture.clock.advance(150);
+      return find(key);
+    };
+    const message = new Uint8Array(json.encode(numbered(1, [miss, miss, miss])));
+    const reply = answered(fixture.dispatcher.handle(message, "json", "json", caller));
+    const { results } = json.decode(Buffer.from(reply.bytes.subarray(0, reply.length))) as { results: Message[] };
+    expect(results).toMatchObject([{}, {}, { code: "PAYLOAD_TOO_LARGE" }]);
+    expect(reply.releaseOffset).toBe(fixture.engine.log.nextOffset - 1);
+    expect(fixture.remembered).toBe(1);
+  });
+
   it("goes on behind a command with a bug, and keeps what ran before", () => {
     const [first, second] = [numbered(1, [increment(), increment("bug"), increment()]), numbered(2, [increment()])];
     const { log, executor } = fixture.engine;
@@ -291,6 +325,11 @@ describe("an idempotent batch", () => {
   it.each<[string, Message, string]>([
     ["without a request_id", numbered(undefined, [increment()]), "request_id"],
     ["without a client_id", numbered(1, [increment()], { client_id: undefined }), "client_id"],
+    [
+      "with a client_id that is too long, though none uses it",
+      others([again(1, 0, increment())], { client_id: "c".repeat(256) }),
+      "client_id",
+    ],
     ["with an index alone", numbered(1, [{ ...increment(), index: 0 }]), "request_id"],
     ["with an index that is none", others([again(1, -1, increment())]), "index"],
     ["with an index past every batch", others([again(1, 1_000_000, increment())]), "index"],

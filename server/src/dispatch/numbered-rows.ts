@@ -24,6 +24,18 @@ import { type IdempotentWrites, type ReplyMemory, rowFormat } from "./idempotent
 
 type Arguments = Record<string, unknown>;
 
+/** A batch whose commands may be in rows. */
+export interface NumberedBatch {
+  /** `refusalOfIds` has seen that its client id is one. */
+  readonly envelope: Envelope;
+  /** What has read it. */
+  readonly decoder: Codec;
+  /** Of its replies. */
+  readonly codec: Codec;
+  /** See `writeId`. A command of the batch may give its caller another. */
+  readonly owner: string;
+}
+
 const NOTHING = new Uint8Array(0);
 const NO_ARGUMENTS: Arguments = {};
 const ID_BYTES = 128;
@@ -40,19 +52,22 @@ export class NumberedRows implements ReplyMemory {
   readonly #idBytes = new OutputBuffer(ID_BYTES, SCRATCH_BYTES_MAX);
   readonly #id = new ByteRange(NOTHING, 0, 0);
   readonly #payload = new ByteRange(NOTHING, 0, 0);
-  #codec: Codec | undefined;
-  /** Whether commands of this group may be in rows. */
-  #isAllowed = false;
-  /** Whether `#isAllowed` was looked into: by the first write of the group. */
-  #isKnown = false;
+  #batch: NumberedBatch | undefined;
+  /** The first command of the group. */
+  #first = 0;
+  /**
+   *     begin --> unknown --(first write)--> allowed     nothing of the group was remembered before it came
+   *                                     '--> stopped     each of its writes is to be looked for
+   */
+  #state: "unknown" | "allowed" | "stopped" = "stopped";
   #isOpen = false;
+  /** What runs. */
   #command: Command | undefined;
   #args = NO_ARGUMENTS;
   #place = 0;
   #isTooLong = false;
   readonly #remember = (): void => {
-    if (this.#codec === undefined) throw new Error("a row of no batch");
-    this.#writes.replies.rememberRow(this.#id, rowFormat(this.#codec), this.#row.range);
+    this.#writes.replies.rememberRow(this.#id, rowFormat(this.#of().codec), this.#row.range);
   };
 
   constructor(runner: CommandRunner, writes: IdempotentWrites) {
@@ -61,62 +76,73 @@ export class NumberedRows implements ReplyMemory {
   }
 
   /**
-   * The commands from `first` on are next, as many as a row has places.
-   * @param codec of the replies.
+   * The commands of a batch from `first` on are next, as many as a row has places.
+   * @param batch undefined for one that is not idempotent as a whole.
    */
-  begin({ requestId, clientId }: Envelope, first: number, decoder: Codec, codec: Codec, owner: string): void {
-    this.#codec = codec;
-    this.#isKnown = false;
-    // The batch's own ids may be missing where each command has some.
-    this.#isAllowed = requestId !== undefined && clientId !== undefined;
-    if (requestId === undefined || clientId === undefined) return;
-    this.#idBytes.reset();
-    writeId(this.#idBytes, owner, clientId, requestId, decoder, first);
-    this.#id.place(this.#idBytes.bytes, 0, this.#idBytes.length);
+  begin(batch: NumberedBatch | undefined, first: number): void {
+    this.#batch = batch;
+    this.#first = first;
+    // The batch's own id is missing where each command has one.
+    this.#state = batch?.envelope.requestId === undefined ? "stopped" : "unknown";
   }
 
-  /** Whether a command may be in a row: it has the ids of its batch, of which nothing was remembered before it came. */
-  takes({ plan, atomic, access }: Command, { requestId, clientId }: Envelope): boolean {
-    if (!this.#isAllowed || plan === undefined || !atomic || access === "admin") return false;
-    if (requestId !== undefined || clientId !== undefined) return false;
+  /** Whether a command may be in a row: it has the ids of its batch, of which nothing was remembered before that came. */
+  takes({ plan, atomic, access }: Command, { requestId, clientId }: Envelope, { grant }: Caller): boolean {
+    if (this.#state === "stopped" || plan === undefined || !atomic || access === "admin") return false;
+    return requestId === undefined && clientId === undefined && grant.owner === this.#of().owner;
+  }
+
+  /** As `CommandRunner#run`, for what is taken; with `null`, it did not run, and is to be remembered by itself. */
+  run(command: Command, args: Arguments, index: number, caller: Caller): CommandError | Wait | undefined | null {
     if (this.#isOpen && this.#runner.executor.recordBytes > RECORD_BYTES_MAX) this.end();
-    return this.#isOpen || this.#opens();
+    if (!this.#isOpen && !this.#opens()) return null;
+    const { length } = this.#row;
+    this.#command = command;
+    this.#args = args;
+    this.#place = index % ROW_PLACES;
+    this.#isTooLong = false;
+    let isKept = false;
+    try {
+      const error = this.#runner.run(command, args, caller, this.#of().codec, undefined, this);
+      isKept = error === undefined;
+      return this.#isTooLong ? null : error;
+    } finally {
+      if (!isKept) this.#row.length = length;
+      this.#args = NO_ARGUMENTS;
+      this.#payload.place(NOTHING, 0, 0);
+    }
   }
 
   #opens(): boolean {
     const { executor } = this.#runner;
     const { replies } = this.#writes;
-    if (!this.#isKnown) {
-      this.#isKnown = true;
-      this.#isAllowed = !replies.hasRow(this.#id);
+    if (this.#state === "unknown") {
+      this.#identify();
+      this.#state = replies.hasRow(this.#id) ? "stopped" : "allowed";
     }
+    if (this.#state === "stopped") return false;
     executor.begin();
-    if (!this.#isAllowed || !replies.hasRoomForRow()) return false;
+    if (!replies.hasRoomForRow()) return false;
     this.#isOpen = true;
     this.#row.reset();
     executor.beginRecord();
     return true;
   }
 
-  /** As `CommandRunner#run`; with `null`, it did not run, and is to be remembered alone since its reply is long. */
-  run(command: Command, args: Arguments, index: number, caller: Caller): CommandError | Wait | undefined | null {
-    if (this.#codec === undefined) throw new Error("a row of no batch");
-    const { length } = this.#row;
-    this.#command = command;
-    this.#args = args;
-    this.#place = index % ROW_PLACES;
-    this.#isTooLong = false;
-    const error = this.#runner.run(command, args, caller, this.#codec, undefined, this);
-    this.#args = NO_ARGUMENTS;
-    if (error !== undefined) this.#row.length = length;
-    return this.#isTooLong ? null : error;
+  #identify(): void {
+    const { envelope, decoder, owner } = this.#of();
+    const { requestId, clientId } = envelope;
+    if (requestId === undefined || clientId === undefined) throw new Error("a row of a batch without its ids");
+    this.#idBytes.reset();
+    writeId(this.#idBytes, owner, clientId, requestId, decoder, this.#first);
+    this.#id.place(this.#idBytes.bytes, 0, this.#idBytes.length);
   }
 
   encode(runner: CommandRunner, requestId: ByteRange | undefined, result: unknown): CommandError | undefined {
-    if (this.#codec === undefined || this.#command === undefined) throw new Error("a row of no batch");
+    if (this.#command === undefined) throw new Error("a reply to nothing");
     const mark = runner.out.length;
     const payload = this.#payload;
-    const error = runner.encode(this.#codec, requestId, result, payload);
+    const error = runner.encode(this.#of().codec, requestId, result, payload);
     if (error !== undefined) return error;
     if (payload.end - payload.start > ROW_REPLY_BYTES_MAX) {
       runner.out.length = mark;
@@ -128,7 +154,12 @@ export class NumberedRows implements ReplyMemory {
     return undefined;
   }
 
-  /** What follows is not in a row, for now. */
+  #of(): NumberedBatch {
+    if (this.#batch === undefined) throw new Error("a row of no batch");
+    return this.#batch;
+  }
+
+  /** What follows is not in this row. */
   end(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;
@@ -138,6 +169,6 @@ export class NumberedRows implements ReplyMemory {
   /** As `end`, for the rest of the group: what comes between may be of the same ids. */
   stop(): void {
     this.end();
-    this.#isAllowed = false;
+    this.#state = "stopped";
   }
 }

@@ -41,22 +41,23 @@ export class RowTimes {
   }
 
   /**
-   * For who does not know its rows: a command comes, and the row before it ends where it cannot be one with it. At the end
-   * `endRow` has to follow.
+   * For who does not know its rows: a command comes, and the row before it ends where it cannot be one with it. The first of a kind
+   * is timed alone. At the end `endRow` has to follow.
    * @param isSmall whether it may share a row.
    */
   next(index: number, isSmall: boolean, caller: Caller): void {
-    const isRow = isSmall && index === this.#index && this.#count < this.countMax;
-    if (!isRow) this.#look(caller);
+    const isSame = index === this.#index;
+    if (!isSmall || !isSame || this.#count >= this.countMax) this.#look(caller);
+    if (!isSame) this.countMax = 1;
     this.#isInRow = isSmall;
   }
 
-  /** A command has run. */
+  /** A command has run. One that has failed may have taken its time for it, so that ends the row. */
   add(index: number, isSuccess: boolean, caller: Caller): void {
     this.#index = index;
     this.#count++;
     if (!isSuccess) this.#failures++;
-    if (!this.#isInRow) this.#look(caller);
+    if (!this.#isInRow || !isSuccess) this.#look(caller);
   }
 
   /** The row is over, whatever has become of it. */

@@ -22,7 +22,7 @@ import { isObject, type JsonObject, parseObject } from "../structures/json-objec
 import { printable } from "./printable.ts";
 
 /** Raised where messages change so that an older node would not understand them. */
-export const LINK_VERSION = 1;
+export const LINK_VERSION = 2;
 
 export const HELLO = 1;
 export const WELCOME = 2;

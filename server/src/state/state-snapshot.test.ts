@@ -506,7 +506,7 @@ describe("restoring", () => {
       [withQueue(broken(MESSAGE_IMAGE, 16, 4)), "which none can be"],
       [Buffer.concat([images.get(160) ?? NOTHING.bytes, broken(161, 1, 4)]), "cannot be in it"],
       [Buffer.concat([images.get(160) ?? NOTHING.bytes, broken(161, 20, 1)]), "comes after"],
-      [broken(REPLY_IMAGE, 1, 2), "no reply has format 2"],
+      [broken(REPLY_IMAGE, 1, 6), "no reply has format 6"],
     ] as const) {
       const restorer = new StateRestorer(smallState());
       expect(() => restorer.apply(image, image.length)).toThrow(problem);
