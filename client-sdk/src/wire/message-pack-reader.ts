@@ -146,10 +146,18 @@ function textOf(bytes: Uint8Array, at: number, length: number): string {
   if (length > SHORT_STRING_BYTES) return UTF8.decode(bytes.subarray(at, end));
   let text = "";
   let next = at;
-  for (; next + 4 <= end; next += 4) {
+  // Eight at a time: each call makes a string of its own, and each sum another.
+  for (; next + 8 <= end; next += 8) {
+    const [a, b, c, d] = [bytes[next], bytes[next + 1], bytes[next + 2], bytes[next + 3]];
+    const [e, f, g, h] = [bytes[next + 4], bytes[next + 5], bytes[next + 6], bytes[next + 7]];
+    if ((a | b | c | d | e | f | g | h) > 0x7f) return UTF8.decode(bytes.subarray(at, end));
+    text += String.fromCharCode(a, b, c, d, e, f, g, h);
+  }
+  if (next + 4 <= end) {
     const [a, b, c, d] = [bytes[next], bytes[next + 1], bytes[next + 2], bytes[next + 3]];
     if ((a | b | c | d) > 0x7f) return UTF8.decode(bytes.subarray(at, end));
     text += String.fromCharCode(a, b, c, d);
+    next += 4;
   }
   for (; next < end; next++) {
     if (bytes[next] > 0x7f) return UTF8.decode(bytes.subarray(at, end));
