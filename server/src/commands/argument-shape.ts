@@ -3,6 +3,9 @@
  * which field has this name, of which kind is it, which are required, what is allowed. Codecs share the shape, so JSON
  * and MessagePack cannot disagree about a command.
  */
+import type { Value } from "../state/value.ts";
+import type { ByteRange } from "../structures/byte-range.ts";
+import { nameNumber } from "../structures/murmur-hash.ts";
 import type { AnySchema, ArgumentKind } from "./schema.ts";
 
 export interface FieldShape {
@@ -44,8 +47,11 @@ export interface ArgumentShape {
   readonly show: (args: Readonly<Record<string, unknown>>, to: FieldReader) => void;
 }
 
+/** What is shown fields: with the numbers of their names (`nameNumber`), and by what they are where their kind says that. */
 export interface FieldReader {
-  field(name: string, value: unknown): void;
+  key(name: number, key: ByteRange): void;
+  stored(name: number, value: Value): void;
+  field(name: number, value: unknown): void;
 }
 
 const textEncoder = new TextEncoder();
@@ -103,9 +109,10 @@ function compileCreate(fields: readonly FieldShape[]): () => Record<string, unkn
 
 /** Generated for the same reason: reading fields by their names at run time takes 25 ns for each, present or not. */
 function compileShow(fields: readonly FieldShape[]): ArgumentShape["show"] {
-  const statements = fields.map(({ name }) => {
-    const quoted = JSON.stringify(name);
-    return `if (args[${quoted}] !== undefined) to.field(${quoted}, args[${quoted}]);`;
+  const statements = fields.map(({ name, kind }) => {
+    const field = `args[${JSON.stringify(name)}]`;
+    const method = kind === "key" ? "key" : kind === "value" ? "stored" : "field";
+    return `if (${field} !== undefined) to.${method}(${nameNumber(name)}, ${field});`;
   });
   // By its two parameters and what it does with them.
   return new Function("args", "to", statements.join("\n")) as ArgumentShape["show"];

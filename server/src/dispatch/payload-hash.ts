@@ -21,11 +21,9 @@ import type { Command } from "../commands/command.ts";
 import { PAYLOAD_HASH_BYTES } from "../state/reply-operation.ts";
 import { Value } from "../state/value.ts";
 import { ByteRange } from "../structures/byte-range.ts";
-import { MurmurHash } from "../structures/murmur-hash.ts";
+import { MurmurHash, nameNumber } from "../structures/murmur-hash.ts";
 
 type Hashed = Pick<Command, "name" | "shape">;
-
-const encoder = new TextEncoder();
 
 const ONE_COMMAND = 0x31;
 const MANY_COMMANDS = 0x2a;
@@ -69,19 +67,16 @@ export class PayloadHash implements FieldReader {
 
   /** As `ofCommand`: writes the hash to `out` at `at`. */
   writeCommand(command: Hashed, args: Readonly<Record<string, unknown>>, out: Uint8Array, at: number): void {
-    this.#begin(ONE_COMMAND);
-    this.add(command, args);
+    this.#hash.begin();
+    this.#hash.block(ONE_COMMAND, this.#number(command.name), 0, 0);
+    command.shape.show(args, this);
     this.#hash.end(out, at);
   }
 
   /** Of an atomic batch: then `add` follows for each command, and `end`. */
   beginBatch(): void {
-    this.#begin(MANY_COMMANDS);
-  }
-
-  #begin(kind: number): void {
     this.#hash.begin();
-    this.#hash.block(kind, 0, 0, 0);
+    this.#hash.block(MANY_COMMANDS, 0, 0, 0);
   }
 
   add({ name, shape }: Hashed, args: Readonly<Record<string, unknown>>): void {
@@ -95,25 +90,24 @@ export class PayloadHash implements FieldReader {
     return this.#digest;
   }
 
-  field(name: string, value: unknown): void {
-    this.#value(this.#number(name), value);
+  key(name: number, { bytes, start, end }: ByteRange): void {
+    this.#bytes(BYTES, name, bytes, start, end);
+  }
+
+  stored(name: number, { tag, bytes, start, end }: Value): void {
+    this.#bytes(STORED + tag, name, bytes, start, end);
   }
 
   #number(name: string): number {
-    const known = this.#names.get(name);
-    if (known !== undefined) return known;
-    const bytes = encoder.encode(name);
-    const hash = new MurmurHash();
-    hash.begin();
-    hash.bytes(bytes, 0, bytes.length);
-    const out = new DataView(new ArrayBuffer(PAYLOAD_HASH_BYTES));
-    hash.end(new Uint8Array(out.buffer), 0);
-    const number = out.getInt32(0, true);
-    this.#names.set(name, number);
+    let number = this.#names.get(name);
+    if (number === undefined) {
+      number = nameNumber(name);
+      this.#names.set(name, number);
+    }
     return number;
   }
 
-  #value(name: number, value: unknown): void {
+  field(name: number, value: unknown): void {
     switch (typeof value) {
       case "string":
         this.#string(TEXT, name, value);
@@ -140,21 +134,22 @@ export class PayloadHash implements FieldReader {
 
   #object(name: number, value: object | null): void {
     if (value === null) this.#hash.block(NULL, name, 0, 0);
-    else if (value instanceof Value) this.#bytes(STORED + value.tag, name, value.bytes, value.start, value.end);
-    else if (value instanceof ByteRange) this.#bytes(BYTES, name, value.bytes, value.start, value.end);
+    else if (value instanceof Value) this.stored(name, value);
+    else if (value instanceof ByteRange) this.key(name, value);
     else if (Array.isArray(value)) this.#list(name, value);
     else this.#fields(name, value);
   }
 
   #list(name: number, items: readonly unknown[]): void {
     this.#hash.block(LIST, name, items.length, 0);
-    for (const item of items) this.#value(UNNAMED, item);
+    for (const item of items) this.field(UNNAMED, item);
   }
 
   /** In the order of the shape that made the object, whatever that of the message was. */
   #fields(name: number, fields: object): void {
     this.#hash.block(OBJECT, name, 0, 0);
-    for (const [field, value] of Object.entries(fields)) if (value !== undefined) this.field(field, value);
+    for (const [field, value] of Object.entries(fields))
+      if (value !== undefined) this.field(this.#number(field), value);
     this.#hash.block(OBJECT_END, 0, 0, 0);
   }
 

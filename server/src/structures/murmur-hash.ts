@@ -13,6 +13,8 @@
 
 export const MURMUR_HASH_BYTES = 16;
 
+const encoder = new TextEncoder();
+
 const BLOCK_BYTES = 16;
 const C1 = 0x239b961b;
 const C2 = 0xab0e9789;
@@ -88,6 +90,17 @@ export class MurmurHash {
     writeWord(out, at + 8, h3 + h1);
     writeWord(out, at + 12, h4 + h1);
   }
+}
+
+/** A number for a name, by which names that are few are told apart. */
+export function nameNumber(name: string): number {
+  const bytes = encoder.encode(name);
+  const hash = new MurmurHash();
+  hash.begin();
+  hash.bytes(bytes, 0, bytes.length);
+  const out = new DataView(new ArrayBuffer(MURMUR_HASH_BYTES));
+  hash.end(new Uint8Array(out.buffer), 0);
+  return out.getInt32(0, true);
 }
 
 function mixed1(word: number): number {
