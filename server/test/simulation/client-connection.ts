@@ -7,7 +7,7 @@ import { unrestrictedGrant } from "../../src/access/grant.ts";
 import type { Caller, PushFormat, Session } from "../../src/dispatch/caller.ts";
 import type { Reply } from "../../src/dispatch/reply.ts";
 import type { ReleaseWaiter } from "../../src/runtime/release-gate.ts";
-import { type ClientRequest, encodeRequest } from "./client-request.ts";
+import { type ClientRequest, encodeRequest, replyTo } from "./client-request.ts";
 import type { Engine, SimulatedNode } from "./simulated-node.ts";
 
 /** What leaves a process. */
@@ -72,16 +72,18 @@ export class ClientConnection implements Caller, ReleaseWaiter {
   /** Nobody has to log in here. */
   expel(): void {}
 
-  handle(request: ClientRequest): void {
+  /** @param attempt how often the client has sent it before. */
+  handle(request: ClientRequest, attempt: number): void {
     const { engine, node } = this;
     const { dispatcher, log } = engine;
     const before = log.nextOffset;
-    const reply = dispatcher.handle(encodeRequest(this.clientId, request), "json", "json", this);
+    const reply = dispatcher.handle(encodeRequest(this.clientId, request, attempt), "json", "json", this);
     if (reply === undefined) return;
     const isWrite = log.nextOffset > before;
     let dependsOn = isWrite ? this.#owner.recordEnd(node, engine, before) : 0;
     if (request.readKey !== undefined) dependsOn = this.#owner.lastChange(node, engine, request.readKey);
-    this.#hold({ ...frameOf(reply), dependsOn, isWrite });
+    const frame = frameOf(reply);
+    this.#hold({ ...frame, text: replyTo(request, frame.text), dependsOn, isWrite });
   }
 
   answerLate(reply: Reply): void {

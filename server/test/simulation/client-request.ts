@@ -172,7 +172,36 @@ export function counterOf(clientId: number): string {
   return `c${clientId}`;
 }
 
-export function encodeRequest(clientId: number, { id, command, payload, isIdempotent }: ClientRequest): Buffer {
-  const once = isIdempotent ? { client_id: `client ${clientId}`, idempotent: true } : {};
-  return Buffer.from(JSON.stringify({ command, request_id: id, ...once, payload }));
+/**
+ * The message of a request. Every other one that is to run once is the second of an idempotent batch, and is sent again as the
+ * batch or by its index, in turns.
+ * @param attempt how often it was sent before.
+ */
+export function encodeRequest(clientId: number, request: ClientRequest, attempt: number): Buffer {
+  return Buffer.from(JSON.stringify(messageOf(clientId, request, attempt)));
+}
+
+function messageOf(clientId: number, request: ClientRequest, attempt: number): object {
+  const { id, command, payload, isIdempotent } = request;
+  const client_id = `client ${clientId}`;
+  if (!isInBatch(request)) {
+    return { command, request_id: id, ...(isIdempotent ? { client_id, idempotent: true } : {}), payload };
+  }
+  if (attempt % 2 === 1) {
+    const item = { command, payload, request_id: id, index: 1, idempotent: true };
+    return { type: "batch", client_id, request_id: `${id} again`, commands: [item] };
+  }
+  const other = { command: "kv.incr", payload: { key: `beside ${clientId}` } };
+  return { type: "batch", client_id, request_id: id, idempotent: true, commands: [other, { command, payload }] };
+}
+
+function isInBatch({ id, isIdempotent }: ClientRequest): boolean {
+  return isIdempotent && Number(id.slice(id.indexOf(".") + 1)) % 2 === 0;
+}
+
+/** The reply of the request, out of that of its message. */
+export function replyTo(request: ClientRequest, text: string): string {
+  if (!isInBatch(request)) return text;
+  const reply = JSON.parse(text) as { readonly results?: readonly object[] };
+  return JSON.stringify({ ...(reply.results?.at(-1) ?? reply), request_id: request.id });
 }

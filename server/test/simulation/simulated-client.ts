@@ -55,6 +55,8 @@ export class SimulatedClient {
   readonly #maker: RequestMaker;
   readonly #outstanding = new Map<string, Outstanding>();
   readonly #again: ClientRequest[] = [];
+  /** How often those were sent that are not answered. */
+  readonly #attempts = new Map<string, number>();
   readonly #held: HeldMessage[] = [];
   #connection: ClientConnection | undefined;
   #left: number;
@@ -125,12 +127,14 @@ export class SimulatedClient {
   #send(connection: ClientConnection, request: ClientRequest): void {
     const { owner, scheduler, choices, trace } = this.parts;
     this.#outstanding.set(request.id, { request, sentAtMs: scheduler.nowMs });
+    const attempt = this.#attempts.get(request.id) ?? 0;
+    this.#attempts.set(request.id, attempt + 1);
     owner.asked(this.parts.clientId, request);
     const isDropped = choices.chance(DROP_CHANCE);
     this.#after(choices.between(...NETWORK_MS), () => {
       if (!connection.isOpen) return;
       trace(() => `${this.name} asks ${connection.node.name}: ${request.id} ${request.command} ${show(request)}`);
-      connection.handle(request);
+      connection.handle(request, attempt);
       if (isDropped) connection.close(true);
     });
   }
