@@ -415,6 +415,6 @@ it("gives and leaves what its writes would, run once each in the order in which 
         expect(fixture.bugs).toEqual([]);
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   );
 });

@@ -35,9 +35,17 @@ const atomically = (requestId: string | number) => ({
   idempotent: true,
 });
 
+/** A batch that runs its writes once, and of which each may fail alone. */
+const inRows = (requestId: string | number) => ({ client_id: OWN_CLIENT, request_id: requestId, idempotent: true });
+
 /** A batch of this client whose reply carries its request id. */
-function identified(requestId: string | number, commands: BatchStep["batch"], results: readonly unknown[]): BatchStep {
-  const step = batch(commands, results, atomically(requestId));
+function identified(
+  requestId: string | number,
+  commands: BatchStep["batch"],
+  results: readonly unknown[],
+  envelope: Readonly<Record<string, unknown>> = atomically(requestId),
+): BatchStep {
+  const step = batch(commands, results, envelope);
   return { ...step, expected: { ...step.expected, request_id: requestId } };
 }
 
@@ -159,12 +167,51 @@ export const idempotentWrites: readonly Case[] = [
       batch([["kv.incr", { key: "n" }, { ...item(2), client_id: OWN_CLIENT }]], [{ value: 2 }]),
       refusedBatch(COUNTED, failure("INVALID_REQUEST", { path: "request_id" }), {
         client_id: OWN_CLIENT,
-        request_id: "b",
         idempotent: true,
       }),
       refusedBatch([["kv.incr", { key: "n" }, item(3)]], failure("INVALID_REQUEST", { path: "client_id" })),
       refusedBatch([["kv.incr", { key: "n" }, { request_id: 3 }]], failure("INVALID_REQUEST", { path: "request_id" })),
       run("kv.get", { key: "n" }, 3),
+    ],
+  },
+  {
+    name: "a batch that is not atomic may run its writes once as a whole, and each may be sent again by its index",
+    steps: [
+      identified("row", COUNTED, [{ value: 1 }, 1, { value: 2 }], inRows("row")),
+      identified("row", COUNTED, [{ value: 1 }, 2, { value: 2 }], inRows("row")),
+      batch(
+        [
+          ["kv.incr", { key: "n" }, { ...item("row"), index: 2 }],
+          ["kv.incr", { key: "n" }, { ...item("row"), index: 0 }],
+          ["kv.decr", { key: "n" }, { ...item("row"), index: 0 }],
+          ["kv.incr", { key: "n" }, { ...item("row"), index: 9 }],
+        ],
+        [{ value: 2 }, { value: 1 }, failure("INVALID_REQUEST", { path: "request_id" }), { value: 3 }],
+        { client_id: OWN_CLIENT },
+      ),
+      identified(
+        "exempt",
+        [
+          ["kv.incr", { key: "n" }],
+          ["kv.incr", { key: "n" }, { idempotent: false }],
+        ],
+        [{ value: 4 }, { value: 5 }],
+        inRows("exempt"),
+      ),
+      identified(
+        "exempt",
+        [
+          ["kv.incr", { key: "n" }],
+          ["kv.incr", { key: "n" }, { idempotent: false }],
+        ],
+        [{ value: 4 }, { value: 6 }],
+        inRows("exempt"),
+      ),
+      refusedBatch(
+        [["kv.incr", { key: "n" }, { index: 1 }]],
+        failure("INVALID_REQUEST", { path: "request_id" }),
+        inRows("x"),
+      ),
     ],
   },
   {
