@@ -91,12 +91,15 @@ class MessageTarget {
     const connection = this.#connections[owner];
     const command = pick(random, allCommands);
     const item = { command: command.name, payload: ownPayload(examplePayload(command), owner, random) };
-    const envelope = {
-      ...item,
-      request_id: `id-${owner}`,
-      ...(random() < 0.1 ? { client_id: "c", idempotent: true } : {}),
+    const ids = { request_id: `id-${owner}`, client_id: "c", idempotent: true };
+    const envelope = { ...item, ...(random() < 0.1 ? ids : { request_id: ids.request_id }) };
+    const again = { ...item, ...ids, index: Math.floor(random() * 70), idempotent: random() < 0.8 };
+    const batch = {
+      type: "batch",
+      ...(random() < 0.4 ? ids : { request_id: ids.request_id }),
+      atomic: random() < 0.5,
+      commands: random() < 0.3 ? [item, again] : [item, item],
     };
-    const batch = { type: "batch", request_id: `id-${owner}`, atomic: random() < 0.5, commands: [item, item] };
     const whole = random() < 0.2 ? batch : envelope;
     const bytes = this.#format === "json" ? Buffer.from(JSON.stringify(whole)) : packr.pack(whole);
     this.last = random() < 0.3 ? bytes : mutated(random, bytes, this.#recent[owner]);
