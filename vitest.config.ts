@@ -56,8 +56,9 @@ const ALONE_OVER_BOTH = ["server/test/integration/http-abuse.test.ts"];
 
 export default defineConfig({
   test: {
-    // Two cores are the smallest machine the project supports; the tests must pass on it. Many of them wait for a while.
-    maxWorkers: 3,
+    // Two cores are the smallest machine the project supports; the tests must pass on it. Many of them wait for a while: with
+    // three at a time the cores do.
+    maxWorkers: 4,
     // Not inherited by the projects, of which each would run it again.
     globalSetup: ["server/test/build.ts"],
     reporters: ["default", "json"],
