@@ -4,7 +4,7 @@ import { soaked } from "../soak.ts";
 import { simulate } from "./simulation.ts";
 
 /** How many seeds `npm test` runs; `npm run soak` runs ten times as many. */
-export const SEED_COUNT = soaked(90);
+export const SEED_COUNT = soaked(120);
 
 const SLICE = 20;
 /** Of a slice, on a machine that is busy with other tests. */
