@@ -120,7 +120,7 @@ export class SynapClient implements AsyncDisposable {
   /** A command that this version of the client does not know. It is not sent again after a lost connection. */
   command(command: string, payload?: object, options?: CallOptions): Promise<unknown>;
   command(command: string, payload: object = {}, options?: CallOptions): Promise<unknown> {
-    return this.#sendAs(sendingOfAny(command, payload), command, payload, undefined, options);
+    return this.#send(command, payload, undefined, options, undefined, sendingOfAny(command, payload));
   }
 
   /**
@@ -166,17 +166,7 @@ export class SynapClient implements AsyncDisposable {
     convert?: Convert,
     options?: CallOptions,
     onOrphan?: (payload: unknown) => void,
-  ): Promise<unknown> {
-    return this.#sendAs(sendingOf(command), command, payload, convert, options, onOrphan);
-  }
-
-  #sendAs(
-    sending: Sending,
-    command: string,
-    payload: object,
-    convert?: Convert,
-    options?: CallOptions,
-    onOrphan?: (payload: unknown) => void,
+    sending: Sending = sendingOf(command),
   ): Promise<unknown> {
     const request = new Request(command, payload, sending.safety, convert, options);
     request.isAlone = sending.isAlone;

@@ -46,6 +46,13 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
     );
   });
 
+  it("errors of a frame have its number", async () => {
+    await synap.kv.set("text", "x");
+    const errors = await Promise.all([failure(synap.kv.incr("text")), failure(synap.kv.incr("text"))]);
+    const { request_id: number } = messages.commands.at(-1) ?? {};
+    expect(errors).toMatchObject([{ requestId: number }, { requestId: number }]);
+  });
+
   it("what cannot be numbered says so in their frame, and runs each time", async () => {
     const [, subscribers, , , login] = await Promise.allSettled([
       synap.kv.set("b", 1),

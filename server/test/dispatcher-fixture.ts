@@ -38,7 +38,8 @@ export class Fixture {
       observer: {
         observe: (index, _, count, failures) => {
           const { name } = allCommands[index];
-          for (let i = 0; i < count; i++) this.observed.push({ command: name, succeeded: i >= failures });
+          // One that has failed ends its row.
+          for (let i = 0; i < count; i++) this.observed.push({ command: name, succeeded: i < count - failures });
         },
       },
       slowLog: this.engine.node.slowLog,

@@ -1,9 +1,10 @@
 /** A dispatcher whose idempotent writes are looked at: what is remembered of them, and how. */
 
 import type { Format } from "../src/dispatch/reply.ts";
+import type { StateMachine } from "../src/state/state-machine.ts";
 import { json, msgpack } from "./conformance/format.ts";
 import { answered, Fixture } from "./dispatcher-fixture.ts";
-import { caller } from "./engine.ts";
+import { caller, emptyState } from "./engine.ts";
 import { allOperationKinds } from "./operation-kinds.ts";
 
 export const FORMATS = { json, msgpack };
@@ -31,6 +32,16 @@ export class IdempotentFixture extends Fixture {
   /** Kinds of the operations of each record since `offset`. */
   kindsFrom(offset: number): number[][] {
     return allOperationKinds(this.engine.log, offset);
+  }
+
+  /** A state that has followed the log from its beginning. */
+  replica(): StateMachine {
+    const replica = emptyState();
+    this.engine.log.read(1, ({ firstOffset, operations }) => {
+      replica.apply(operations, operations.length, firstOffset);
+      return true;
+    });
+    return replica;
   }
 
   get replays(): number {

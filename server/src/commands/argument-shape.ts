@@ -72,7 +72,18 @@ export function compileShape(schema: AnySchema): ArgumentShape {
   for (const name of schema["x-ignored"] ?? []) names.push({ bytes: textEncoder.encode(name), field: null });
   let requiredMask = 0;
   for (const field of fields) if (field.required) requiredMask |= 1 << field.index;
-  return { fields, names, requiredMask, create: compileCreate(fields), show: compileShow(fields) };
+  let show: ArgumentShape["show"] | undefined;
+  return {
+    fields,
+    names,
+    requiredMask,
+    create: compileCreate(fields),
+    show: (args, to) => {
+      // Few commands are ever shown, and no part of one is.
+      show ??= compileShow(fields);
+      show(args, to);
+    },
+  };
 }
 
 function compileField(name: string, index: number, schema: AnySchema, required: boolean): FieldShape {

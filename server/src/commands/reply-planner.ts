@@ -29,8 +29,9 @@ const RECORD_DROPS_MAX = 2000;
 
 /** A reply that is longer is remembered alone, so that a row may be small. */
 export const ROW_REPLY_BYTES_MAX = 512;
-/** The most that a row takes, with its id, its slot and what its commands may add to the spare memory: deadlines. */
-const ROW_BYTES_MAX = 2 * ROW_PLACES * (PLACE_BYTES + ROW_REPLY_BYTES_MAX);
+const ROW_BYTES_MAX = ROW_PLACES * (PLACE_BYTES + ROW_REPLY_BYTES_MAX);
+/** With its id, its slot, and what its commands may add to the spare memory: deadlines. */
+const ROW_ROOM_BYTES = 2 * ROW_BYTES_MAX;
 
 export class ReplyPlanner {
   readonly #store: ReplyStore;
@@ -65,7 +66,9 @@ export class ReplyPlanner {
    */
   hasRoomForRow(): boolean {
     const planner = this.#planner;
-    return planner.hasRoomFor(ROW_BYTES_MAX, this.#store, planner.spareBytes);
+    return (
+      this.refusalOf(ROW_BYTES_MAX) === undefined && planner.hasRoomFor(ROW_ROOM_BYTES, this.#store, planner.spareBytes)
+    );
   }
 
   /** Why a reply of so many bytes is not remembered. */
@@ -78,27 +81,22 @@ export class ReplyPlanner {
 
   /** As `remember`, for a row that there was room for. */
   rememberRow(id: ByteRange, format: ReplyFormat, row: ByteRange): void {
-    const store = this.#store;
-    const planner = this.#planner;
-    const neededBytes = store.bytesNeeded(id.end - id.start, row.end - row.start);
-    const drops = store.dropsFor(neededBytes, this.#usedBytesMax, RECORD_DROPS_MAX);
-    planner.admit(REMEMBER_HEADER_BYTES + id.length + row.length);
-    planner.reserveBytes(Math.max(0, neededBytes - drops.bytes), store, Number.POSITIVE_INFINITY);
-    if (planner.failure !== undefined) throw new Error(`a row has lost its room: ${planner.failure.message}`);
-    const expiresAtMs = planner.nowMs + this.#limits.windowMs;
-    writeRemember(planner.writer, { id, hash: NO_HASH, format, reply: row, expiresAtMs }, drops.count);
-  }
-
-  /** Where a lower limit was configured than before, the ticker shrinks the window in slices: here it only stops growing. */
-  get #usedBytesMax(): number {
-    return Math.max(this.#limits.bytesMax, this.#store.usedBytes);
+    const refusal = this.remember(id, NO_HASH, format, row, Number.POSITIVE_INFINITY);
+    if (refusal !== undefined) throw new Error(`a row has lost its room: ${refusal.message}`);
   }
 
   /**
    * Stages that a reply is remembered, with the record that makes it true; nothing else may be staged after it. For what is
    * given see `NewReply`.
+   * @param spareBytes what may be used beyond what is usable.
    */
-  remember(id: ByteRange, hash: ByteRange, format: ReplyFormat, reply: ByteRange): CommandError | undefined {
+  remember(
+    id: ByteRange,
+    hash: ByteRange,
+    format: ReplyFormat,
+    reply: ByteRange,
+    spareBytes = this.#planner.spareBytes,
+  ): CommandError | undefined {
     const planner = this.#planner;
     const { windowMs, bytesMax } = this.#limits;
     const store = this.#store;
@@ -108,14 +106,15 @@ export class ReplyPlanner {
     if (tooLarge !== undefined) return tooLarge;
     if (!planner.admit(REMEMBER_HEADER_BYTES + idBytes + replyBytes)) return planner.failure;
     const neededBytes = store.bytesNeeded(idBytes, replyBytes);
-    const usedBytesMax = this.#usedBytesMax;
+    // Where a lower limit was configured than before, the ticker shrinks the window in slices: here it only stops growing.
+    const usedBytesMax = Math.max(bytesMax, store.usedBytes);
     const drops = store.dropsFor(neededBytes, usedBytesMax, RECORD_DROPS_MAX);
     const growthBytes = neededBytes - drops.bytes;
     if (store.usedBytes + growthBytes > usedBytesMax) {
       const message = "too many replies would have to be forgotten at once; they go one by one now, so try again";
       return fail("MEMORY_LIMIT_EXCEEDED", message, { limit_bytes: bytesMax, needed_bytes: neededBytes });
     }
-    if (growthBytes > 0 && !planner.reserveBytes(growthBytes, store, planner.spareBytes)) return planner.failure;
+    if (growthBytes > 0 && !planner.reserveBytes(growthBytes, store, spareBytes)) return planner.failure;
     writeRemember(planner.writer, { id, hash, format, reply, expiresAtMs: planner.nowMs + windowMs }, drops.count);
     return undefined;
   }

@@ -75,8 +75,9 @@ export class Batches {
         try {
           for (let i = 0; i < count; i++, done++) {
             const prepared = this.#group[i];
+            const isInRow = this.#isInRow(envelope, prepared, caller);
             // Before the next command's time begins.
-            if (!this.#mayFollowInRow(envelope, prepared, caller)) this.#rows.end();
+            if (!isInRow && this.#mayWrite(prepared)) this.#rows.end();
             times.next(prepared.index, this.#isSmall(prepared), caller);
             if (done > 0 && times.atMs - startedMs >= BATCH_MS_MAX) {
               return this.#refuseRest(encoder, done, envelope.itemCount, tooMuchAtOnce(done));
@@ -85,7 +86,7 @@ export class Batches {
               return this.#refuseRest(encoder, done, envelope.itemCount, afterWrongToken());
             }
             encoder.separateBatchItem(out, done);
-            this.#runPrepared(envelope, done, prepared, decoder, encoder, caller);
+            this.#runPrepared(envelope, done, prepared, isInRow, decoder, encoder, caller);
           }
         } finally {
           this.#rows.end();
@@ -110,6 +111,7 @@ export class Batches {
     batch: Envelope,
     indexInBatch: number,
     { index, args, envelope: item, error: refusal }: Prepared,
+    isInRow: boolean,
     decoder: Codec,
     encoder: Codec,
     caller: Caller,
@@ -130,7 +132,7 @@ export class Batches {
     if (answer !== undefined) error = runner.encode(encoder, undefined, answer);
     else if (!isIdempotent || command.read !== undefined) error = runner.run(command, args, caller, encoder, undefined);
     else {
-      const row = this.#rows.takes(command, item, caller) ? this.#rows.run(command, args, indexInBatch, caller) : null;
+      const row = isInRow ? this.#rows.run(command, args, indexInBatch, caller) : null;
       error = row === null ? this.#runOnce(batch, indexInBatch, item, command, args, decoder, encoder, caller) : row;
     }
     if (error instanceof Wait) throw new Error("a command waits without having said that it may");
@@ -138,12 +140,14 @@ export class Batches {
     if (out.length - mark > SMALL_BYTES_MAX) this.#times.endRow(caller);
   }
 
-  /** Whether a row that is open may stay open: for what is in it too, and for what leaves the state as it is. */
-  #mayFollowInRow(batch: Envelope, { index, error, envelope: item }: Prepared, caller: Caller): boolean {
-    if (index < 0 || error !== undefined) return true;
-    const command = this.#runner.registry.commands[index];
-    if (command.read !== undefined) return true;
-    return (item.idempotent ?? batch.idempotent) === true && this.#rows.takes(command, item, caller);
+  #isInRow(batch: Envelope, { index, error, envelope: item }: Prepared, caller: Caller): boolean {
+    if (index < 0 || error !== undefined || (item.idempotent ?? batch.idempotent) !== true) return false;
+    return this.#rows.takes(this.#runner.registry.commands[index], item, caller);
+  }
+
+  /** Whether it is not to come while a row is open that it is not in. */
+  #mayWrite({ index, error }: Prepared): boolean {
+    return index >= 0 && error === undefined && this.#runner.registry.commands[index].read === undefined;
   }
 
   /** Runs a write that is known by an id of its own, or has its reply remembered by itself. */

@@ -62,9 +62,25 @@ describe("a batch", () => {
       ),
       { numRuns: 150 },
     );
-    // Those in a row are told of together, the failed ones first or last.
-    const told = ({ observed }: Fixture) => observed.map((each) => `${each.command} ${each.succeeded}`).sort();
-    expect(told(together)).toEqual(told(apart));
+    expect(together.observed).toEqual(apart.observed);
+  });
+
+  it("is looked at after each long reply, however quick its commands were before", () => {
+    const fixture = new Fixture();
+    fixture.run("kv.set", { key: "long", value: "x".repeat(30_000) });
+    const { view } = fixture.engine;
+    const find = view.find.bind(view);
+    view.find = (key) => {
+      if (key.toString() === "long") fixture.clock.advance(150);
+      return find(key);
+    };
+    const commands = Array.from({ length: 30 }, (_, i) => ({
+      command: "kv.get",
+      payload: { key: i < 20 ? "short" : "long" },
+    }));
+    const { results } = fixture.send({ commands }).body as { results: { success: boolean }[] };
+    expect(results.filter(({ success }) => success)).toHaveLength(22);
+    expect(results[22]).toMatchObject({ code: "PAYLOAD_TOO_LARGE", details: { commands_done: 22 } });
   });
 
   it("is observed command by command", () => {

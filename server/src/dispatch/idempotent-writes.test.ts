@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, test } from "vitest";
 import { json } from "../../test/conformance/format.ts";
 import { answered, Connection } from "../../test/dispatcher-fixture.ts";
-import { caller, dump, emptyState } from "../../test/engine.ts";
+import { caller, dump } from "../../test/engine.ts";
 import { FORMATS, IdempotentFixture } from "../../test/idempotent-fixture.ts";
 import { Grant } from "../access/grant.ts";
 import { fail } from "../commands/errors.ts";
@@ -200,12 +200,8 @@ describe("an idempotent write", () => {
   it("is remembered by whoever applies the log", () => {
     fixture.send(increment(1));
     fixture.send(once("two", "kv.set", { key: "a", value: [1] }, "d"));
-    const { state, log } = fixture.engine;
-    const replica = emptyState();
-    log.read(1, ({ firstOffset, operations }) => {
-      replica.apply(operations, operations.length, firstOffset);
-      return true;
-    });
+    const { state } = fixture.engine;
+    const replica = fixture.replica();
     expect(replica.replies.dump()).toEqual(state.replies.dump());
     expect(replica.replies.count).toBe(2);
     expect(dump(replica.keys)).toEqual(dump(state.keys));
@@ -590,13 +586,9 @@ describe("the memory of idempotent writes", () => {
       expect(fixture.send(once(i, "kv.set", { key: `k${i}`, value, get: true })).body).toMatchObject({ success: true });
       if (i % 100 === 0) expect(fixture.get(`k${i}`)).toBe(value);
     }
-    const { state, log } = fixture.engine;
+    const { state } = fixture.engine;
     expect(state.evictedCount).toBeGreaterThan(100);
-    const replica = emptyState();
-    log.read(1, ({ firstOffset, operations }) => {
-      replica.apply(operations, operations.length, firstOffset);
-      return true;
-    });
+    const replica = fixture.replica();
     expect(replica.replies.dump()).toEqual(state.replies.dump());
     expect(dump(replica.keys)).toEqual(dump(state.keys));
   });

@@ -1,13 +1,14 @@
 import fc from "fast-check";
-import { beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { json } from "../../test/conformance/format.ts";
 import { answered, Connection } from "../../test/dispatcher-fixture.ts";
-import { caller, dump, emptyState } from "../../test/engine.ts";
+import { caller, dump } from "../../test/engine.ts";
 import { IdempotentFixture } from "../../test/idempotent-fixture.ts";
 import { Grant } from "../access/grant.ts";
 import { allCommands } from "../commands/all.ts";
 import { OP_PUT } from "../state/operation.ts";
 import { OP_REMEMBER } from "../state/reply-operation.ts";
+import { ReplyRow } from "../state/reply-row.ts";
 import type { Format } from "./reply.ts";
 
 const WINDOW_MS = 300_000;
@@ -306,6 +307,30 @@ describe("an idempotent batch", () => {
     expect(fixture.remembered).toBe(1);
   });
 
+  it("copies no reply that is too large to be remembered", () => {
+    const small = new IdempotentFixture({ limits: { reply: { windowMs: WINDOW_MS, bytesMax: 64 * 1024 } } });
+    small.run("kv.set", { key: "large", value: "x".repeat(40_000) });
+    const add = vi.spyOn(ReplyRow.prototype, "add");
+    const message = numbered(1, [{ command: "kv.getset", payload: { key: "large", value: 1 } }]);
+    expect(resultsOf(small, message)).toMatchObject([{ code: "PAYLOAD_TOO_LARGE" }]);
+    expect(add).not.toHaveBeenCalled();
+    expect(String(small.get("large"))).toHaveLength(40_000);
+    add.mockRestore();
+  });
+
+  it("has the time that its record takes charged to its writes", () => {
+    fixture.run("queue.create", { name: "q" });
+    const { log, node } = fixture.engine;
+    const append = log.append.bind(log);
+    log.append = (record) => {
+      fixture.clock.advance(node.slowLog.thresholdMs);
+      return append(record);
+    };
+    fixture.send(numbered(1, [increment(), increment(), { command: "queue.consume", payload: { queue: "q" } }, get()]));
+    const slow = node.slowLog.latest(10).map(({ command }) => command);
+    expect(slow).toEqual(["queue.consume", "kv.incr"]);
+  });
+
   it("goes on behind a command with a bug, and keeps what ran before", () => {
     const [first, second] = [numbered(1, [increment(), increment("bug"), increment()]), numbered(2, [increment()])];
     const { log, executor } = fixture.engine;
@@ -403,12 +428,8 @@ it("gives and leaves what its writes would, run once each in the order in which 
           expect(withoutOffsets(resultsOf(fixture, message, format))).toEqual(wanted);
           for (const { clock } of [fixture, model]) clock.advance(2);
         }
-        const { state, log } = fixture.engine;
-        const replica = emptyState();
-        log.read(1, ({ firstOffset, operations }) => {
-          replica.apply(operations, operations.length, firstOffset);
-          return true;
-        });
+        const { state } = fixture.engine;
+        const replica = fixture.replica();
         expect(replica.replies.dump()).toEqual(state.replies.dump());
         expect(dump(replica.keys)).toEqual(dump(state.keys));
         state.replies.checkInvariants();
