@@ -9,7 +9,7 @@ import type { Fanout } from "./fanout/fanout.ts";
 import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { Replication } from "./replication/replication.ts";
 import type { Clock } from "./runtime/clock.ts";
-import type { Ticker } from "./runtime/ticker.ts";
+import type { Registration, Ticker } from "./runtime/ticker.ts";
 import type { StateMachine } from "./state/state-machine.ts";
 import { Strangers, type StrangersParts } from "./strangers.ts";
 import type { Transport } from "./transports/transport.ts";
@@ -33,8 +33,8 @@ const DUE_SLICE_ROOMS = 16;
 /** How soon replies that are overdue or leave little room are looked for, and how many are forgotten by one record. */
 const REPLIES_TICK_MS = 20;
 const REPLIES_SLICE = 1000;
-/** How soon waits whose time is over are looked for, and how many end between two looks at the clock. */
-const WAITS_TICK_MS = 5;
+/** How soon waits are looked at again though none is over, as the machine's clock may be set, and how many end between two looks. */
+const WAITS_TICK_MS = 100;
 const WAITS_SLICE = 64;
 const TRANSACTIONS_TICK_MS = 1000;
 const TRANSACTIONS_SLICE = 256;
@@ -84,23 +84,23 @@ export function registerAccess(ticker: Ticker, parts: AccessWorkParts): void {
   access.onEnded = () => registration.wake();
 }
 
-type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;
+type InSlices = (name: string, idleMs: number | (() => number), slice: () => boolean) => Registration;
 
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
   const { config, clock, executor, state, fanout, dispatcher, directory } = parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
   const inSlices: InSlices = (name, idleMs, slice) => {
-    ticker.register(name, (budgetMs) => {
+    return ticker.register(name, (budgetMs) => {
       const endMs = clock.monotonicMs() + budgetMs;
       do {
-        if (!slice()) return idleMs;
+        if (!slice()) return typeof idleMs === "number" ? idleMs : idleMs();
       } while (clock.monotonicMs() < endMs);
       return 0;
     });
   };
   /** The same for what becomes operations: not while the log takes none. */
   const planned: InSlices = (name, idleMs, slice) => {
-    inSlices(name, idleMs, () => executor.mayPlan && slice());
+    return inSlices(name, idleMs, () => executor.mayPlan && slice());
   };
   planned("expire keys", config.kvStore.ttlTickMs, () => {
     return executor.expireDue(clock.nowMs(), EXPIRE_SLICE_KEYS) === EXPIRE_SLICE_KEYS;
@@ -120,9 +120,13 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   planned("due rooms", config.stream.tickMs, () => {
     return fanout.rooms.runDue(clock.nowMs(), DUE_SLICE_ROOMS) === DUE_SLICE_ROOMS;
   });
-  inSlices("overdue waits", WAITS_TICK_MS, () => {
-    return dispatcher.waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE;
-  });
+  const { waits } = dispatcher;
+  const overdueWaits = inSlices(
+    "overdue waits",
+    () => Math.min(Math.max(0, waits.nextDeadlineMs - clock.nowMs()), WAITS_TICK_MS),
+    () => waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE,
+  );
+  waits.onEarlier = (delayMs) => overdueWaits.wake(delayMs);
   registerReplies(inSlices, planned, parts);
   ticker.register("measure memory", () => {
     state.keys.memory.measure();

@@ -46,6 +46,18 @@ describe("a command that waits", () => {
     expect(fixture.run("queue.stats", { queue: "tasks" }).body.payload).toMatchObject({ ready: 1, pending: 0 });
   });
 
+  test("says when it is over, unless another is over before it", () => {
+    const delaysMs: number[] = [];
+    fixture.dispatcher.waits.onEarlier = (delayMs) => delaysMs.push(delayMs);
+    for (const waitMs of [1000, 2000, 30, 500]) {
+      fixture.sendAs(new Connection("websocket"), consume(1, waitMs));
+    }
+    expect(delaysMs).toEqual([1000, 30]);
+    fixture.pass(10_000);
+    fixture.sendAs(new Connection("websocket"), consume(1, 700));
+    expect(delaysMs).toEqual([1000, 30, 700]);
+  });
+
   test("those that wait are served in the order they came, one message each", () => {
     const connections = [1, 2, 3].map(() => new Connection("websocket"));
     for (const connection of connections) fixture.sendAs(connection, consume(1));

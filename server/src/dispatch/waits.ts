@@ -39,6 +39,8 @@ interface Request {
 const WAITS_PER_SESSION_MAX = 1000;
 
 export class Waits {
+  /** `runDue` is to be called in so many milliseconds: earlier than anything has asked for that still waits. */
+  onEarlier: ((delayMs: number) => void) | undefined;
   readonly #runner: CommandRunner;
   readonly #consumers: QueueConsumers;
   readonly #deadlines = new DeadlineHeap();
@@ -77,11 +79,14 @@ export class Waits {
     }
     this.#lastNumber = (this.#lastNumber + 1) & 0x3fffffff;
     const number = this.#lastNumber;
-    const handle = this.#deadlines.add(this.#runner.executor.nowMs + wait.waitMs, number);
+    const deadlineMs = this.#runner.executor.nowMs + wait.waitMs;
+    const isEarlier = deadlineMs < this.nextDeadlineMs;
+    const handle = this.#deadlines.add(deadlineMs, number);
     const parked = new ParkedCommand(this, number, handle, wait, retained(request), session);
     this.#waiting.set(number, parked);
     this.#counts.set(session, this.#countOf(session) + 1);
     session.add(parked);
+    if (isEarlier) this.onEarlier?.(wait.waitMs);
     if (wait instanceof QueueWait) this.#consumers.wait(parked);
     else if (wait instanceof AnswerWait) parked.end = wait.begin((result) => this.#answer(parked, result));
     return undefined;

@@ -406,13 +406,18 @@ export class QueueConsumers {
    * @returns `limit` where more is due, else less.
    */
   runDue(nowMs: number, limit: number): number {
+    const count = this.nextDueMs <= nowMs ? this.#runDeadlines(nowMs, limit) : 0;
+    if (this.#releasing.length > 0 || this.#dueLines.length > 0) this.#task.request();
+    return this.nextDueMs <= nowMs ? limit : Math.min(count, limit - 1);
+  }
+
+  #runDeadlines(nowMs: number, limit: number): number {
     const executor = this.#executor;
     executor.at(nowMs);
     executor.begin();
     const count = this.#due.stage(nowMs, executor.planner.writer, limit);
     executor.commit();
-    if (this.#releasing.length > 0 || this.#dueLines.length > 0) this.#task.request();
-    return this.nextDueMs <= nowMs ? limit : Math.min(count, limit - 1);
+    return count;
   }
 }
 

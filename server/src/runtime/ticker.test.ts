@@ -109,6 +109,37 @@ describe("one tick", () => {
     expect(ticker.runDue()).toBe(10);
   });
 
+  it("takes along who is due within a quarter of its delay, and comes for nobody earlier than it is due", () => {
+    register("frequent", 10);
+    const rare = register("rare", 100);
+    ticker.runDue();
+    calls = [];
+    for (let ms = 10; ms <= 70; ms += 10) {
+      clock.advance(10);
+      expect(ticker.runDue()).toBe(10);
+    }
+    expect(rare.spent.calls).toBe(1);
+    clock.advance(5);
+    // The other is due in 5 ms, and this one could come along: alone it is no reason for a tick.
+    expect(ticker.runDue()).toBe(5);
+    expect(rare.spent.calls).toBe(2);
+    clock.advance(5);
+    expect(ticker.runDue()).toBe(10);
+    expect(rare.spent.calls).toBe(2);
+  });
+
+  it("is exact about a worker that was woken", () => {
+    const worker = register("woken", 100);
+    ticker.runDue();
+    worker.wake(40);
+    clock.advance(39);
+    ticker.runDue();
+    expect(worker.spent.calls).toBe(1);
+    clock.advance(1);
+    ticker.runDue();
+    expect(worker.spent.calls).toBe(2);
+  });
+
   it("takes a wall clock that jumps calmly", () => {
     register("steady", 10);
     ticker.runDue();

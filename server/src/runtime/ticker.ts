@@ -12,6 +12,12 @@
  *
  * Costs one pass over the workers per tick (there are a dozen, not thousands: deadlines of keys and messages live in
  * their stores), two clock reads per call, and no timer while everybody waits for `NEVER`.
+ *
+ * A tick that comes anyway also takes along who is due soon: up to a quarter of the delay it has asked for. A tick costs far
+ * more than the call of a worker that finds nothing to do, and those with delays of 10, 20 and 100 ms come together so:
+ *
+ *     10 ms    |    |    |    |    |    |
+ *     20 ms         |         |         |        as many ticks as the most frequent of them has calls
  */
 import type { Clock } from "./clock.ts";
 
@@ -20,7 +26,7 @@ export const NEVER = Number.POSITIVE_INFINITY;
 
 /**
  * One slice of work: it should return within about `budgetMs` and says in how many milliseconds it wants to be called
- * again: 0 when more is due now, `NEVER` to sleep until woken.
+ * again: 0 when more is due now, `NEVER` to sleep until woken. It may be called up to a quarter of that earlier.
  */
 export type Work = (budgetMs: number) => number;
 
@@ -53,6 +59,8 @@ export interface TickerOptions {
 const PAUSE_MS = 1;
 /** A timer's delay is a signed 32-bit integer; past it Node fires at once. */
 const ALARM_DELAY_MAX_MS = 2 ** 31 - 1;
+/** The part of its delay by which a worker may be called too early. */
+const SLACK = 1 / 4;
 
 export class Ticker {
   readonly #clock: Clock;
@@ -133,7 +141,9 @@ export class Ticker {
   }
 
   #dueAt(nowMs: number): Worker[] {
-    return this.#workers.filter((worker) => worker.dueAtMs <= nowMs).sort((a, b) => a.dueAtMs - b.dueAtMs);
+    return this.#workers
+      .filter((worker) => worker.dueAtMs - worker.slackMs <= nowMs)
+      .sort((a, b) => a.dueAtMs - b.dueAtMs);
   }
 
   #nextDueAtMs(): number {
@@ -165,6 +175,8 @@ interface WorkerEvents {
 class Worker implements Registration {
   readonly name: string;
   dueAtMs: number;
+  /** How much earlier than that a tick may take it along. */
+  slackMs = 0;
   cancelled = false;
   readonly spent = { calls: 0, totalMs: 0, longestMs: 0 };
   readonly #work: Work;
@@ -182,6 +194,7 @@ class Worker implements Registration {
     const dueAtMs = this.#events.nowMs() + checkedDelay(this.name, delayMs);
     if (dueAtMs >= this.dueAtMs) return;
     this.dueAtMs = dueAtMs;
+    this.slackMs = 0;
     this.#events.woken();
   }
 
@@ -197,7 +210,10 @@ class Worker implements Registration {
     this.dueAtMs = NEVER;
     const delayMs = checkedDelay(this.name, this.#work(budgetMs));
     const endMs = this.#events.nowMs();
-    this.dueAtMs = Math.min(this.dueAtMs, endMs + delayMs);
+    if (endMs + delayMs < this.dueAtMs) {
+      this.dueAtMs = endMs + delayMs;
+      this.slackMs = delayMs * SLACK;
+    }
     const tookMs = endMs - startMs;
     this.spent.calls++;
     this.spent.totalMs += tookMs;
@@ -214,10 +230,19 @@ function checkedDelay(name: string, delayMs: number): number {
 /** The real timer. It does not keep the process alive: sockets do, and when the last one is closed the process may end. */
 function systemAlarm(): Alarm {
   let timer: NodeJS.Timeout | undefined;
+  let timerDelayMs = 0;
+  let timerRing: (() => void) | undefined;
   return {
     set(delayMs, ring) {
+      // Most delays are that of the most frequent worker; a new timer costs as much as the work of a tick.
+      if (timer !== undefined && delayMs === timerDelayMs && ring === timerRing) {
+        timer.refresh();
+        return;
+      }
       clearTimeout(timer);
       timer = setTimeout(ring, delayMs).unref();
+      timerDelayMs = delayMs;
+      timerRing = ring;
     },
     clear() {
       clearTimeout(timer);
