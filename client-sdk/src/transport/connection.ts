@@ -11,6 +11,7 @@ import { ConnectionFailedError, ProtocolError, serverError } from "../errors.ts"
 import type { Codec, Message, Numbering } from "../wire/codec.ts";
 import { Request } from "../wire/request.ts";
 import type { Session } from "../wire/session.ts";
+import { Flights } from "./flights.ts";
 import { type Frame, openSocket, type Socket } from "./socket.ts";
 
 export interface ConnectionListener {
@@ -36,15 +37,6 @@ export interface ConnectionOptions {
   readonly timeoutMs: number;
 }
 
-interface Flight {
-  readonly requests: readonly Request[];
-  /** A batch of this client's making: its reply answers the commands one by one. */
-  readonly isShared: boolean;
-  /** Something in it changes something. */
-  readonly isWriting: boolean;
-  readonly bytes: number;
-}
-
 /** How the server answers one command. */
 interface Result {
   readonly success?: unknown;
@@ -65,19 +57,15 @@ export class Connection {
   masterUrl: string | undefined;
   /** The server has said that it will close: nothing more is sent. */
   isClosing = false;
-  inFlightCount = 0;
-  inFlightBytes = 0;
   /** Something beside the greeting was answered. */
   hasAnswered = false;
   readonly #codec: Codec;
   readonly #session: Session;
   readonly #listener: ConnectionListener;
   readonly #followMaster: boolean;
-  readonly #flights = new Map<number, Flight>();
+  readonly #flights = new Flights();
   #socket: Socket | undefined;
   #isHeard = true;
-  #sharedCount = 0;
-  #sharedWritingCount = 0;
   #lostReason: Error | undefined;
   /** Until then its end is a failure to open. */
   #isGreeted = false;
@@ -120,9 +108,17 @@ export class Connection {
     return heard;
   }
 
+  get inFlightCount(): number {
+    return this.#flights.commandCount;
+  }
+
+  get inFlightBytes(): number {
+    return this.#flights.bytes;
+  }
+
   /** Requests that are sent and not answered, in order. */
-  *unanswered(): Generator<Request> {
-    for (const { requests } of this.#flights.values()) yield* requests;
+  unanswered(): Iterable<Request> {
+    return this.#flights.requests();
   }
 
   /**
@@ -131,7 +127,8 @@ export class Connection {
    * be on their way together, and one that writes only alone; nothing waits for single commands.
    */
   mayFollow(requests: readonly Request[]): boolean {
-    return this.#sharedWritingCount === 0 && (this.#sharedCount === 0 || !requests.some(isWriting));
+    const { sharedCount, writingCount } = this.#flights;
+    return writingCount === 0 && (sharedCount === 0 || !requests.some(isWriting));
   }
 
   /** One frame. Several requests become a batch. */
@@ -149,7 +146,7 @@ export class Connection {
       if (!request.hasNumber) request.id = id;
     }
     const bytes = typeof frame === "string" ? frame.length : frame.byteLength;
-    this.#take(id, { requests, isShared, isWriting: isShared && requests.some(isWriting), bytes });
+    this.#flights.add(id, { requests, isShared, isWriting: isShared && requests.some(isWriting), bytes });
     this.#socket?.send(frame);
   }
 
@@ -160,18 +157,6 @@ export class Connection {
     this.#codec.encode(request);
     this.send([request]);
     await request.promise;
-  }
-
-  #take(id: number, flight: Flight): void {
-    this.#flights.set(id, flight);
-    this.#count(flight, 1);
-  }
-
-  #count({ requests, isShared, isWriting, bytes }: Flight, sign: 1 | -1): void {
-    this.inFlightCount += sign * requests.length;
-    this.inFlightBytes += sign * bytes;
-    if (isShared) this.#sharedCount += sign;
-    if (isWriting) this.#sharedWritingCount += sign;
   }
 
   /** Ends it for a reason of ours; `lost` follows. */
@@ -248,10 +233,8 @@ export class Connection {
       return;
     }
     const id = Number(message.request_id);
-    const flight = this.#flights.get(id);
+    const flight = this.#flights.take(id);
     if (flight === undefined) throw unknownReply(message);
-    this.#flights.delete(id);
-    this.#count(flight, -1);
     if (this.#onGreeted !== undefined) {
       this.#onGreeted(message);
       this.#onGreeted = undefined;
@@ -262,7 +245,7 @@ export class Connection {
       else this.#settleAlone(flight.requests[0], message);
     } catch (error) {
       // It was no reply: nothing of this frame is answered.
-      this.#take(id, flight);
+      this.#flights.add(id, flight);
       throw error;
     }
     this.hasAnswered = true;
@@ -343,8 +326,6 @@ export class Connection {
     const error = this.#lostReason ?? new ConnectionFailedError(`the connection ended (${why})`);
     const unanswered = [...this.unanswered()];
     this.#flights.clear();
-    this.inFlightCount = 0;
-    this.inFlightBytes = 0;
     if (this.#isGreeted) this.#listener.lost(unanswered, error);
     else for (const request of unanswered) request.fail(error);
   }

@@ -185,12 +185,11 @@ export class Lane {
   /** Encodes it, unless it is. @returns false where it cannot be, and has failed. */
   prepare(request: Request): boolean {
     if (request.source !== "") return true;
+    const { items } = request;
     try {
-      for (const item of request.items ?? []) {
-        if (item.source === "") this.#codec.encode(item);
-      }
-      if (request.items === undefined) this.#codec.encode(request);
-      const bytes = request.items?.reduce((sum, item) => sum + item.bytes, 0) ?? request.bytes;
+      if (items === undefined) this.#codec.encode(request);
+      else for (const item of items) if (item.source === "") this.#codec.encode(item);
+      const bytes = items === undefined ? request.bytes : items.reduce((sum, item) => sum + item.bytes, 0);
       if (bytes > this.#options.maxRequestBytes - ENVELOPE_BYTES_MAX) throw tooLarge(request, bytes);
       return true;
     } catch (error) {
@@ -238,11 +237,16 @@ export class Lane {
       }
       connection.send(requests);
     }
-    if (this.#head > 1_024 || this.#head === this.#queue.length) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
+    this.#shorten();
     if (this.queuedCount === 0) this.#tellDrained();
+  }
+
+  /** Forgets what has left. A queue of one is used again: its room would be made anew for each command that is awaited. */
+  #shorten(): void {
+    if (this.#head === 1 && this.#queue.length === 1) this.#queue.pop();
+    else if (this.#head > 1_024 || this.#head === this.#queue.length) this.#queue = this.#queue.slice(this.#head);
+    else return;
+    this.#head = 0;
   }
 
   #hasRoom(connection: Connection): boolean {

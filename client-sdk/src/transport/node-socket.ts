@@ -1,5 +1,5 @@
 /** Node 22 has a WebSocket of its own; Node 20 has none, and there it is the package `ws`. */
-import type { Frame, RuntimeSocket, SocketLike } from "./socket.ts";
+import type { RuntimeSocket, SocketLike } from "./socket.ts";
 import { createSocket as createWebSocket } from "./web-socket.ts";
 
 /** Of `ws`: messages without an event object and a copy for each; text comes as its bytes. */
@@ -22,12 +22,7 @@ export async function createSocket(url: string, token: string | undefined): Prom
   const socket = new WebSocket(url, [], { perMessageDeflate: false, skipUTF8Validation: true, maxPayload: 0, headers });
   return {
     socket,
-    listen: (receive) => socket.on("message", (data, isBinary) => receive(isBinary ? plain(data) : utf8.decode(data))),
+    listen: (receive) => socket.on("message", (data, isBinary) => receive(isBinary ? data : utf8.decode(data))),
     end: () => socket.terminate(),
   };
-}
-
-/** Not as Node's Buffer, so that bytes inside of it are none either. */
-function plain({ buffer, byteOffset, byteLength }: Uint8Array<ArrayBuffer>): Frame {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

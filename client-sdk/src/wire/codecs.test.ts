@@ -109,6 +109,36 @@ describe("MessagePack", () => {
     expect(() => reader.read(new Uint8Array([...bytes, 0]))).toThrow("more than one value");
   });
 
+  it.each([
+    [{ success: true, request_id: 7, payload: { value: "v" } }],
+    [{ success: true, request_id: "seven", payload: null }],
+    [{ success: true, request_id: 7, error: "no" }],
+    [{ success: false, code: "X", error: "no" }],
+    [{ request_id: 7, success: true, payload: 1 }],
+    [{ success: true, payload: 1, request_id: 7 }],
+    [{ type: "event", request_id: 7, payload: 1 }],
+    [{ success: true, request_id: 7, payload: 1, offset: 2 }],
+    [{ a: 1, b: 2, c: 3 }],
+  ])("reads replies and what only looks like one: %j", (message) => {
+    const bytes = Uint8Array.from(packr.pack(message));
+    const reader = new MessagePackReader();
+    for (let round = 0; round < 2; round++) {
+      const read = reader.read(bytes) as object;
+      expect(read).toEqual(message);
+      expect(Object.keys(read)).toEqual(Object.keys(message));
+    }
+    for (let length = 0; length < bytes.length; length++) {
+      expect(() => reader.read(bytes.slice(0, length))).toThrow(RangeError);
+    }
+  });
+
+  it("bytes are no Buffer, though their frame is one", () => {
+    const frame = Buffer.from([0x82, 0xa1, 0x61, 0xc4, 2, 1, 2, 0xa1, 0x62, 0xc4, 0]);
+    const { a, b } = new MessagePackReader().read(frame) as { a: Uint8Array; b: Uint8Array };
+    for (const bytes of [a, b]) expect(Buffer.isBuffer(bytes)).toBe(false);
+    expect([[...a], [...b]]).toEqual([[1, 2], []]);
+  });
+
   it("has a field of any name, and no prototype from outside", () => {
     const bytes = new Uint8Array([0x81, 0xa9, ...new TextEncoder().encode("__proto__"), 0x81, 0xa1, 0x61, 1]);
     const value = new MessagePackReader().read(bytes) as object;
@@ -175,6 +205,27 @@ describe("MessagePack", () => {
       }),
       { numRuns: 30 },
     );
+  });
+
+  it("a frame of one command stays as it is while others are written, also at the end of a chunk", () => {
+    const codec = new MessagePackCodec("me");
+    const frames: { readonly frame: Uint8Array; readonly i: number }[] = [];
+    // A chunk has 64 KB: several are filled, each to within less than the end of a frame takes.
+    for (let i = 0; i < 3_000; i++) {
+      const made = request({ key: `${i}`, value: "v".repeat(i % 97) }, "numbered");
+      codec.encode(made);
+      frames.push({ frame: codec.single(made, i, true) as Uint8Array, i });
+    }
+    for (const { frame, i } of frames) {
+      const payload = { key: `${i}`, value: "v".repeat(i % 97) };
+      expect(packr.unpack(frame)).toEqual({
+        command: "kv.set",
+        payload,
+        request_id: i,
+        client_id: "me",
+        idempotent: true,
+      });
+    }
   });
 
   it("a value that cannot be written leaves nothing behind", () => {

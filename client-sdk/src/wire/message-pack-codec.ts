@@ -4,8 +4,8 @@
  *     82 "command" name "payload" {...}
  *
  * A frame is a head, which says whose the numbers are if there are any, and the items, copied; items that were written one
- * after the other are copied in one piece. A frame with a single command is the item with more fields, and so is the item of a write
- * that is sent again under the number it has: nothing is encoded twice.
+ * after the other are copied in one piece. A frame with a single command is the item with more fields, which are written behind it
+ * where nothing is yet; and so is the item of a write that is sent again under the number it has: nothing is encoded twice.
  */
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
@@ -15,6 +15,10 @@ import { MessagePackWriter } from "./message-pack-writer.ts";
 import type { Request } from "./request.ts";
 
 const FIXMAP = 0x80;
+/** Of an item without a number: the command and its payload. */
+const ITEM_FIELDS = 2;
+/** What the id and the flag take behind an item. */
+const TAIL_BYTES_MAX = 64;
 
 export class MessagePackCodec implements Codec {
   readonly #writer = new MessagePackWriter();
@@ -34,7 +38,7 @@ export class MessagePackCodec implements Codec {
     const writer = this.#writer;
     writer.begin();
     try {
-      writer.mapHead(2);
+      writer.mapHead(ITEM_FIELDS);
       writer.raw(this.#prefix(request.command));
       writer.value(request.payload, 1);
     } catch (error) {
@@ -49,24 +53,38 @@ export class MessagePackCodec implements Codec {
 
   single(request: Request, id: number, isNumbered: boolean): Frame {
     const { start, end } = request;
+    const item = bytesOf(request);
+    const writer = this.#writer;
+    const head = FIXMAP | (isNumbered ? 5 : 3);
+    // Most often nothing was written behind it yet: then the frame is where the item is.
+    if (item === writer.bytes && end === writer.at && item.length - end >= TAIL_BYTES_MAX + this.#identity.length) {
+      this.#writeTail(writer, id, isNumbered);
+      item[start] = head;
+      return writer.bytes.subarray(start, writer.at);
+    }
     const tail = this.#envelope;
     tail.begin();
-    tail.raw(REQUEST_ID);
-    tail.number(id);
-    if (isNumbered) {
-      tail.raw(IDEMPOTENT);
-      tail.raw(this.#identity);
-    }
+    this.#writeTail(tail, id, isNumbered);
     const bytes = end - start;
     const frame = new Uint8Array(bytes + tail.at - tail.start);
-    frame.set(bytesOf(request).subarray(start, end));
-    frame[0] = FIXMAP | (isNumbered ? 5 : 3);
+    frame.set(item.subarray(start, end));
+    frame[0] = head;
     frame.set(tail.bytes.subarray(tail.start, tail.at), bytes);
     tail.discard();
     return frame;
   }
 
+  #writeTail(writer: MessagePackWriter, id: number, isNumbered: boolean): void {
+    writer.raw(REQUEST_ID);
+    writer.number(id);
+    if (!isNumbered) return;
+    writer.raw(IDEMPOTENT);
+    writer.raw(this.#identity);
+  }
+
   batch(requests: readonly Request[], id: number, numbering: Numbering, isAtomic: boolean): Frame {
+    // One that was sent alone before has got another head.
+    for (const request of requests) bytesOf(request)[request.start] = FIXMAP | ITEM_FIELDS;
     const items = numbering === "none" ? requests : this.#withAddenda(requests, id, numbering);
     const head = this.#envelope;
     head.begin();

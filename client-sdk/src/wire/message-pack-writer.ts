@@ -15,7 +15,7 @@ const LONG_STRING = 8_192;
 const utf8 = new TextEncoder();
 
 export class MessagePackWriter {
-  bytes: Uint8Array = new Uint8Array(CHUNK_BYTES);
+  bytes = new Uint8Array(CHUNK_BYTES);
   at = 0;
   /** Where the value begins that is being written. */
   start = 0;
