@@ -7,19 +7,23 @@
  *
  * On a machine of two cores the client has one and the server the other, so the faster server is held back by the client
  * first: the ratio of the CPU seconds that a request costs the servers is printed beside that of the requests per second.
+ *
+ * With one request in flight on each connection nearly all of a server's time is its sockets'. There a bare server on Node's
+ * sockets, which answers the same bytes to whatever comes, takes turns with the two: what it reaches is what Node gives.
  */
 import type { ChildProcess } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { fillRedis, redisUsedMemory, startRedis } from "../peers/redis-process.ts";
 import { Report } from "../report/report.ts";
 import { median } from "../report/row.ts";
-import { requirePrograms, rssBytes, stop } from "../servers/processes.ts";
+import { freePort, listening, requirePrograms, rssBytes, start, stop } from "../servers/processes.ts";
 import { startSynap } from "../servers/synap-process.ts";
 import { benchmarkOptions } from "./benchmark-options.ts";
 import { type RedisRun, type RedisTest, runRedisBenchmark } from "./redis-benchmark.ts";
 
 const options = benchmarkOptions("RESP against Redis 7 without persistence.", {
   rounds: { default: 3, about: "repetitions, of which the median counts" },
-  seconds: { default: 3, min: 0.1, about: "about how long one run takes" },
+  seconds: { default: 3, min: 0.1, isFraction: true, about: "about how long one run takes" },
   keys: { default: 1_000_000, about: "keys that the requests are spread over" },
   "value-bytes": { default: 100, about: "bytes of a value" },
 });
@@ -37,11 +41,12 @@ const DEPTHS: readonly {
   { depth: 16, perSec: 400_000, bounds: { GET: [1.2, 1.5], SET: [1.1, 1.3], INCR: [1, 1.15] } },
   { depth: 64, perSec: 600_000, bounds: { GET: [1.4, 1.8], SET: [1.3, 1.5], INCR: [1.1, 1.25] } },
 ];
+const BARE_SERVER = fileURLToPath(new URL("../servers/bare-resp-server.ts", import.meta.url));
 const CONNECTIONS = 50;
 const MANY_CONNECTIONS = 500;
 
 interface Server {
-  readonly name: "Redis" | "Synap";
+  readonly name: "Redis" | "Synap" | "bare Node";
   readonly child: ChildProcess;
   readonly port: number;
 }
@@ -52,10 +57,12 @@ await compareMemory();
 const redis: Server = { name: "Redis", ...(await startRedis()) };
 const synapProcess = await startSynap(options.server, { durability: "memory" });
 const synap: Server = { name: "Synap", child: synapProcess.child, port: synapProcess.respPort };
+const bare = await startBare();
 
 for (const { depth, perSec, bounds } of DEPTHS) {
   for (const test of TESTS) {
-    const runs = await alternate(test, depth, CONNECTIONS, Math.ceil(perSec * options.seconds));
+    const servers = depth === 1 ? [redis, synap, bare] : [redis, synap];
+    const runs = await alternate(servers, test, depth, CONNECTIONS, Math.ceil(perSec * options.seconds));
     const ratios = runs.map(([peer, own]) => own.perSec / peer.perSec);
     const cpu = median(runs.map(([peer, own]) => peer.cpuUs / own.cpuUs));
     const [least, goal] = bounds[test];
@@ -67,13 +74,14 @@ for (const { depth, perSec, bounds } of DEPTHS) {
       least,
       goal,
       runs: ratios,
-      note: `${perSecOf(runs, 1)} against ${perSecOf(runs, 0)} requests/s; ${cpu.toFixed(2)} x per CPU second of the server`,
+      note: `${perSecOf(runs, 1)} against ${perSecOf(runs, 0)} requests/s; ${cpu.toFixed(2)} x per CPU second of the server${ofBare(runs)}`,
     });
   }
 }
 for (const test of TESTS) {
-  const runs = await alternate(test, 1, MANY_CONNECTIONS, Math.ceil(DEPTHS[0].perSec * options.seconds));
-  const [peer, own] = [0, 1].map((side) => median(runs.map((pair) => pair[side].p99Ms)));
+  const requests = Math.ceil(DEPTHS[0].perSec * options.seconds);
+  const runs = await alternate([redis, synap], test, 1, MANY_CONNECTIONS, requests);
+  const [peer, own] = [0, 1].map((side) => median(runs.map((round) => round[side].p99Ms)));
   report.add({
     what: `${test} -c ${MANY_CONNECTIONS}, p99`,
     value: own,
@@ -84,26 +92,46 @@ for (const test of TESTS) {
 report.finish(options.json);
 process.exit();
 
-function perSecOf(runs: readonly (readonly [RedisRun, RedisRun])[], side: 0 | 1): string {
-  return Math.round(median(runs.map((pair) => pair[side].perSec))).toLocaleString("en-US");
+type Round = readonly RedisRun[];
+
+function perSecOf(runs: readonly Round[], side: number): string {
+  return Math.round(median(runs.map((round) => round[side].perSec))).toLocaleString("en-US");
 }
 
-/** Runs of Redis and of Synap in turns. */
+function ofBare(runs: readonly Round[]): string {
+  if (runs.some((round) => round.length < 3)) return "";
+  return `; bare Node ${median(runs.map(([peer, , floor]) => floor.perSec / peer.perSec)).toFixed(3)} x`;
+}
+
+/** Runs of the servers in turns; each round begins with another one. A round has them as they are in `servers`. */
 async function alternate(
+  servers: readonly Server[],
   test: RedisTest,
   depth: number,
   connections: number,
   requests: number,
-): Promise<[RedisRun, RedisRun][]> {
-  const runs: [RedisRun, RedisRun][] = [];
+): Promise<Round[]> {
+  const runs: Round[] = [];
   for (let round = 1; round <= options.rounds; round++) {
-    const peer = await runOnce(redis, test, depth, connections, requests);
-    const own = await runOnce(synap, test, depth, connections, requests);
-    runs.push([peer, own]);
-    const shown = [peer, own].map(({ perSec, cpuUs }) => `${Math.round(perSec)}/s (${cpuUs.toFixed(2)} us of CPU)`);
-    report.progress(`round ${round}, ${test} -P ${depth} -c ${connections}: Redis ${shown[0]}, Synap ${shown[1]}`);
+    const results: RedisRun[] = [];
+    for (let turn = 0; turn < servers.length; turn++) {
+      const side = (round + turn) % servers.length;
+      results[side] = await runOnce(servers[side], test, depth, connections, requests);
+    }
+    runs.push(results);
+    const shown = results.map(
+      ({ perSec, cpuUs }, side) => `${servers[side].name} ${Math.round(perSec)}/s (${cpuUs.toFixed(2)} us of CPU)`,
+    );
+    report.progress(`round ${round}, ${test} -P ${depth} -c ${connections}: ${shown.join(", ")}`);
   }
   return runs;
+}
+
+async function startBare(): Promise<Server> {
+  const port = await freePort();
+  const child = start(process.execPath, [...process.execArgv, BARE_SERVER, `${port}`]);
+  await listening(port, child);
+  return { name: "bare Node", child, port };
 }
 
 function runOnce(
