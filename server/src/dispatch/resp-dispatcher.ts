@@ -213,18 +213,22 @@ export class RespDispatcher {
     const { out, executor, rates } = this.runner;
     this.#times.beginRow();
     let i = first;
+    let takenCount = 0;
     do {
       const { request, end } = slots[i++];
-      client.commandCount++;
       const isLetThrough = rates === undefined || !this.#isTooFast(rates, client, request);
       if (isLetThrough && takesWords(entry.arity, request.count)) {
-        client.lastEntry = entry;
-        client.lastCommandAtMs = executor.nowMs;
+        takenCount++;
         this.#runCommand(client, entry, command, request);
       } else if (isLetThrough) this.writer.error(wrongArity(entry.description.name));
       this.consumed = end;
     } while (i < first + count && !client.isBlocked && out.length < OUTPUT_BYTES_ENOUGH);
     this.#times.endRow(client);
+    client.commandCount += i - first;
+    if (takenCount > 0) {
+      client.lastEntry = entry;
+      client.lastCommandAtMs = executor.nowMs;
+    }
     return i - first;
   }
 
