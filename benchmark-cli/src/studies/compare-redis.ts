@@ -8,6 +8,9 @@
  * On a machine of two cores the client has one and the server the other, so the faster server is held back by the client
  * first: the ratio of the CPU seconds that a request costs the servers is printed beside that of the requests per second.
  *
+ * Both are filled first, with the requests that are measured afterwards: adding a key costs several times what changing it does, and
+ * how much of that there would be otherwise depends on `--rounds` and `--seconds`. What filling takes is shown by itself.
+ *
  * With one request in flight on each connection nearly all of a server's time is its sockets'. There a bare server on Node's
  * sockets, which answers the same bytes to whatever comes, takes turns with the two: what it reaches is what Node gives.
  */
@@ -19,7 +22,7 @@ import { median } from "../report/row.ts";
 import { freePort, listening, requirePrograms, rssBytes, start, stop } from "../servers/processes.ts";
 import { startSynap } from "../servers/synap-process.ts";
 import { benchmarkOptions } from "./benchmark-options.ts";
-import { type RedisRun, type RedisTest, runRedisBenchmark } from "./redis-benchmark.ts";
+import { type RedisBenchmark, type RedisRun, type RedisTest, runRedisBenchmark } from "./redis-benchmark.ts";
 
 const options = benchmarkOptions("RESP against Redis 7 without persistence.", {
   rounds: { default: 3, about: "repetitions, of which the median counts" },
@@ -43,6 +46,9 @@ const DEPTHS: readonly {
 ];
 const BARE_SERVER = fileURLToPath(new URL("../servers/bare-resp-server.ts", import.meta.url));
 const CONNECTIONS = 50;
+/** Of requests that fill a server, on each connection; and so many of them for each key that one in twenty is not there afterwards. */
+const FILL_DEPTH = 64;
+const FILL_REQUESTS_PER_KEY = 3;
 const MANY_CONNECTIONS = 500;
 
 interface Server {
@@ -59,10 +65,21 @@ const synapProcess = await startSynap(options.server, { durability: "memory" });
 const synap: Server = { name: "Synap", child: synapProcess.child, port: synapProcess.respPort };
 const bare = await startBare();
 
+for (const test of ["SET", "INCR"] as const) {
+  const filling = { test, depth: FILL_DEPTH, connections: CONNECTIONS, requests: FILL_REQUESTS_PER_KEY * options.keys };
+  const [peer, own] = [await run(redis, filling), await run(synap, filling)];
+  report.add({
+    what: `${test} -P ${FILL_DEPTH} -c ${CONNECTIONS}, filling an empty server`,
+    value: own.perSec / peer.perSec,
+    unit: "x",
+    note: `${ratesOf([[peer, own]])}; once`,
+  });
+}
 for (const { depth, perSec, bounds } of DEPTHS) {
   for (const test of TESTS) {
     const servers = depth === 1 ? [redis, synap, bare] : [redis, synap];
-    const runs = await alternate(servers, test, depth, CONNECTIONS, Math.ceil(perSec * options.seconds));
+    const requests = Math.ceil(perSec * options.seconds);
+    const runs = await alternate(servers, { test, depth, connections: CONNECTIONS, requests });
     const ratios = runs.map(([peer, own]) => own.perSec / peer.perSec);
     const cpu = median(runs.map(([peer, own]) => peer.cpuUs / own.cpuUs));
     const [least, goal] = bounds[test];
@@ -74,13 +91,13 @@ for (const { depth, perSec, bounds } of DEPTHS) {
       least,
       goal,
       runs: ratios,
-      note: `${perSecOf(runs, 1)} against ${perSecOf(runs, 0)} requests/s; ${cpu.toFixed(2)} x per CPU second of the server${ofBare(runs)}`,
+      note: `${ratesOf(runs)}; ${cpu.toFixed(2)} x per CPU second of the server${ofBare(runs)}`,
     });
   }
 }
 for (const test of TESTS) {
   const requests = Math.ceil(DEPTHS[0].perSec * options.seconds);
-  const runs = await alternate([redis, synap], test, 1, MANY_CONNECTIONS, requests);
+  const runs = await alternate([redis, synap], { test, depth: 1, connections: MANY_CONNECTIONS, requests });
   const [peer, own] = [0, 1].map((side) => median(runs.map((round) => round[side].p99Ms)));
   report.add({
     what: `${test} -c ${MANY_CONNECTIONS}, p99`,
@@ -93,38 +110,38 @@ report.finish(options.json);
 process.exit();
 
 type Round = readonly RedisRun[];
+type Load = Omit<RedisBenchmark, "keys" | "valueBytes">;
 
-function perSecOf(runs: readonly Round[], side: number): string {
-  return Math.round(median(runs.map((round) => round[side].perSec))).toLocaleString("en-US");
+function ratesOf(runs: readonly Round[]): string {
+  const [peer, own] = [0, 1].map((side) => Math.round(median(runs.map((round) => round[side].perSec))));
+  return `${own.toLocaleString("en-US")} against ${peer.toLocaleString("en-US")} requests/s`;
 }
 
 function ofBare(runs: readonly Round[]): string {
   if (runs.some((round) => round.length < 3)) return "";
-  return `; bare Node ${median(runs.map(([peer, , floor]) => floor.perSec / peer.perSec)).toFixed(3)} x`;
+  return `; bare Node ${median(runs.map(([peer, , floor]) => floor.perSec / peer.perSec)).toFixed(2)} x`;
 }
 
 /** Runs of the servers in turns; each round begins with another one. A round has them as they are in `servers`. */
-async function alternate(
-  servers: readonly Server[],
-  test: RedisTest,
-  depth: number,
-  connections: number,
-  requests: number,
-): Promise<Round[]> {
+async function alternate(servers: readonly Server[], load: Load): Promise<Round[]> {
   const runs: Round[] = [];
   for (let round = 1; round <= options.rounds; round++) {
     const results: RedisRun[] = [];
     for (let turn = 0; turn < servers.length; turn++) {
       const side = (round + turn) % servers.length;
-      results[side] = await runOnce(servers[side], test, depth, connections, requests);
+      results[side] = await run(servers[side], load);
     }
     runs.push(results);
     const shown = results.map(
       ({ perSec, cpuUs }, side) => `${servers[side].name} ${Math.round(perSec)}/s (${cpuUs.toFixed(2)} us of CPU)`,
     );
-    report.progress(`round ${round}, ${test} -P ${depth} -c ${connections}: ${shown.join(", ")}`);
+    report.progress(`round ${round}, ${load.test} -P ${load.depth} -c ${load.connections}: ${shown.join(", ")}`);
   }
   return runs;
+}
+
+function run(server: Server, load: Load): Promise<RedisRun> {
+  return runRedisBenchmark(server, { ...load, keys: options.keys, valueBytes: options["value-bytes"] });
 }
 
 async function startBare(): Promise<Server> {
@@ -132,17 +149,6 @@ async function startBare(): Promise<Server> {
   const child = start(process.execPath, [...process.execArgv, BARE_SERVER, `${port}`]);
   await listening(port, child);
   return { name: "bare Node", child, port };
-}
-
-function runOnce(
-  server: Server,
-  test: RedisTest,
-  depth: number,
-  connections: number,
-  requests: number,
-): Promise<RedisRun> {
-  const { keys, "value-bytes": valueBytes } = options;
-  return runRedisBenchmark(server, { test, depth, connections, requests, keys, valueBytes });
 }
 
 /** Both servers fresh, with the same keys from the same client. */
