@@ -202,7 +202,7 @@ export class ClientClosedError extends SynapError {
   readonly code = "CLIENT_CLOSED";
 }
 
-/** CANNOT_ENCODE: a value that has no form on the wire, such as NaN, a cycle or a function. Nothing was sent. */
+/** CANNOT_ENCODE: a value that has no form on the wire, such as NaN, a cycle, or half of a surrogate pair. Nothing was sent. */
 export class CannotEncodeError extends SynapError {
   readonly code = "CANNOT_ENCODE";
 }

@@ -123,8 +123,10 @@ describe.each(["msgpack", "json"] as const)("over %s", (format) => {
       cycle,
       2n ** 64n,
       new Uint16Array(1),
+      "a character that was cut: 😀".slice(0, -1),
     ];
     const writes = bad.map((value, i) => failure(synap.kv.set(`bad${i}`, value)));
+    writes.push(failure(synap.kv.set("half \udc00", 1)));
     const good = synap.kv.set("good", 1);
     expect((await Promise.all(writes)).every((error) => error instanceof CannotEncodeError)).toBe(true);
     expect((await good).success).toBe(true);

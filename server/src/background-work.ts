@@ -9,7 +9,7 @@ import type { Fanout } from "./fanout/fanout.ts";
 import type { DataDirectory } from "./oplog/data-directory.ts";
 import type { Replication } from "./replication/replication.ts";
 import type { Clock } from "./runtime/clock.ts";
-import type { Registration, Ticker } from "./runtime/ticker.ts";
+import type { Ticker } from "./runtime/ticker.ts";
 import type { StateMachine } from "./state/state-machine.ts";
 import { Strangers, type StrangersParts } from "./strangers.ts";
 import type { Transport } from "./transports/transport.ts";
@@ -33,8 +33,10 @@ const DUE_SLICE_ROOMS = 16;
 /** How soon replies that are overdue or leave little room are looked for, and how many are forgotten by one record. */
 const REPLIES_TICK_MS = 20;
 const REPLIES_SLICE = 1000;
-/** How soon waits are looked at again though none is over, as the machine's clock may be set, and how many end between two looks. */
+/** How soon waits are looked at again at the latest, as the machine's clock may be set, and at the earliest, as many end one by one. */
 const WAITS_TICK_MS = 100;
+const WAITS_PAUSE_MS = 5;
+/** How many end between two looks at the clock. */
 const WAITS_SLICE = 64;
 const TRANSACTIONS_TICK_MS = 1000;
 const TRANSACTIONS_SLICE = 256;
@@ -84,23 +86,23 @@ export function registerAccess(ticker: Ticker, parts: AccessWorkParts): void {
   access.onEnded = () => registration.wake();
 }
 
-type InSlices = (name: string, idleMs: number | (() => number), slice: () => boolean) => Registration;
+type InSlices = (name: string, idleMs: number, slice: () => boolean) => void;
 
 export function registerWork(ticker: Ticker, parts: WorkParts): void {
   const { config, clock, executor, state, fanout, dispatcher, directory } = parts;
   /** Repeats `slice` while it has more to do and time is left; then it is called again at once, or after `idleMs`. */
   const inSlices: InSlices = (name, idleMs, slice) => {
-    return ticker.register(name, (budgetMs) => {
+    ticker.register(name, (budgetMs) => {
       const endMs = clock.monotonicMs() + budgetMs;
       do {
-        if (!slice()) return typeof idleMs === "number" ? idleMs : idleMs();
+        if (!slice()) return idleMs;
       } while (clock.monotonicMs() < endMs);
       return 0;
     });
   };
   /** The same for what becomes operations: not while the log takes none. */
   const planned: InSlices = (name, idleMs, slice) => {
-    return inSlices(name, idleMs, () => executor.mayPlan && slice());
+    inSlices(name, idleMs, () => executor.mayPlan && slice());
   };
   planned("expire keys", config.kvStore.ttlTickMs, () => {
     return executor.expireDue(clock.nowMs(), EXPIRE_SLICE_KEYS) === EXPIRE_SLICE_KEYS;
@@ -120,13 +122,7 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   planned("due rooms", config.stream.tickMs, () => {
     return fanout.rooms.runDue(clock.nowMs(), DUE_SLICE_ROOMS) === DUE_SLICE_ROOMS;
   });
-  const { waits } = dispatcher;
-  const overdueWaits = inSlices(
-    "overdue waits",
-    () => Math.min(Math.max(0, waits.nextDeadlineMs - clock.nowMs()), WAITS_TICK_MS),
-    () => waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE,
-  );
-  waits.onEarlier = (delayMs) => overdueWaits.wake(delayMs);
+  registerWaits(ticker, clock, dispatcher.waits);
   registerReplies(inSlices, planned, parts);
   ticker.register("measure memory", () => {
     state.keys.memory.measure();
@@ -138,6 +134,16 @@ export function registerWork(ticker: Ticker, parts: WorkParts): void {
   registerHousekeeping(inSlices, state);
   if (directory !== undefined) registerDirectory(ticker, directory);
   registerLinks(ticker, parts);
+}
+
+/** Ends waits when their time is over, and none earlier. */
+export function registerWaits(ticker: Ticker, clock: Clock, waits: Waits): void {
+  const registration = ticker.register("overdue waits", (budgetMs) => {
+    const endMs = clock.monotonicMs() + budgetMs;
+    while (waits.runDue(clock.nowMs(), WAITS_SLICE) === WAITS_SLICE) if (clock.monotonicMs() >= endMs) return 0;
+    return Math.min(Math.max(WAITS_PAUSE_MS, waits.nextDeadlineMs - clock.nowMs()), WAITS_TICK_MS);
+  });
+  waits.onEarlier = (delayMs) => registration.wake(Math.max(WAITS_PAUSE_MS, delayMs));
 }
 
 /** Memory: no operations, so it is done on every node, whatever the log says. */

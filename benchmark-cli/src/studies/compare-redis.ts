@@ -98,7 +98,7 @@ for (const { depth, perSec, bounds } of DEPTHS) {
 for (const test of TESTS) {
   const requests = Math.ceil(DEPTHS[0].perSec * options.seconds);
   const runs = await alternate([redis, synap], { test, depth: 1, connections: MANY_CONNECTIONS, requests });
-  const [peer, own] = [0, 1].map((side) => median(runs.map((round) => round[side].p99Ms)));
+  const [peer, own] = ([0, 1] as const).map((side) => median(runs.map((turns) => turns[side].p99Ms)));
   report.add({
     what: `${test} -c ${MANY_CONNECTIONS}, p99`,
     value: own,
@@ -109,29 +109,31 @@ for (const test of TESTS) {
 report.finish(options.json);
 process.exit();
 
-type Round = readonly RedisRun[];
+/** One run of each. */
+type Turns = readonly [peer: RedisRun, own: RedisRun, floor?: RedisRun];
 type Load = Omit<RedisBenchmark, "keys" | "valueBytes">;
 
-function ratesOf(runs: readonly Round[]): string {
-  const [peer, own] = [0, 1].map((side) => Math.round(median(runs.map((round) => round[side].perSec))));
+function ratesOf(runs: readonly Turns[]): string {
+  const [peer, own] = ([0, 1] as const).map((side) => Math.round(median(runs.map((turns) => turns[side].perSec))));
   return `${own.toLocaleString("en-US")} against ${peer.toLocaleString("en-US")} requests/s`;
 }
 
-function ofBare(runs: readonly Round[]): string {
-  if (runs.some((round) => round.length < 3)) return "";
-  return `; bare Node ${median(runs.map(([peer, , floor]) => floor.perSec / peer.perSec)).toFixed(2)} x`;
+function ofBare(runs: readonly Turns[]): string {
+  const ratios = runs.flatMap(([peer, , floor]) => (floor === undefined ? [] : [floor.perSec / peer.perSec]));
+  return ratios.length === 0 ? "" : `; bare Node ${median(ratios).toFixed(2)} x`;
 }
 
-/** Runs of the servers in turns; each round begins with another one. A round has them as they are in `servers`. */
-async function alternate(servers: readonly Server[], load: Load): Promise<Round[]> {
-  const runs: Round[] = [];
+/** Runs of the servers in turns; each round begins with another one. The runs of one are in the order of `servers`. */
+async function alternate(servers: readonly Server[], load: Load): Promise<Turns[]> {
+  const runs: Turns[] = [];
   for (let round = 1; round <= options.rounds; round++) {
     const results: RedisRun[] = [];
     for (let turn = 0; turn < servers.length; turn++) {
       const side = (round + turn) % servers.length;
       results[side] = await run(servers[side], load);
     }
-    runs.push(results);
+    // Redis and Synap are always among them, in this order.
+    runs.push(results as [RedisRun, RedisRun, RedisRun?]);
     const shown = results.map(
       ({ perSec, cpuUs }, side) => `${servers[side].name} ${Math.round(perSec)}/s (${cpuUs.toFixed(2)} us of CPU)`,
     );

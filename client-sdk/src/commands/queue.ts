@@ -29,7 +29,10 @@ export interface NewMessage extends QueuePublishOptions {
 
 /** How to take messages. */
 export interface ConsumeOptions<T> extends ReadOptions<T> {
-  /** How long to wait where there is none, in ms. Default: not at all. */
+  /**
+   * How long to wait where there is none, in ms. Default: not at all. `timeoutMs` is counted on top of it. At most 1,000 calls of a
+   * connection wait at a time; the server refuses one more with InvalidRequestError.
+   */
   readonly waitMs?: number;
   /** How long the message may be worked on, in seconds; else what the queue says. */
   readonly ackDeadline?: number;

@@ -1,4 +1,4 @@
-/** The frames of a connection that are sent and not answered, by their ids, in the order in which they were sent. */
+/** The frames of a connection that are sent and not answered, by their ids, in the order in which they were added. */
 import type { Request } from "../wire/request.ts";
 
 export interface Flight {

@@ -31,7 +31,7 @@ export interface Codec {
   /** Fills in the request's bytes. @throws CannotEncodeError */
   encode(request: Request): void;
   /**
-   * A frame with one command.
+   * A frame with one command. It may be where the command was encoded, and is to be sent before that goes into another frame.
    * @param id of the frame: that of the request where it is numbered.
    * @param isNumbered whether it says that it is to run once.
    */

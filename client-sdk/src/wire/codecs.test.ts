@@ -249,6 +249,23 @@ describe("MessagePack", () => {
 });
 
 describe("both formats", () => {
+  it.each([0, 5, 31, 48, 49, 300, 9_000])(
+    "half of a surrogate pair behind %i characters is refused, a whole one is not",
+    (length) => {
+      const front = "x".repeat(length);
+      for (const codec of [new JsonCodec("me"), new MessagePackCodec("me")]) {
+        for (const half of ["\ud800", "\udfff", "\udc00\ud800", "\ud83d", "😀\ude00"]) {
+          for (const text of [front + half, `${front}${half}behind`]) {
+            expect(() => codec.encode(request({ value: text })), text).toThrow(CannotEncodeError);
+            expect(() => codec.encode(request({ [text]: 1 })), text).toThrow(CannotEncodeError);
+          }
+        }
+        for (const whole of ["😀", '\u0000"\\', "\ud7ff\ue000"])
+          codec.encode(request({ value: front + whole, [whole]: 1 }));
+      }
+    },
+  );
+
   const safeties: readonly Safety[] = ["read", "numbered", "unsafe"];
   const numberings: readonly Numbering[] = ["whole", "own", "none"];
 

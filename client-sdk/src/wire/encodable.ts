@@ -1,12 +1,14 @@
 /**
  * What values mean on the wire, in either form. The rules are those of JSON.stringify where it has one that loses nothing
  * (undefined fields are left out, `toJSON` is honoured), and an error where it would write something else than was given
- * (NaN, Map, Set). Bytes and 64-bit integers have forms of their own.
+ * (NaN, Map, Set, half of a surrogate pair, which UTF-8 has not). Bytes and 64-bit integers have forms of their own.
  */
 import { CannotEncodeError } from "../errors.ts";
 
 const INT64_MIN = -(2n ** 63n);
 const INT64_MAX = 2n ** 63n - 1n;
+/** By code points: a whole pair is none of these. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
 
 /** Whether a field with this value is written at all. */
 export function isWritten(value: unknown): boolean {
@@ -37,6 +39,15 @@ export function checkNumber(value: number): void {
 
 export function checkBigint(value: bigint): void {
   if (value < INT64_MIN || value > INT64_MAX) throw new CannotEncodeError(`${value} does not fit 64 bits`);
+}
+
+/** Of a string that may have other characters than those of ASCII. */
+export function checkText(text: string): void {
+  if (LONE_SURROGATE.test(text)) {
+    throw new CannotEncodeError(
+      "a string with half of a surrogate pair has no form on the wire: it was cut inside a character",
+    );
+  }
 }
 
 export function tooDeep(): CannotEncodeError {

@@ -5,7 +5,17 @@
 import { ProtocolError } from "../errors.ts";
 import type { Frame } from "../transport/socket.ts";
 import { addendumOf, type Codec, DEPTH_MAX, type Message, type Numbering } from "./codec.ts";
-import { bytesOf, checkBigint, checkNumber, checkObject, hasToJson, isWritten, noForm, tooDeep } from "./encodable.ts";
+import {
+  bytesOf,
+  checkBigint,
+  checkNumber,
+  checkObject,
+  checkText,
+  hasToJson,
+  isWritten,
+  noForm,
+  tooDeep,
+} from "./encodable.ts";
 import type { Request } from "./request.ts";
 
 export class JsonCodec implements Codec {
@@ -16,7 +26,7 @@ export class JsonCodec implements Codec {
   }
 
   encode(request: Request): void {
-    request.source = `{"command":${JSON.stringify(request.command)},"payload":${textOf(request.payload, 1)}`;
+    request.source = `{"command":${quoted(request.command)},"payload":${textOf(request.payload, 1)}`;
   }
 
   single(request: Request, id: number, isNumbered: boolean): Frame {
@@ -55,7 +65,7 @@ function itemText({ source, id, index }: Request, addendum: ReturnType<typeof ad
 function textOf(value: unknown, depth: number): string {
   switch (typeof value) {
     case "string":
-      return JSON.stringify(value);
+      return quoted(value);
     case "number":
       checkNumber(value);
       return String(value);
@@ -71,6 +81,13 @@ function textOf(value: unknown, depth: number): string {
   }
 }
 
+function quoted(text: string): string {
+  const made = JSON.stringify(text);
+  // Something is escaped. The server reads no frame with half of a pair in it, and could not say whose it was.
+  if (made.length !== text.length + 2) checkText(text);
+  return made;
+}
+
 function objectText(value: object, depth: number): string {
   if (depth >= DEPTH_MAX) throw tooDeep();
   const bytes = bytesOf(value);
@@ -82,7 +99,7 @@ function objectText(value: object, depth: number): string {
   checkObject(value);
   const fields: string[] = [];
   for (const [name, field] of Object.entries(value)) {
-    if (isWritten(field)) fields.push(`${JSON.stringify(name)}:${textOf(field, depth + 1)}`);
+    if (isWritten(field)) fields.push(`${quoted(name)}:${textOf(field, depth + 1)}`);
   }
   return `{${fields.join(",")}}`;
 }

@@ -17,7 +17,7 @@ import type { Request } from "./request.ts";
 const FIXMAP = 0x80;
 /** Of an item without a number: the command and its payload. */
 const ITEM_FIELDS = 2;
-/** What the id and the flag take behind an item. */
+/** What the id and the flag take behind an item at the most, and more. */
 const TAIL_BYTES_MAX = 64;
 
 export class MessagePackCodec implements Codec {

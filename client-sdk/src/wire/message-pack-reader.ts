@@ -22,6 +22,7 @@ export class MessagePackReader {
   #at = 0;
   /** Names of fields, which are few and come again and again. */
   readonly #names: (string | undefined)[] = new Array(NAMES_KEPT).fill(undefined);
+  readonly #floatBytes = new DataView(new ArrayBuffer(8));
 
   constructor() {
     // As they are in the source: a string that was read is compared with these letter by letter, and these with themselves at once.
@@ -74,9 +75,9 @@ export class MessagePackReader {
       case 0xc3:
         return true;
       case 0xca:
-        return this.#view(4).getFloat32(0);
+        return this.#float(4).getFloat32(0);
       case 0xcb:
-        return this.#view(8).getFloat64(0);
+        return this.#float(8).getFloat64(0);
       case 0xd0:
         return (this.#uint8() << 24) >> 24;
       case 0xd1:
@@ -128,12 +129,16 @@ export class MessagePackReader {
   }
 
   #int32(): number {
-    return (this.#uint16() << 16) | this.#uint16();
+    const at = this.#skip(4);
+    const bytes = this.#bytes;
+    return (bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3];
   }
 
-  #view(count: number): DataView {
-    const { buffer, byteOffset } = this.#bytes;
-    return new DataView(buffer, byteOffset + this.#skip(count), count);
+  /** A view that begins with the next `count` bytes: always the same one, since a new one takes longer than all else of a number. */
+  #float(count: number): DataView {
+    const at = this.#skip(count);
+    for (let i = 0; i < count; i++) this.#floatBytes.setUint8(i, this.#bytes[at + i]);
+    return this.#floatBytes;
   }
 
   /** Steps over so many bytes, which must be there. @returns where they begin */

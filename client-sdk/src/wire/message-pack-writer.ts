@@ -4,7 +4,17 @@
  * chunk that is large enough.
  */
 import { DEPTH_MAX } from "./codec.ts";
-import { bytesOf, checkBigint, checkNumber, checkObject, hasToJson, isWritten, noForm, tooDeep } from "./encodable.ts";
+import {
+  bytesOf,
+  checkBigint,
+  checkNumber,
+  checkObject,
+  checkText,
+  hasToJson,
+  isWritten,
+  noForm,
+  tooDeep,
+} from "./encodable.ts";
 
 const CHUNK_BYTES = 65_536;
 /** Up to this length the characters of a string are copied one by one; the call of TextEncoder costs more than that. */
@@ -68,7 +78,9 @@ export class MessagePackWriter {
   text(text: string): void {
     const { length } = text;
     if (length > LONG_STRING) {
-      this.#long(utf8.encode(text));
+      const encoded = utf8.encode(text);
+      if (encoded.length !== length) checkText(text);
+      this.#long(encoded);
       return;
     }
     this.#reserve(5 + length * 3);
@@ -147,6 +159,7 @@ export class MessagePackWriter {
     // The head's size depends on the length in bytes, which is known afterwards; most often the guess by characters holds.
     const guess = headBytes(text.length);
     const { written } = utf8.encodeInto(text, bytes.subarray(at + guess));
+    if (written !== text.length) checkText(text);
     const head = headBytes(written);
     if (head !== guess) bytes.copyWithin(at + head, at + guess, at + guess + written);
     if (head === 1) bytes[at] = 0xa0 | written;

@@ -60,7 +60,7 @@ export class Request {
   /** How long it may still take; undefined until somebody has looked. */
   remainingMs: number | undefined;
   readonly timeoutMs: number | undefined;
-  /** The encoded command, without a number: text, or the bytes from `start` to `end`. */
+  /** The encoded command, without a number: text, or the bytes from `start` to `end`, whose head is that of the frame they were in last. */
   source: string | Uint8Array = "";
   start = 0;
   end = 0;

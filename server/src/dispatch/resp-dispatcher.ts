@@ -213,19 +213,19 @@ export class RespDispatcher {
     const { out, executor, rates } = this.runner;
     this.#times.beginRow();
     let i = first;
-    let takenCount = 0;
+    let isAnyTaken = false;
     do {
       const { request, end } = slots[i++];
       const isLetThrough = rates === undefined || !this.#isTooFast(rates, client, request);
       if (isLetThrough && takesWords(entry.arity, request.count)) {
-        takenCount++;
+        isAnyTaken = true;
         this.#runCommand(client, entry, command, request);
       } else if (isLetThrough) this.writer.error(wrongArity(entry.description.name));
       this.consumed = end;
     } while (i < first + count && !client.isBlocked && out.length < OUTPUT_BYTES_ENOUGH);
     this.#times.endRow(client);
     client.commandCount += i - first;
-    if (takenCount > 0) {
+    if (isAnyTaken) {
       client.lastEntry = entry;
       client.lastCommandAtMs = executor.nowMs;
     }

@@ -128,7 +128,7 @@ describe("one tick", () => {
     expect(rare.spent.calls).toBe(2);
   });
 
-  it("is exact about a worker that was woken", () => {
+  it("is exact about a worker that was woken before it would have come", () => {
     const worker = register("woken", 100);
     ticker.runDue();
     worker.wake(40);

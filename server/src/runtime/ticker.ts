@@ -14,10 +14,11 @@
  * their stores), two clock reads per call, and no timer while everybody waits for `NEVER`.
  *
  * A tick that comes anyway also takes along who is due soon: up to a quarter of the delay it has asked for. A tick costs far
- * more than the call of a worker that finds nothing to do, and those with delays of 10, 20 and 100 ms come together so:
+ * more than the call of a worker that finds nothing to do, and those with delays of 10, 20 and 100 ms come together so; beside a
+ * frequent one the others come after three quarters of their delay, or somewhat more:
  *
- *     10 ms    |    |    |    |    |    |
- *     20 ms         |         |         |        as many ticks as the most frequent of them has calls
+ *     10 ms     |    |    |    |    |    |    |    |
+ *     100 ms    |                                  |        as many ticks as the most frequent of them has calls
  */
 import type { Clock } from "./clock.ts";
 
@@ -39,7 +40,7 @@ export interface Alarm {
 /** A worker's place in the ticker. */
 export interface Registration {
   readonly name: string;
-  /** Asks for a call in `delayMs`, unless one comes sooner anyway. */
+  /** Asks for a call in `delayMs`, unless one comes sooner anyway; no earlier than that, if this moves the next call forward. */
   wake(delayMs?: number): void;
   /** Ends it; a call that is due is not made. */
   cancel(): void;
