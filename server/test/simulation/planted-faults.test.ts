@@ -9,10 +9,10 @@ const SEARCH_MS_MAX = 300_000;
 describe("the simulation finds", () => {
   it.each(PLANTED_FAULTS)(
     "$name",
-    async ({ plant, checks }) => {
+    async ({ plant, checks, overtakenBy }) => {
       for (let seed = 1; seed <= SEEDS_MAX; seed++) {
         const { finding } = await simulate({ seed, fault: plant() });
-        if (finding === undefined) continue;
+        if (finding === undefined || finding.check === overtakenBy) continue;
         expect(checks, `seed ${seed}: ${finding.message}`).toContain(finding.check);
         return;
       }

@@ -212,6 +212,8 @@ export interface PlantedFaultCase {
   readonly plant: () => PlantedFault;
   /** What it may be found by: anything else would be luck. */
   readonly checks: readonly Check[];
+  /** What it may end a run by before anything could be checked; then another seed has to find it. */
+  readonly overtakenBy?: Check;
 }
 
 export const PLANTED_FAULTS: readonly PlantedFaultCase[] = [
@@ -259,6 +261,8 @@ export const PLANTED_FAULTS: readonly PlantedFaultCase[] = [
     name: "a stale epoch that is accepted",
     plant: () => new StaleEpochAccepted(),
     checks: ["epoch"],
+    // What an old master has planned for its own state may be nothing that this one can apply.
+    overtakenBy: "failure",
   },
   {
     name: "a snapshot that mixes offsets",
