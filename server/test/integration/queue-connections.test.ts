@@ -50,7 +50,10 @@ class Peer {
   }
 
   async received(count: number): Promise<readonly Fields[]> {
-    await vi.waitFor(() => expect(this.messages.length).toBeGreaterThanOrEqual(count), { timeout: 5000, interval: 2 });
+    await vi.waitFor(() => expect(this.messages.length).toBeGreaterThanOrEqual(count), {
+      timeout: 20_000,
+      interval: 2,
+    });
     return this.messages;
   }
 }
