@@ -8,8 +8,8 @@
  * On a machine of two cores the client has one and the server the other, so the faster server is held back by the client
  * first: the ratio of the CPU seconds that a request costs the servers is printed beside that of the requests per second.
  *
- * Both are filled first, with the requests that are measured afterwards: adding a key costs twice what changing it does, and how
- * much of that there would be otherwise depends on `--rounds` and `--seconds`. What filling takes is shown by itself.
+ * Both are filled first, with the requests that are measured afterwards: adding a key costs far more than changing it, and how much
+ * of that there would be otherwise depends on `--rounds` and `--seconds`. What filling takes is shown by itself.
  *
  * With one request in flight on each connection nearly all of a server's time is its sockets'. There a bare server on Node's
  * sockets, which answers the same bytes to whatever comes, takes turns with the two: what it reaches is what Node gives.

@@ -436,6 +436,6 @@ it("gives and leaves what its writes would, run once each in the order in which 
         expect(fixture.bugs).toEqual([]);
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 60 },
   );
 });

@@ -231,19 +231,10 @@ function checkedDelay(name: string, delayMs: number): number {
 /** The real timer. It does not keep the process alive: sockets do, and when the last one is closed the process may end. */
 function systemAlarm(): Alarm {
   let timer: NodeJS.Timeout | undefined;
-  let timerDelayMs = 0;
-  let timerRing: (() => void) | undefined;
   return {
     set(delayMs, ring) {
-      // Most delays are that of the most frequent worker; a new timer costs as much as the work of a tick.
-      if (timer !== undefined && delayMs === timerDelayMs && ring === timerRing) {
-        timer.refresh();
-        return;
-      }
       clearTimeout(timer);
       timer = setTimeout(ring, delayMs).unref();
-      timerDelayMs = delayMs;
-      timerRing = ring;
     },
     clear() {
       clearTimeout(timer);

@@ -29,7 +29,8 @@ async function post(command: string, payload: unknown): Promise<Fields> {
 
 /** Everything that came over one WebSocket, in order. */
 class Peer {
-  readonly messages: Fields[] = [];
+  /** As they came: large ones come faster than they are parsed. */
+  readonly #frames: string[] = [];
   readonly socket: WebSocket;
 
   static async connect(): Promise<Peer> {
@@ -41,8 +42,7 @@ class Peer {
   private constructor() {
     this.socket = new WebSocket(`${server.url.replace("http", "ws")}/api/v1/ws`, { perMessageDeflate: false });
     sockets.push(this.socket);
-    // As above.
-    this.socket.on("message", (data) => this.messages.push(JSON.parse(String(data)) as Fields));
+    this.socket.on("message", (data) => this.#frames.push(String(data)));
   }
 
   send(command: string, payload: Fields, requestId = 1): void {
@@ -50,11 +50,9 @@ class Peer {
   }
 
   async received(count: number): Promise<readonly Fields[]> {
-    await vi.waitFor(() => expect(this.messages.length).toBeGreaterThanOrEqual(count), {
-      timeout: 20_000,
-      interval: 2,
-    });
-    return this.messages;
+    await vi.waitFor(() => expect(this.#frames.length).toBeGreaterThanOrEqual(count), { timeout: 5000, interval: 2 });
+    // As above.
+    return this.#frames.map((frame) => JSON.parse(frame) as Fields);
   }
 }
 

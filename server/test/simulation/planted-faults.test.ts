@@ -12,7 +12,8 @@ describe("the simulation finds", () => {
     async ({ plant, checks, overtakenBy }) => {
       for (let seed = 1; seed <= SEEDS_MAX; seed++) {
         const { finding } = await simulate({ seed, fault: plant() });
-        if (finding === undefined || finding.check === overtakenBy) continue;
+        if (finding === undefined) continue;
+        if (finding.check === "failure" && overtakenBy?.test(finding.message) === true) continue;
         expect(checks, `seed ${seed}: ${finding.message}`).toContain(finding.check);
         return;
       }
